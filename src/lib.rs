@@ -1,0 +1,22 @@
+//! kinostate learns the physical state of a moving scene from video, and shows what it learned.
+//!
+//! See ARCHITECTURE.md for the rooms and their directions; a module uses lower rows only.
+
+pub mod analysis;
+pub mod array;
+pub mod data;
+pub mod error;
+pub mod experiment;
+pub mod figures;
+pub mod latents;
+pub mod lgssm;
+pub mod models;
+pub mod nn;
+pub mod pipeline;
+pub mod progress;
+pub mod report;
+pub mod seeds;
+pub mod store;
+pub mod train;
+
+pub use error::{Error, Result};
