@@ -92,6 +92,13 @@ impl Progress {
         inner.log(line);
     }
 
+    /// One line for the log alone, such as a timing.
+    pub fn log(&self, line: &str) {
+        if let Some(inner) = &self.inner {
+            inner.log(line);
+        }
+    }
+
     /// A bar that counts `total` pieces of work, `unit` in the plural ("sequences").
     pub fn bar(&self, what: &str, total: u64, unit: &str) -> Bar {
         let Some(inner) = &self.inner else {

@@ -37,6 +37,14 @@ impl Stage<'_> {
             Self::Report => "report",
         }
     }
+
+    /// The command that does it.
+    pub fn command(&self) -> &'static str {
+        match self {
+            Self::Baselines => "analyze",
+            other => other.name(),
+        }
+    }
 }
 
 impl Experiment {

@@ -11,3 +11,19 @@ pub type AnyAnalysis = serde_yaml::Value;
 pub(super) fn all_analyses() -> Vec<AnyAnalysis> {
     Vec::new()
 }
+
+/// Every registered analysis' name.
+pub(crate) fn known_analyses() -> Vec<&'static str> {
+    Vec::new()
+}
+
+/// The registered name of an analysis.
+pub(super) fn analysis_name(analysis: &AnyAnalysis) -> String {
+    let name = analysis.as_mapping().and_then(|map| map.keys().next());
+    name.and_then(AnyAnalysis::as_str).unwrap_or_default().to_string()
+}
+
+/// The registered name of a model's kind.
+pub(super) fn model_kind(model: &AnyModel) -> String {
+    analysis_name(model)
+}

@@ -12,6 +12,7 @@ mod set;
 
 pub use check::Problem;
 pub use digest::Stage;
+pub(crate) use kinds::known_analyses;
 pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 
 use crate::data::DataConfig;
@@ -169,6 +170,16 @@ impl Experiment {
             Error::Experiment(format!("{file}{place}: {path}: {message}"))
         })?;
         Ok(experiment)
+    }
+
+    /// Names of the analyses, in their order.
+    pub fn analysis_names(&self) -> Vec<String> {
+        self.analyses.iter().map(kinds::analysis_name).collect()
+    }
+
+    /// The registered kind of a model; empty for an unknown name.
+    pub fn model_kind(&self, model: &str) -> String {
+        self.models.get(model).map(kinds::model_kind).unwrap_or_default()
     }
 
     /// The resolved experiment as YAML: reads back to the same experiment.
