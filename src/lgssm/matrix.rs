@@ -8,12 +8,13 @@
 pub(super) fn multiply(out: &mut [f64], a: &[f64], b: &[f64], r: usize, k: usize, c: usize) {
     let (out, a, b) = (&mut out[..r * c], &a[..r * k], &b[..k * c]);
     for i in 0..r {
-        for j in 0..c {
-            let mut sum = 0.0;
-            for l in 0..k {
-                sum += a[i * k + l] * b[l * c + j];
+        let row = &mut out[i * c..][..c];
+        row.fill(0.0);
+        for l in 0..k {
+            let factor = a[i * k + l];
+            for j in 0..c {
+                row[j] += factor * b[l * c + j];
             }
-            out[i * c + j] = sum;
         }
     }
 }
@@ -38,13 +39,18 @@ pub(super) fn multiply_nt(out: &mut [f64], a: &[f64], b: &[f64], r: usize, k: us
 pub(super) fn multiply_tn_symmetric(out: &mut [f64], a: &[f64], b: &[f64], k: usize, n: usize) {
     let (out, a, b) = (&mut out[..n * n], &a[..k * n], &b[..k * n]);
     for i in 0..n {
-        for j in i..n {
-            let mut sum = 0.0;
-            for l in 0..k {
-                sum += a[l * n + i] * b[l * n + j];
+        let row = &mut out[i * n..][..n];
+        row[i..].fill(0.0);
+        for l in 0..k {
+            let factor = a[l * n + i];
+            for j in i..n {
+                row[j] += factor * b[l * n + j];
             }
-            out[i * n + j] = sum;
-            out[j * n + i] = sum;
+        }
+    }
+    for i in 0..n {
+        for j in 0..i {
+            out[i * n + j] = out[j * n + i];
         }
     }
 }
