@@ -1,0 +1,9 @@
+//! Tests of exact inference in the linear-Gaussian state-space model, through its public functions only.
+
+mod brute_force;
+mod em;
+mod golden;
+mod gradients;
+mod hard;
+mod sampling;
+mod support;
