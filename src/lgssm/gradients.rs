@@ -18,7 +18,7 @@ use super::batch::Batch;
 use super::dispatch::{Job, dispatch};
 use super::filter::{Gains, Means};
 use super::model::{Lgssm, Roots};
-use crate::Result;
+use crate::{Error, Result};
 use nalgebra::Dim;
 
 /// Log likelihoods and their gradient.
@@ -83,6 +83,46 @@ impl Gradients {
             emission_matrices: where_given(batch.emission_matrices),
             emission_offsets: where_given(batch.emission_offsets),
         }
+    }
+
+    /// Checks that every gradient is finite.
+    fn check(&self) -> Result<()> {
+        let none = Vec::new();
+        for (name, values) in [
+            ("transition_matrix", &self.transition_matrix),
+            ("transition_offset", &self.transition_offset),
+            ("transition_cov", &self.transition_cov),
+            ("emission_matrix", &self.emission_matrix),
+            ("emission_offset", &self.emission_offset),
+            ("emission_cov", &self.emission_cov),
+            ("initial_mean", &self.initial_mean),
+            ("initial_cov", &self.initial_cov),
+            ("codes", &self.codes),
+            (
+                "transition_matrices",
+                self.transition_matrices.as_ref().unwrap_or(&none),
+            ),
+            (
+                "transition_offsets",
+                self.transition_offsets.as_ref().unwrap_or(&none),
+            ),
+            (
+                "emission_matrices",
+                self.emission_matrices.as_ref().unwrap_or(&none),
+            ),
+            (
+                "emission_offsets",
+                self.emission_offsets.as_ref().unwrap_or(&none),
+            ),
+        ] {
+            if let Some(i) = values.iter().position(|x| !x.is_finite()) {
+                return Err(Error::Numeric(format!(
+                    "lgssm: gradient of {name} is not finite: value {i} is {}",
+                    values[i]
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Where d/dA of the frame at `at` in (B, T) is added up.
@@ -264,6 +304,7 @@ impl Job for Evaluate<'_> {
             log_likelihood.push(means.run((n, p), &sequence, &gains)?);
             adjoint.means((n, p), &sequence, &gains, &means, &mut gradients);
         }
+        gradients.check()?;
         Ok(Evaluation {
             log_likelihood,
             gradients,
