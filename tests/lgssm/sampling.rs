@@ -1,6 +1,6 @@
 //! Sampled paths have the moments of the joint posterior, over any lag.
 
-use super::brute_force::joint_posterior;
+use super::dense::joint_posterior;
 use super::support::{Owned, case, model};
 use kinostate::lgssm::sample_path;
 use kinostate::seeds::Seeds;
