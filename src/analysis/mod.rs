@@ -3,6 +3,7 @@
 //! An analysis reads a [`Study`] (everything about one trained model and one seed, as plain arrays) and gives a
 //! [`Finding`] (numbers with intervals, their formulas, tables, figures). One file and one line in `analyses!` add one.
 
+pub mod affine;
 pub mod arrays;
 pub mod bootstrap;
 pub mod finding;
@@ -74,6 +75,8 @@ macro_rules! analyses {
 
 analyses! {
     probe::Probe,
+    lag_scan::LagScan,
+    law::Law,
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 
 use super::arrays::{central_differences, columns as cut, reorder};
 use super::bootstrap::{Bootstrap, RESAMPLES};
-use super::readout::{Row, define, table};
+use super::readout::{Row, define, look, table};
 use super::regression::Readout;
 use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, SplitStudy, Study};
 use crate::array::Array;
 use crate::error::Result;
-use crate::figures::{Figure, Look, ProbeScatter, ScatterPanel};
+use crate::figures::{Figure, ProbeScatter, ScatterPanel};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
@@ -91,9 +91,9 @@ impl Analysis for Probe {
     }
 }
 
-/// Fits `features` of the training split on the states and scores them on the test split. With `shuffle`, training and
-/// validation states are given to other sequences by that random stream: what is left is what chance gives. None where
-/// a split lacks the features.
+/// Fits `features` of the training split on the states and scores them on the test split. With `shuffle`, the states of
+/// every split are given to other sequences by that random stream: what is left is what chance gives. (Scored against
+/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features.
 fn fit(
     study: &Study,
     features: impl Fn(&SplitStudy) -> Option<Array>,
@@ -116,16 +116,11 @@ fn fit(
         (&validation, &targets(&study.validation, 1)),
     )?;
     let decoded = readout.decode(&test)?;
-    let scores = Scores::new(&decoded, &study.test.states)?;
+    let scores = Scores::new(&decoded, &targets(&study.test, 2))?;
     Ok(Some((decoded, scores)))
 }
 
 fn scatter(study: &Study, name: &str, decoded: &Array) -> Result<ProbeScatter> {
-    let look = match name {
-        "smoothed" => Look::Smoothed,
-        "filtered" => Look::Filtered,
-        _ => Look::Encoder,
-    };
     let scores = Scores::new(decoded, &study.test.states)?;
     let all: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
     let frames = study.test.states.shape()[0] * study.test.states.shape()[1];
@@ -144,7 +139,7 @@ fn scatter(study: &Study, name: &str, decoded: &Array) -> Result<ProbeScatter> {
         rmse: scores.rmse(&[j], &all),
     });
     Ok(ProbeScatter {
-        look,
+        look: look(name),
         panels: panels.filter(|panel| panel.r2.is_finite()).collect(),
     })
 }

@@ -1,9 +1,48 @@
-//! Rows of the read-out table: what one source of information tells about positions and velocities.
+//! Read-outs of the latents, and rows of their table: what one source of information tells about positions and velocities.
 
 use super::bootstrap::Bootstrap;
+use super::regression::Readout;
 use super::scores::{R2_FORMULA, RMSE_FORMULA, Scores};
-use super::{Finding, Kinematics, Table};
+use super::{Finding, Kinematics, Study, Table};
+use crate::error::Result;
+use crate::figures::Look;
 use simulators::Column;
+
+/// Kinds of latents, the best informed last.
+pub const KINDS: [&str; 3] = ["encoder", "filtered", "smoothed"];
+
+/// The best informed kind of latents that all splits have.
+pub fn best(study: &Study) -> Option<&'static str> {
+    study.first_of(&["smoothed", "filtered", "encoder"])
+}
+
+/// The read-out of one kind of latents on all state columns. None where train or validation lacks them.
+///
+/// # Errors
+/// As [`Readout::fit`].
+pub fn decoder(study: &Study, kind: &str) -> Result<Option<Readout>> {
+    let (train, validation) = (
+        study.train.latents.get(kind),
+        study.validation.latents.get(kind),
+    );
+    let (Some(train), Some(validation)) = (train, validation) else {
+        return Ok(None);
+    };
+    let readout = Readout::fit(
+        (train, &study.train.states),
+        (validation, &study.validation.states),
+    )?;
+    Ok(Some(readout))
+}
+
+/// How a kind of latents looks in every figure.
+pub fn look(kind: &str) -> Look {
+    match kind {
+        "smoothed" => Look::Smoothed,
+        "filtered" => Look::Filtered,
+        _ => Look::Encoder,
+    }
+}
 
 /// One source and how well it reads out. Its name is the row of every table over models and seeds.
 #[derive(Clone, Debug)]
