@@ -65,3 +65,20 @@ pub struct LinearGaussian {
     /// Sigma_0, (n, n).
     pub initial_cov: Vec<f64>,
 }
+
+impl From<&LinearGaussian> for crate::lgssm::Lgssm {
+    fn from(law: &LinearGaussian) -> Self {
+        Self {
+            latent: law.latent,
+            code: law.code,
+            transition_matrix: law.transition_matrix.clone(),
+            transition_offset: law.transition_offset.clone(),
+            transition_cov: law.transition_cov.clone(),
+            emission_matrix: law.emission_matrix.clone(),
+            emission_offset: law.emission_offset.clone(),
+            emission_cov: law.emission_cov.clone(),
+            initial_mean: law.initial_mean.clone(),
+            initial_cov: law.initial_cov.clone(),
+        }
+    }
+}
