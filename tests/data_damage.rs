@@ -2,18 +2,28 @@
 
 mod data_support;
 
-use data_support::{config, copy, make};
+use data_support::{config, contents, make, put};
 use kinostate::data::{Dataset, describe};
 use kinostate::store::npy::Npy;
 use kinostate::store::tensors::{self, NamedTensor, TensorData};
 use rand::RngExt;
 use simulators::Rng;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-fn refusal(damage: impl Fn(&Path)) -> String {
+/// A whole dataset, generated once.
+static WHOLE: LazyLock<BTreeMap<PathBuf, Vec<u8>>> = LazyLock::new(|| {
     let dir = tempfile::tempdir().unwrap();
     make(&config(7), dir.path());
+    contents(dir.path())
+});
+
+/// The message with which a damaged copy of it is refused.
+fn refusal(damage: impl Fn(&Path)) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    put(&WHOLE, dir.path());
     Dataset::open(dir.path()).unwrap();
     damage(dir.path());
     let error = Dataset::open(dir.path()).unwrap_err().to_string();
@@ -238,7 +248,7 @@ fn damaged_manifests_and_shard_entries_never_panic() {
     fuzz(&dir.path().join("manifest.json"), 1_000, open);
     // A damaged shard.json costs the shard, never a panic: it is made again.
     let copied = tempfile::tempdir().unwrap();
-    copy(dir.path(), copied.path());
+    put(&contents(dir.path()), copied.path());
     fuzz(
         &copied.path().join("train/shard-00000/shard.json"),
         24,
