@@ -92,8 +92,12 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Makes the rename itself durable. Folders cannot be opened for this on Windows, where it is not needed.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+/// Makes a new name durable: syncs the folder that holds `path`. Folders cannot be opened for this on Windows, where it is
+/// not needed.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_folder(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     File::open(folder_of(path))?.sync_all()?;
     #[cfg(not(unix))]

@@ -47,17 +47,30 @@ impl Checksum {
     /// [`Error::File`] with what was expected and got.
     pub fn verify(&self, path: &Path, content: &[u8]) -> Result<()> {
         self.verify_size(path, content.len() as u64)?;
-        self.verify_hash(path, &Self::of_bytes(content))
+        let got = Self::of_bytes(content).sha256;
+        if got != self.sha256 {
+            let want = &self.sha256;
+            return Err(Error::file(
+                path,
+                format!("altered: expected SHA-256 {want}, got {got}"),
+            ));
+        }
+        Ok(())
     }
 
-    /// Checks a file on disk, size first.
+    /// Checks that a file is there and has this size, without reading it.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read, [`Error::File`] with what was expected and got.
-    pub fn verify_file(&self, path: &Path) -> Result<()> {
-        let size = std::fs::metadata(path).map_err(Error::io(path))?.len();
-        self.verify_size(path, size)?;
-        self.verify_hash(path, &Self::of_file(path)?)
+    /// [`Error::File`] with what was expected and got; [`Error::Io`] when the system does not tell.
+    pub fn verify_size_of(&self, path: &Path) -> Result<()> {
+        match std::fs::metadata(path) {
+            Ok(file) => self.verify_size(path, file.len()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::file(
+                path,
+                format!("expected {} bytes, got no such file", self.bytes),
+            )),
+            Err(error) => Err(Error::io(path)(error)),
+        }
     }
 
     fn verify_size(&self, path: &Path, got: u64) -> Result<()> {
@@ -65,19 +78,6 @@ impl Checksum {
             return Err(Error::file(
                 path,
                 format!("expected {} bytes, got {got}", self.bytes),
-            ));
-        }
-        Ok(())
-    }
-
-    fn verify_hash(&self, path: &Path, got: &Self) -> Result<()> {
-        if got.sha256 != self.sha256 {
-            return Err(Error::file(
-                path,
-                format!(
-                    "altered: expected SHA-256 {}, got {}",
-                    self.sha256, got.sha256
-                ),
             ));
         }
         Ok(())

@@ -5,5 +5,5 @@ pub mod checksum;
 pub mod json;
 pub mod npy;
 mod npy_dictionary;
-pub mod npy_header;
+mod npy_header;
 pub mod tensors;

@@ -10,7 +10,7 @@
 use crate::error::{Error, Result};
 use crate::store::atomic::AtomicFile;
 use crate::store::checksum::Checksum;
-use crate::store::npy_header::Header;
+pub use crate::store::npy_header::Header;
 use memmap2::Mmap;
 use std::fs::File;
 use std::marker::PhantomData;
