@@ -197,6 +197,10 @@ impl Canvas {
                 let r = 0.87 * r;
                 area(vec![(x - r, y - r, y + r), (x + r, y - r, y + r)]);
             }
+            Marker::OpenSquare => {
+                let square = Rect::new(x - 1.4 * r, y - 1.4 * r, 2.8 * r, 2.8 * r);
+                self.border(square, Stroke::solid(colour, 0.8));
+            }
             Marker::Diamond => {
                 let r = 1.25 * r;
                 area(vec![(x - r, y, y), (x, y - r, y + r), (x + r, y, y)]);
@@ -304,6 +308,11 @@ impl Canvas {
 pub(super) const BAR_HEIGHT: f64 = 42.0;
 /// Height of one row of a legend, px.
 pub(super) const LEGEND_ROW: f64 = 16.0;
+
+/// Height that [`Canvas::legend`] takes, px.
+pub(super) fn legend_height(entries: &[Entry], width: f64) -> f64 {
+    Canvas::new(width, 1.0).legend(entries, 0.0, 0.0, width)
+}
 
 /// One entry of a legend.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Curves with 95 % bands, in panels: training, error against horizon, imputation, calibration.
 
 use super::Draw;
-use super::canvas::{Canvas, Entry, Rect};
+use super::canvas::{Canvas, Entry, Rect, legend_height};
 use super::plot::{BELOW, Plot, room_left};
 use super::range::Range;
 use super::style::{DOUBLE, Look, Marker, SINGLE, Stroke};
@@ -81,9 +81,11 @@ impl Draw for Curves {
             let left = left.fold(0.0, f64::max);
             let mut top = y;
             if !shared {
+                let tall = |legend: &Vec<Entry>| legend_height(legend, cell - left);
+                top += legends.iter().map(tall).fold(0.0, f64::max) + 8.0;
                 for (i, legend) in legends.iter().enumerate() {
                     let x = MARGIN + i as f64 * (cell + GAP) + left;
-                    top = top.max(y + canvas.legend(legend, x, y, cell - left) + 8.0);
+                    canvas.legend(legend, x, top - 8.0 - tall(legend), cell - left);
                 }
             }
             for (i, panel) in row.iter().enumerate() {
@@ -208,18 +210,18 @@ impl Panel {
 }
 
 impl Curves {
-    /// How many other labels had this look before this one.
+    /// How many other labels of a panel had this look before this one: the same label is drawn alike in every panel.
     fn variant(&self, series: &Series) -> usize {
-        let mut labels: Vec<&str> = Vec::new();
-        for other in self.panels.iter().flat_map(|panel| &panel.series) {
-            if other.look == series.look && !labels.contains(&other.label.as_str()) {
-                labels.push(&other.label);
+        let among = |panel: &Panel| {
+            let mut labels: Vec<&str> = Vec::new();
+            for other in panel.series.iter().filter(|s| s.look == series.look) {
+                if !labels.contains(&other.label.as_str()) {
+                    labels.push(&other.label);
+                }
             }
-        }
-        labels
-            .iter()
-            .position(|label| *label == series.label)
-            .unwrap_or(0)
+            labels.iter().position(|label| *label == series.label)
+        };
+        self.panels.iter().filter_map(among).max().unwrap_or(0)
     }
 
     fn legend(&self, panel: &Panel) -> Vec<Entry> {

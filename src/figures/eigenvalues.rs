@@ -42,23 +42,23 @@ impl Draw for Eigenvalues {
         let size = re_size.max(im_size);
         let zoomed = size < CLUSTER;
 
-        const HEAD: f64 = 30.0;
         const LEFT: f64 = 54.0;
         let width = if zoomed { MIDDLE } else { SINGLE };
         let side = if zoomed {
             0.5 * (width - 2.0 * LEFT - 26.0)
         } else {
-            width - LEFT - 80.0
+            width - LEFT - 16.0
         };
-        let mut canvas = Canvas::new(width, HEAD + side + BELOW + 4.0);
-        canvas.legend(&self.legend(), LEFT, 6.0, width - LEFT);
+        let mut canvas = Canvas::new(width, 1.0);
+        let head = 14.0 + canvas.legend(&self.legend(zoomed), LEFT, 6.0, width - LEFT);
+        canvas.height = (head + side + BELOW + 4.0).ceil();
 
         let out = |values: &mut dyn Iterator<Item = f64>| {
             let most = values.fold(1.0_f64, |most, v| most.max(v.abs()));
             Range::cover([-most, most], 0.08)
         };
         let whole = Plot::equal(
-            Rect::new(LEFT, HEAD, side, side),
+            Rect::new(LEFT, head, side, side),
             out(&mut re.clone()),
             out(&mut im.clone()),
         );
@@ -66,7 +66,7 @@ impl Draw for Eigenvalues {
         if zoomed {
             let half = (0.62 * size).max(0.01);
             let zoom = Plot {
-                area: Rect::new(LEFT + side + 14.0 + LEFT, HEAD, side, side),
+                area: Rect::new(LEFT + side + 14.0 + LEFT, head, side, side),
                 x: Range::new(re_mid - half, re_mid + half),
                 y: Range::new(im_mid - half, im_mid + half),
             };
@@ -85,11 +85,11 @@ impl Draw for Eigenvalues {
 }
 
 impl Eigenvalues {
-    fn legend(&self) -> Vec<Entry> {
+    fn legend(&self, zoomed: bool) -> Vec<Entry> {
         let same = |p: &&Point| (p.0 - self.truth[0].0).hypot(p.1 - self.truth[0].1) < 1e-9;
         let truth = match self.truth.len() {
             count @ 2.. if self.truth.iter().all(|p| same(&p)) => {
-                format!("true (all {count} here)")
+                format!("true (all {count})")
             }
             _ => "true".to_string(),
         };
@@ -115,7 +115,14 @@ impl Eigenvalues {
             marker: Marker::None,
             colour: AXIS,
         };
-        marks.chain([circle]).collect()
+        let enlarged = Entry {
+            label: "enlarged".to_string(),
+            stroke: None,
+            marker: Marker::OpenSquare,
+            colour: INK,
+        };
+        let enlarged = zoomed.then_some(enlarged);
+        marks.chain([circle]).chain(enlarged).collect()
     }
 
     fn draw_panel(&self, canvas: &mut Canvas, plot: &Plot) {
@@ -123,9 +130,10 @@ impl Eigenvalues {
         let zero = Stroke::solid(GRID, 1.4);
         plot.line(canvas, [(plot.x.low, 0.0), (plot.x.high, 0.0)], zero);
         plot.line(canvas, [(0.0, plot.y.low), (0.0, plot.y.high)], zero);
-        // Fine enough for a zoom of a hundred: a chord then leaves the circle by less than a tenth of a px.
-        const STEPS: usize = 7_200;
-        let angles = (0..=STEPS).map(|i| TAU * i as f64 / STEPS as f64);
+        // So many chords that none leaves the circle by more than a twentieth of a px: r (1 - cos(step / 2)) < 0.05.
+        let radius = plot.area.w / plot.x.size();
+        let steps = (TAU * (radius / 0.4).sqrt()).clamp(90.0, 20_000.0) as usize;
+        let angles = (0..=steps).map(|i| TAU * i as f64 / steps as f64);
         plot.line(
             canvas,
             angles.map(|a| (a.cos(), a.sin())),

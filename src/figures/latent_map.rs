@@ -6,6 +6,8 @@ use super::plot::{BELOW, Plot, room_left};
 use super::range::Range;
 use super::style::{DOUBLE, MIDDLE, SINGLE, viridis};
 use crate::error::{Error, Result};
+use crate::seeds::Seeds;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 /// The latent plane coloured by true quantities: does the map fold, shear or bend?
@@ -49,7 +51,7 @@ impl Draw for LatentMap {
         let y = Range::cover(self.points.iter().map(|p| p.1), 0.05);
         let left = room_left(y, &self.axes.1, 150.0).max(46.0);
         let gaps = (columns - 1) as f64 * GAP;
-        let side = ((width - 2.0 * MARGIN - left - gaps) / columns as f64).min(220.0);
+        let side = (width - 2.0 * MARGIN - left - gaps) / columns as f64;
         let row_height = HEAD + side + BELOW + 8.0;
         let rows = self.colours.len().div_ceil(columns);
         let mut canvas = Canvas::new(width, rows as f64 * row_height);
@@ -76,7 +78,7 @@ impl Draw for LatentMap {
                 .map(|(p, value)| (*p, viridis(range.fraction(*value))))
                 .collect();
             let radius = if coloured.len() > 3_000 { 1.1 } else { 1.6 };
-            plot.dots(&mut canvas, &coloured, radius, 0.85);
+            plot.dots(&mut canvas, &coloured, radius, 1.0);
             let over = Rect::new(
                 area.x + 0.08 * side,
                 corner.1 + 4.0,
@@ -93,10 +95,10 @@ impl Draw for LatentMap {
     }
 
     fn example() -> Self {
-        // A grid of positions through a map that shears and bends; speeds as at the same energy in gravity.
-        let grid = (0..64).flat_map(|i| (0..64).map(move |j| (f64::from(i), f64::from(j))));
-        let place = |v: f64| -13.0 + 26.0 * v / 63.0;
-        let truth: Vec<Point> = grid.map(|(i, j)| (place(i), place(j))).collect();
+        // Random positions through a map that shears and bends; speeds as at the same energy in gravity.
+        let mut rng = Seeds::new(0).stream("figures/latent_map", 0);
+        let mut place = || rng.random_range(-13.0..13.0);
+        let truth: Vec<Point> = (0..4_000).map(|_| (place(), place())).collect();
         let bend = |(x, y): &Point| {
             (
                 0.09 * x - 0.04 * y + 0.002 * y * y,

@@ -34,6 +34,8 @@ pub struct Law {
 
 const MARGIN: f64 = 8.0;
 const GAP: f64 = 14.0;
+/// Room for the colour bar and its label, px.
+const SHORTEST: f64 = 260.0;
 /// Room for a panel's title and its column names.
 const HEAD: f64 = 38.0;
 
@@ -46,23 +48,28 @@ impl Draw for Law {
         }
         let names = self.rows.iter().map(|name| text_width(name, SMALL, false));
         let left = names.fold(0.0, f64::max) + 8.0;
-        let width = if self.panels.len() == 1 && columns <= 5 {
+        let most = if self.panels.len() == 1 && columns <= 5 {
             SINGLE
         } else {
             DOUBLE
         };
-        let (across, cell, decimals) = self.layout(width - 2.0 * MARGIN - left);
+        let (across, cell, digits) = self.layout(most - 2.0 * MARGIN - left);
         let tall = self.panels.iter().any(|panel| !panel.half_width.is_empty());
         let cell_height: f64 = if tall { 34.0 } else { 26.0 };
         let panel_height = HEAD + rows as f64 * cell_height + 10.0;
         let panel_rows = self.panels.len().div_ceil(across) as f64;
-        let mut canvas = Canvas::new(width, panel_rows * panel_height + BAR_HEIGHT + 10.0);
+        let gaps = (across - 1) as f64 * GAP;
+        let width = 2.0 * MARGIN + left + (across * columns) as f64 * cell + gaps;
+        let mut canvas = Canvas::new(
+            width.max(SHORTEST),
+            panel_rows * panel_height + BAR_HEIGHT + 10.0,
+        );
         let limit = self.limit();
         for (i, panel) in self.panels.iter().enumerate() {
             let x = MARGIN + left + (i % across) as f64 * (columns as f64 * cell + GAP);
             let y = (i / across) as f64 * panel_height + HEAD;
             let area = Rect::new(x, y, columns as f64 * cell, rows as f64 * cell_height);
-            self.draw_panel(&mut canvas, panel, area, limit, decimals);
+            self.draw_panel(&mut canvas, panel, area, limit, digits);
             if i % across == 0 {
                 for (row, name) in self.rows.iter().enumerate() {
                     let middle = y + (row as f64 + 0.5) * cell_height;
@@ -71,7 +78,7 @@ impl Draw for Law {
             }
         }
         let over = Rect::new(
-            0.5 * width - 90.0,
+            0.5 * canvas.width - 90.0,
             panel_rows * panel_height + 4.0,
             180.0,
             BAR_HEIGHT,
@@ -83,9 +90,11 @@ impl Draw for Law {
             false => (low, high),
         };
         let ticks = [(0.0, ends.0), (0.5, "0".to_string()), (1.0, ends.1)];
-        canvas.colour_bar(over, "value (same scale in every panel)", &ticks, |at| {
-            diverging(2.0 * at - 1.0)
-        });
+        let label = match self.panels.len() {
+            1 => "value",
+            _ => "value (same scale in every panel)",
+        };
+        canvas.colour_bar(over, label, &ticks, |at| diverging(2.0 * at - 1.0));
         Ok(canvas)
     }
 
@@ -169,31 +178,31 @@ impl Law {
         }
     }
 
-    /// Panels in a row, width of a cell, decimals: three decimals if they fit, then two, then fewer panels in a row.
-    fn layout(&self, width: f64) -> (usize, f64, usize) {
-        let count = self.panels.len();
+    /// Panels in a row, width of a cell, how numbers are written: the first that fits of three decimals, three without
+    /// the zero before the point, two; then the same with fewer panels in a row.
+    fn layout(&self, width: f64) -> (usize, f64, Digits) {
         let cell = |across: usize| {
             let room = (width - (across - 1) as f64 * GAP) / across as f64;
             (room / self.columns.len() as f64).min(58.0)
         };
-        for across in (1..=count.min(3)).rev() {
-            for decimals in [3, 2] {
-                if self.widest(decimals) + 3.0 <= cell(across) {
-                    return (across, cell(across), decimals);
+        for across in (1..=self.panels.len().min(3)).rev() {
+            for digits in [(3, true), (3, false), (2, false)] {
+                if self.widest(digits) + 4.0 <= cell(across) {
+                    return (across, cell(across), digits);
                 }
             }
         }
-        (1, cell(1), 2)
+        (1, cell(1), (2, false))
     }
 
-    fn widest(&self, decimals: usize) -> f64 {
-        let values = self.values().map(|(_, v)| cell_text(v, decimals));
+    fn widest(&self, digits: Digits) -> f64 {
+        let values = self.values().map(|(_, v)| cell_text(v, digits));
         let halves = self.panels.iter().flat_map(|panel| &panel.half_width);
-        let halves = halves.map(|h| format!("±{}", cell_text(*h, decimals)));
-        values
+        let halves = halves.map(|half| format!("±{}", cell_text(*half, digits)));
+        let widths = values
             .chain(halves)
-            .map(|text| text_width(&text, SMALL, false))
-            .fold(0.0, f64::max)
+            .map(|text| text_width(&text, SMALL, false));
+        widths.fold(0.0, f64::max)
     }
 
     fn draw_panel(
@@ -202,7 +211,7 @@ impl Law {
         panel: &MatrixPanel,
         area: Rect,
         limit: f64,
-        decimals: usize,
+        digits: Digits,
     ) {
         let (rows, columns) = (self.rows.len(), self.columns.len());
         let (w, h) = (area.w / columns as f64, area.h / rows as f64);
@@ -231,10 +240,10 @@ impl Law {
             };
             match panel.half_width.get(i) {
                 Some(half) => {
-                    write(-2.6, &cell_text(*value, decimals));
-                    write(10.6, &format!("±{}", cell_text(*half, decimals)));
+                    write(-2.6, &cell_text(*value, digits));
+                    write(10.6, &format!("±{}", cell_text(*half, digits)));
                 }
-                None => write(3.8, &cell_text(*value, decimals)),
+                None => write(3.8, &cell_text(*value, digits)),
             }
         }
         let line = Stroke::solid(GRID, 0.8);
@@ -250,13 +259,21 @@ impl Law {
     }
 }
 
+/// Decimals, and whether the zero before the point is written.
+type Digits = (usize, bool);
+
 /// A value that fits a cell: large ones with fewer decimals.
-fn cell_text(value: f64, decimals: usize) -> String {
-    match value.abs() {
-        size if !(size < 1e5) => significant(value, 2),
+fn cell_text(value: f64, (decimals, zero): Digits) -> String {
+    let text = match value.abs() {
+        size if size.is_nan() || size >= 1e5 => significant(value, 2),
         size if size >= 100.0 => fixed(value, 0),
         size if size >= 10.0 => fixed(value, 1),
         _ => fixed(value, decimals),
+    };
+    match text.strip_prefix("0.") {
+        _ if zero => text,
+        Some(rest) => format!(".{rest}"),
+        None => text.replace("\u{2212}0.", "\u{2212}."),
     }
 }
 
@@ -278,7 +295,7 @@ mod tests {
     #[test]
     fn values_are_written_with_a_minus_sign_and_their_interval() {
         let svg = crate::figures::Figure::from(Law::example()).svg().unwrap();
-        for text in ["−0.98", "±0.0", "Newton", "vy′"] {
+        for text in ["−.981", "±.01", "Newton", "vy′"] {
             assert!(svg.contains(text), "{text} is missing");
         }
     }

@@ -34,6 +34,8 @@ fn png(
     let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
     encoder.set_color(colours);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    encoder.set_filter(png::Filter::NoFilter);
     encoder.set_pixel_dims(per_metre.map(|n| png::PixelDimensions {
         xppu: n,
         yppu: n,
@@ -105,9 +107,9 @@ pub(super) fn averaged(fine: &[u8], width: usize, height: usize, samples: usize)
     rgb
 }
 
-/// Dots drawn into a transparent picture over `area` (px), four pixels a px; later dots lie over earlier ones.
+/// Dots drawn into a transparent picture over `area` (px), three pixels a px; later dots lie over earlier ones.
 pub(super) fn dots(area: Rect, dots: &[(Point, RGBColor)], radius: f64, alpha: f64) -> Picture {
-    const FINE: f64 = 4.0;
+    const FINE: f64 = 3.0;
     let (width, height) = (
         (area.w * FINE).ceil() as usize,
         (area.h * FINE).ceil() as usize,
@@ -299,12 +301,12 @@ mod tests {
         let area = Rect::new(10.0, 10.0, 20.0, 20.0);
         let picture = dots(area, &[((20.0, 20.0), RGBColor(200, 100, 0))], 3.0, 0.5);
         let total: f64 = picture.rgba.chunks(4).map(|p| f64::from(p[3])).sum();
-        let want = std::f64::consts::PI * 9.0 * 0.5 * 16.0 * 255.0;
+        let want = std::f64::consts::PI * 9.0 * 0.5 * 9.0 * 255.0;
         assert!(
             (total / want - 1.0).abs() < 0.03,
             "coverage {total}, expected {want}"
         );
-        let centre = &picture.rgba[4 * (40 * 80 + 40)..][..3];
+        let centre = &picture.rgba[4 * (30 * 60 + 30)..][..3];
         assert_eq!(centre, [200, 100, 0]);
     }
 

@@ -4,7 +4,7 @@ use super::canvas::{Align, BAR_HEIGHT, Canvas, Picture, Rect};
 use super::numbers::{fixed, significant};
 use super::plot::{BELOW, Plot, room_left};
 use super::range::Range;
-use super::style::{DOUBLE, INK, Look, SINGLE, Stroke, viridis};
+use super::style::{DOUBLE, INK, Look, SINGLE, Stroke, WHITE, viridis};
 use super::{Draw, canvas::Point};
 use crate::error::{Error, Result};
 use crate::seeds::Seeds;
@@ -58,14 +58,14 @@ impl Draw for ProbeScatter {
             5 | 6 | 9 => 3,
             _ => 4,
         };
-        let width = if columns == 1 { SINGLE } else { DOUBLE };
-        let cell = (width - 2.0 * MARGIN - (columns - 1) as f64 * GAP) / columns as f64;
+        let most = if columns == 1 { SINGLE } else { DOUBLE };
+        let cell = (most - 2.0 * MARGIN - (columns - 1) as f64 * GAP) / columns as f64;
         let left = self
             .panels
             .iter()
             .map(|panel| room_left(panel.range(), &panel.label("decoded"), 100.0));
         let left = left.fold(0.0, f64::max);
-        let side = (cell - left - 6.0).min(230.0);
+        let side = (cell - left - 6.0).min(220.0).floor();
         let densest = self
             .panels
             .iter()
@@ -76,9 +76,11 @@ impl Draw for ProbeScatter {
         let rows = self.panels.len().div_ceil(columns) as f64;
         let row_height = HEAD + side + BELOW + 10.0;
         let bar = if densest > 0 { BAR_HEIGHT + 6.0 } else { 0.0 };
+        let step = left + side + 6.0 + GAP;
+        let width = 2.0 * MARGIN + columns as f64 * step - GAP;
         let mut canvas = Canvas::new(width, rows * row_height + bar);
         for (i, panel) in self.panels.iter().enumerate() {
-            let x = MARGIN + (i % columns) as f64 * (cell + GAP) + left;
+            let x = MARGIN + (i % columns) as f64 * step + left;
             let y = (i / columns) as f64 * row_height + HEAD;
             self.draw_panel(&mut canvas, panel, Rect::new(x, y, side, side), densest);
         }
@@ -89,13 +91,7 @@ impl Draw for ProbeScatter {
                 180.0,
                 BAR_HEIGHT,
             );
-            let most = (densest as f64).ln();
-            let counts = (0..)
-                .map(|power| 10f64.powi(power))
-                .take_while(|n| *n <= densest as f64);
-            let ticks: Vec<_> = counts
-                .map(|n| (n.ln() / most.max(1e-9), fixed(n, 0)))
-                .collect();
+            let ticks = count_ticks(densest);
             canvas.colour_bar(over, "points in a cell", &ticks, |at| viridis(1.0 - at));
         }
         Ok(canvas)
@@ -127,6 +123,19 @@ impl Draw for ProbeScatter {
             ],
         }
     }
+}
+
+/// Powers of ten and the largest count, on a logarithmic bar.
+fn count_ticks(densest: usize) -> Vec<(f64, String)> {
+    let densest = densest as f64;
+    let at = |count: f64| count.ln() / densest.ln().max(1e-9);
+    let powers = (0..).map(|power| 10f64.powi(power));
+    let powers = powers.take_while(|count| *count == 1.0 || at(*count) < 0.85);
+    let last = Some(densest).filter(|count| *count > 1.0);
+    powers
+        .chain(last)
+        .map(|count| (at(count), fixed(count, 0)))
+        .collect()
 }
 
 fn uniform(rng: &mut crate::seeds::Rng, half: f64, count: usize) -> Vec<f64> {
@@ -167,7 +176,10 @@ impl ProbeScatter {
             plot.dots(canvas, &dots, radius, alpha);
         }
         let ends = [(range.low, range.low), (range.high, range.high)];
-        plot.line(canvas, ends, Stroke::solid(INK, 0.9));
+        if panel.is_dense() {
+            plot.line(canvas, ends, Stroke::solid(WHITE, 2.2));
+        }
+        plot.line(canvas, ends, Stroke::solid(INK, 1.0));
     }
 }
 

@@ -146,13 +146,18 @@ fn draw<B: DrawingBackend>(
         } => {
             let width = unit(*width).max(1) as u32;
             let points: Vec<_> = points.iter().map(|p| place(*p)).collect();
-            if to.columns {
-                // Round joints and ends, as the SVG has them.
-                for point in &points {
-                    area.draw(&Circle::new(*point, width / 2, colour.filled()))?;
-                }
+            let style = colour.stroke_width(width);
+            if !to.columns {
+                return area.draw(&PathElement::new(points, style));
             }
-            area.draw(&PathElement::new(points, colour.stroke_width(width)))
+            // Segment by segment with round joints, as the SVG has them: plotters' own joints stick out at sharp turns.
+            for pair in points.windows(2).filter(|pair| pair[0] != pair[1]) {
+                area.draw(&PathElement::new(pair.to_vec(), style))?;
+            }
+            for point in points {
+                area.draw(&Circle::new(point, width / 2, colour.filled()))?;
+            }
+            Ok(())
         }
         Shape::Area {
             edges,

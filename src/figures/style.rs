@@ -33,6 +33,7 @@ pub(super) enum Marker {
     Circle,
     OpenCircle,
     Square,
+    OpenSquare,
     Triangle,
     Diamond,
     Cross,

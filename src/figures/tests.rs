@@ -96,12 +96,7 @@ fn axis_labels_and_legends_are_written() {
         ),
         (
             "eigenvalues",
-            &[
-                "real part",
-                "imaginary part",
-                "unit circle",
-                "true (all 4 here)",
-            ],
+            &["real part", "imaginary part", "unit circle", "true (all 4)"],
         ),
         (
             "trajectories",

@@ -26,7 +26,9 @@ pub struct Trajectories {
     pub latent_axes: (String, String),
 }
 
-const HEAD: f64 = 32.0;
+/// Points to show, axis labels, and whether it is the true space.
+type Plane<'a> = (&'a [Point], &'a (String, String), bool);
+
 const MARGIN: f64 = 8.0;
 
 impl Draw for Trajectories {
@@ -54,7 +56,7 @@ impl Draw for Trajectories {
             .into_iter()
             .chain(corners.into_iter().flatten())
             .collect();
-        let planes: Vec<(&[Point], &(String, String), bool)> = [
+        let planes: Vec<Plane> = [
             (&real[..], &self.axes, true),
             (&latent[..], &self.latent_axes, false),
         ]
@@ -65,25 +67,19 @@ impl Draw for Trajectories {
             return Ok(Canvas::no_data());
         }
         let width = if planes.len() == 1 { SINGLE } else { DOUBLE };
-        let cell = (width - 2.0 * MARGIN) / planes.len() as f64;
-        let side = |left: f64| (cell - left - 12.0).min(250.0);
-        let lefts: Vec<f64> = planes
-            .iter()
-            .map(|(points, axes, _)| room_left(cover(points).1, &axes.1, 220.0).max(46.0))
-            .collect();
-        let side = lefts
-            .iter()
-            .map(|left| side(*left))
-            .fold(f64::INFINITY, f64::min);
-        let mut canvas = Canvas::new(width, HEAD + side + BELOW + 6.0);
-        canvas.legend(
-            &self.legend(),
-            MARGIN + lefts[0],
-            6.0,
-            width - 2.0 * MARGIN - lefts[0],
-        );
-        for (i, ((points, axes, is_real), left)) in planes.iter().zip(&lefts).enumerate() {
-            let area = Rect::new(MARGIN + i as f64 * cell + left, HEAD, side, side);
+        let left = |(points, axes, _): &Plane| room_left(cover(points).1, &axes.1, 220.0);
+        let lefts: Vec<f64> = planes.iter().map(left).collect();
+        let gaps = 14.0 * (planes.len() - 1) as f64;
+        let room = width - 2.0 * MARGIN - gaps - lefts.iter().sum::<f64>();
+        let side = (room / planes.len() as f64).floor();
+        let mut canvas = Canvas::new(width, 1.0);
+        let indent = MARGIN + lefts[0];
+        let head = 14.0 + canvas.legend(&self.legend(), indent, 6.0, width - MARGIN - indent);
+        canvas.height = (head + side + BELOW + 4.0).ceil();
+        let mut edge = MARGIN;
+        for ((points, axes, is_real), left) in planes.iter().zip(&lefts) {
+            let area = Rect::new(edge + left, head, side, side);
+            edge = area.right() + 14.0;
             let (x, y) = cover(points);
             let plot = match unit(&axes.0) == unit(&axes.1) {
                 true => Plot::equal(area, x, y),
@@ -149,19 +145,30 @@ impl Trajectories {
         if !self.truth.is_empty() {
             entries.push(entry("true", Look::Truth.stroke(0), Marker::None, INK));
         }
-        let several = self.decoded.len().max(self.latent.len()) > 1;
-        let label = if several {
-            "decoded and latent, one colour a sequence"
+        let kinds = [("decoded", &self.decoded), ("latent", &self.latent)];
+        let kinds: Vec<_> = kinds
+            .iter()
+            .filter(|(_, paths)| !paths.is_empty())
+            .collect();
+        let several = kinds.iter().any(|(_, paths)| paths.len() > 1);
+        let names: Vec<_> = kinds.iter().map(|(name, _)| *name).collect();
+        let note = if several {
+            " (one colour a sequence)"
         } else {
-            "decoded and latent"
+            ""
         };
+        let label = format!("{}{note}", names.join(", "));
         let colour = SEQUENCES[0];
-        entries.push(entry(
-            label,
-            Stroke::solid(colour, 1.0),
-            Marker::Circle,
-            colour,
-        ));
+        if !kinds.is_empty() {
+            let stroke = Stroke::solid(colour, 1.0);
+            entries.push(entry(&label, stroke, Marker::Circle, colour));
+            entries.push(Entry {
+                label: "start".to_string(),
+                stroke: None,
+                marker: Marker::OpenCircle,
+                colour,
+            });
+        }
         if self.outline.is_some() {
             entries.push(entry("box", outline_stroke(), Marker::None, INK));
         }
