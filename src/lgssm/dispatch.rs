@@ -35,3 +35,61 @@ pub(super) fn dispatch<J: Job>(latent: usize, code: usize, job: J) -> J::Output 
         (8, 4)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lgssm::likelihood::Evaluate;
+    use crate::lgssm::{Batch, Lgssm, log_likelihood_and_gradients};
+
+    #[test]
+    fn sizes_as_types_and_run_time_sizes_give_the_same_bytes() {
+        for (n, p) in [
+            (1, 1),
+            (2, 1),
+            (2, 2),
+            (3, 2),
+            (4, 1),
+            (4, 2),
+            (4, 4),
+            (6, 2),
+            (6, 3),
+            (8, 2),
+            (8, 4),
+        ] {
+            let eye = |size: usize, scale: f64| -> Vec<f64> {
+                (0..size * size)
+                    .map(|i| if i % (size + 1) == 0 { scale } else { 0.01 })
+                    .collect()
+            };
+            let wave =
+                |count: usize| -> Vec<f64> { (0..count).map(|i| (i as f64 * 0.7).sin()).collect() };
+            let model = Lgssm {
+                latent: n,
+                code: p,
+                transition_matrix: eye(n, 0.9),
+                transition_offset: wave(n),
+                transition_cov: eye(n, 0.1),
+                emission_matrix: wave(p * n),
+                emission_offset: wave(p),
+                emission_cov: eye(p, 0.3),
+                initial_mean: wave(n),
+                initial_cov: eye(n, 2.0),
+            };
+            let codes = wave(3 * 5 * p);
+            let seen: Vec<bool> = (0..codes.len()).map(|i| i % 3 > 0).collect();
+            let batch = Batch {
+                component_mask: Some(&seen),
+                ..Batch::new(&codes, 3, 5)
+            };
+            let typed = log_likelihood_and_gradients(&model, &batch).unwrap();
+            let roots = model.roots().unwrap();
+            let job = Evaluate {
+                model: &model,
+                batch: &batch,
+                roots: &roots,
+            };
+            assert_eq!(typed, job.run(Dyn(n), Dyn(p)).unwrap(), "n {n}, p {p}");
+        }
+    }
+}

@@ -34,7 +34,7 @@
 //! Covariances are carried as roots U with P = U'U and moved by orthogonal transformations only (square-root filter and
 //! smoother; Kailath, Sayed & Hassibi 2000, ch. 12), so each is symmetric and positive semi-definite by construction, and a
 //! process noise of 1e-10 costs half the digits it would cost otherwise. Gradients come from Fisher's identity, written with
-//! the smoothed disturbances (Koopman & Shephard 1992), which needs no inverse of Q or R: see [`gradients`]. Without masks and
+//! the smoothed disturbances (Koopman & Shephard 1992), which needs no inverse of Q or R: see [`Gradients`]. Without masks and
 //! per-step matrices no covariance depends on the codes: they are then computed once for the whole batch.
 
 mod adjoint;
@@ -42,7 +42,8 @@ mod batch;
 mod dispatch;
 pub mod em;
 mod filter;
-pub mod gradients;
+mod gradients;
+mod likelihood;
 mod matrix;
 mod model;
 mod posterior;
@@ -51,7 +52,8 @@ mod sample;
 mod smoother;
 
 pub use batch::Batch;
-pub use gradients::{Evaluation, Gradients, log_likelihood, log_likelihood_and_gradients};
+pub use gradients::Gradients;
+pub use likelihood::{Evaluation, log_likelihood, log_likelihood_and_gradients};
 pub use model::Lgssm;
 pub use posterior::{Posterior, infer};
 pub use predict::{Rollout, predict};

@@ -1,6 +1,6 @@
 //! Filtered, predicted and smoothed moments of every state, and lag-one covariances.
 
-use super::batch::Batch;
+use super::batch::{Batch, Sequence};
 use super::dispatch::{Job, dispatch};
 use super::filter::{Gains, Means};
 use super::matrix::{gram, multiply};
@@ -85,6 +85,7 @@ impl Job for Infer<'_> {
                 gains.run((n, p), &sequence, roots)?;
                 backward.run(n, &sequence, roots, &gains)?;
                 found.set_covariances(index * square, size, &gains, &backward);
+                found.check(&sequence, size)?;
             } else {
                 for cov in found.covariances() {
                     cov.copy_within(..square, index * square);
@@ -114,6 +115,22 @@ impl Posterior {
             &mut self.smoothed_cov,
             &mut self.lag_one_cov,
         ]
+    }
+
+    /// Checks that the covariances of one sequence are finite.
+    fn check(&self, sequence: &Sequence, n: usize) -> Result<()> {
+        for (name, covs) in [
+            ("predicted_cov", &self.predicted_cov),
+            ("filtered_cov", &self.filtered_cov),
+            ("smoothed_cov", &self.smoothed_cov),
+            ("lag_one_cov", &self.lag_one_cov),
+        ] {
+            let covs = &covs[sequence.at(0) * n * n..][..sequence.batch.frames * n * n];
+            if let Some(i) = covs.iter().position(|x| !x.is_finite()) {
+                return Err(sequence.numeric(i / (n * n), &format!("{name} is not finite")));
+            }
+        }
+        Ok(())
     }
 
     /// Covariances of one sequence from their roots, written at `at`.

@@ -6,21 +6,24 @@
 use kinostate::lgssm::{Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
 use serde_json::Value;
 
-fn numbers(value: &Value) -> Vec<f64> {
+pub fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(items) => items.iter().flat_map(numbers).collect(),
         number => vec![number.as_f64().unwrap()],
     }
 }
 
+/// A golden file.
+pub fn open(file: &str) -> Value {
+    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 fn cases() -> Vec<Value> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/golden/lgssm_golden.json"
-    );
-    let text = std::fs::read_to_string(path).unwrap();
-    let golden: Value = serde_json::from_str(&text).unwrap();
-    golden["cases"].as_array().unwrap().clone()
+    open("lgssm_golden.json")["cases"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 struct Case {

@@ -1,7 +1,10 @@
 //! Tests of exact inference in the linear-Gaussian state-space model, through its public functions only.
 
 mod brute_force;
+mod dense;
 mod em;
+mod em_step;
+mod errors;
 mod golden;
 mod gradients;
 mod hard;

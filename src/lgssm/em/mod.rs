@@ -1,7 +1,7 @@
 //! Expectation maximisation: closed-form updates of every parameter from the smoothed moments; the likelihood never falls.
 //!
 //! The E-step is [`infer`]; the M-step maximises E[log p(z, a)] given all codes (Shumway & Stoffer 1982; Ghahramani & Hinton 1996):
-//! two regressions, z_t on (z_{t-1}, u_{t-1}, 1) in [`transition`] and a_t on (z_t, 1) in [`emission`], and the moments of z_0. Where the
+//! two regressions, z_t on (z_{t-1}, u_{t-1}, 1) and a_t on (z_t, 1), and the moments of z_0. Where the
 //! batch gives A_t, c_t, C_t or d_t per step, the model's own is not fitted and stays as it is; Q, R, mu_0, Sigma_0 are fitted always.
 
 mod emission;
