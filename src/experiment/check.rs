@@ -1,6 +1,7 @@
 //! What types can't tell: ranges, and values that contradict each other.
 
 use super::Experiment;
+use crate::error::Error;
 use std::collections::BTreeSet;
 
 /// Something wrong at one place of an experiment.
@@ -30,8 +31,9 @@ impl Experiment {
         self.check_seeds()?;
         self.check_data()?;
         self.check_models()?;
+        self.check_train()?;
         self.check_encode()?;
-        Ok(())
+        self.check_analyses()
     }
 
     fn check_seeds(&self) -> Check {
@@ -77,12 +79,37 @@ impl Experiment {
         require(!self.models.is_empty(), "models", || {
             "expected at least one model, got none".into()
         })?;
-        for name in self.models.keys() {
+        for (name, model) in &self.models {
             let path = format!("models.{name}");
             file_name(&path, "the model's name", name)?;
-            require(!RESERVED.contains(&name.as_str()), path, || {
+            require(!RESERVED.contains(&name.as_str()), &path, || {
                 format!("the name of a model names its folder; `{name}` is taken")
             })?;
+            let frame = [
+                self.data.video.channels(),
+                self.data.video.height,
+                self.data.video.width,
+            ];
+            model.check(&path, frame).map_err(of)?;
+        }
+        Ok(())
+    }
+
+    fn check_train(&self) -> Check {
+        self.train.check("train").map_err(of)?;
+        let (batch, sequences) = (self.train.batch, self.data.splits["train"]);
+        require(batch <= sequences, "train.batch", || {
+            format!("expected at most data.splits.train, which is {sequences}, got {batch}")
+        })
+    }
+
+    fn check_analyses(&self) -> Check {
+        let mut seen = BTreeSet::new();
+        for (i, name) in self.analysis_names().into_iter().enumerate() {
+            require(!seen.contains(&name), format!("analyses[{i}]"), || {
+                format!("expected every analysis once, got `{name}` twice")
+            })?;
+            seen.insert(name);
         }
         Ok(())
     }
@@ -125,6 +152,16 @@ impl Experiment {
                 )
             },
         )
+    }
+}
+
+/// Another room's complaint: "path: expected .., got ..".
+fn of(error: Error) -> Problem {
+    let text = error.to_string();
+    let (path, message) = text.split_once(": ").unwrap_or(("", &text));
+    Problem {
+        path: path.to_string(),
+        message: message.to_string(),
     }
 }
 

@@ -1,9 +1,8 @@
 //! The configuration types of the other rooms, under the names an experiment uses. The only place to change when one moves.
 
-/// Any registered model, as a one-key map.
-pub type AnyModel = serde_yaml::Value;
-/// The `train:` section.
-pub type TrainConfig = serde_yaml::Value;
+pub use crate::models::AnyModel;
+pub use crate::train::TrainConfig;
+
 /// Any registered analysis, as a one-key map.
 pub type AnyAnalysis = serde_yaml::Value;
 
@@ -21,9 +20,4 @@ pub(crate) fn known_analyses() -> Vec<&'static str> {
 pub(super) fn analysis_name(analysis: &AnyAnalysis) -> String {
     let name = analysis.as_mapping().and_then(|map| map.keys().next());
     name.and_then(AnyAnalysis::as_str).unwrap_or_default().to_string()
-}
-
-/// The registered name of a model's kind.
-pub(super) fn model_kind(model: &AnyModel) -> String {
-    analysis_name(model)
 }

@@ -178,8 +178,8 @@ impl Experiment {
     }
 
     /// The registered kind of a model; empty for an unknown name.
-    pub fn model_kind(&self, model: &str) -> String {
-        self.models.get(model).map(kinds::model_kind).unwrap_or_default()
+    pub fn model_kind(&self, model: &str) -> &'static str {
+        self.models.get(model).map_or("", AnyModel::kind)
     }
 
     /// The resolved experiment as YAML: reads back to the same experiment.

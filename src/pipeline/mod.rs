@@ -13,9 +13,10 @@ mod plot;
 mod train;
 
 pub use about::About;
+pub use analyze::study;
 pub use encode::encode;
 pub use folder::{Lock, RunFolder};
-pub use inspect::inspect;
+pub use inspect::{inspect, inspect_frames};
 pub use train::train;
 
 use crate::error::{Error, Result};
