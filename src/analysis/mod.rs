@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod finding;
 pub mod gram;
 pub mod kinematics;
+pub mod monitor;
 pub mod readout;
 pub mod regression;
 pub mod scores;
@@ -18,6 +19,7 @@ mod testing;
 
 pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
 pub use kinematics::Kinematics;
+pub use monitor::monitor;
 pub use study::{SplitStudy, Study, TrainingPoint};
 
 use crate::error::Result;
