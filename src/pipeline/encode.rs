@@ -37,9 +37,8 @@ pub fn encode(
 ) -> Result<()> {
     let data = Dataset::open(&folder.data())?;
     let settings = &experiment.encode;
-    let shape = data.frame_shape();
-    let untrained = build(experiment, model, seed, 0, shape)?;
-    let mut trained = build(experiment, model, seed, 0, shape)?;
+    let untrained = build(experiment, model, seed, 0, &data)?;
+    let mut trained = build(experiment, model, seed, 0, &data)?;
     checkpoint::load_model(&folder.weights(model, seed), trained.as_mut())?;
     let bar = progress.bar("encode", 3, "splits");
     for name in ["train", "validation", "test"] {

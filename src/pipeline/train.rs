@@ -2,7 +2,7 @@
 
 use super::RunFolder;
 use crate::analysis::monitor;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::models::Model;
@@ -46,11 +46,28 @@ pub fn train(
         validation: split,
         seeds: Seeds::new(seed),
         folder: &path,
-        build: &|start| build(experiment, model, seed, start, data.frame_shape()),
+        build: &|start| build(experiment, model, seed, start, &data),
         watch: &watch,
         progress,
     })?;
     Ok(())
+}
+
+/// Training sequences that the mean frame is taken over.
+const MEAN_SEQUENCES: usize = 500;
+
+/// Mean over time and training sequences of every pixel, in [0, 1].
+fn mean_frame(split: &Split, frame: [usize; 3]) -> Vec<f64> {
+    let pixels: usize = frame.iter().product();
+    let mut sums = vec![0u64; pixels];
+    let mut count = 0;
+    for i in 0..split.len().min(MEAN_SEQUENCES) {
+        for frame in split.frames(i).chunks_exact(pixels) {
+            sums.iter_mut().zip(frame).for_each(|(s, &v)| *s += u64::from(v));
+            count += 1;
+        }
+    }
+    sums.into_iter().map(|s| s as f64 / 255.0 / f64::from(count.max(1))).collect()
 }
 
 /// A model with the weights of start number `start`.
@@ -62,8 +79,9 @@ pub(super) fn build(
     model: &str,
     seed: u64,
     start: usize,
-    frame: [usize; 3],
+    data: &Dataset,
 ) -> Result<Box<dyn Model<f32>>> {
+    let (split, frame) = (data.split("train")?, data.frame_shape());
     let config = experiment.models.get(model).ok_or_else(|| {
         let known: Vec<&str> = experiment.models.keys().map(String::as_str).collect();
         Error::Experiment(format!(
@@ -71,5 +89,7 @@ pub(super) fn build(
             known.join(", ")
         ))
     })?;
-    config.build(frame, &mut Seeds::new(seed).stream("init", start as u64))
+    let mut built = config.build(frame, &mut Seeds::new(seed).stream("init", start as u64))?;
+    built.start_at(&mean_frame(split, frame))?;
+    Ok(built)
 }
