@@ -93,8 +93,9 @@ pub(crate) fn rectangle(
         (high.min(pixel as f64 + 1.0) - low.max(pixel as f64)).max(0.0)
     };
     for i in pixels(y[0], y[1], height) {
+        let tall = overlap(i, y);
         for j in pixels(x[0], x[1], width) {
-            paint(i, j, overlap(i, y) * overlap(j, x));
+            paint(i, j, tall * overlap(j, x));
         }
     }
 }
