@@ -172,8 +172,9 @@ impl Flight {
         let press = zero_below(LEVEL * gravity.length(), -normal.dot(gravity)).max(0.0); // px/s^2, into the wall
         let rebound = self.restitution * speed;
         if speed <= SLOWEST || rebound * rebound <= 2.0 * press * REST_HEIGHT {
-            let sinking = normal.dot(self.engine.velocity());
-            self.engine.kick(-normal * sinking);
+            let velocity = self.engine.velocity();
+            self.engine
+                .set_velocity(velocity - normal * normal.dot(velocity));
             if press > 0.0 {
                 self.supports.push((wall, normal));
                 self.engine.disable(wall);
