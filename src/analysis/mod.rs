@@ -5,11 +5,14 @@
 
 pub mod affine;
 pub mod arrays;
+pub mod baselines;
 pub mod bootstrap;
+pub mod constant_velocity;
 pub mod finding;
 pub mod gram;
 pub mod kinematics;
 pub mod monitor;
+pub mod pixels;
 pub mod readout;
 pub mod regression;
 pub mod scores;
@@ -17,6 +20,7 @@ pub mod study;
 #[cfg(test)]
 mod testing;
 
+pub use baselines::baselines;
 pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
 pub use kinematics::Kinematics;
 pub use monitor::monitor;
@@ -79,6 +83,11 @@ analyses! {
     probe::Probe,
     lag_scan::LagScan,
     law::Law,
+    horizon::Horizon,
+    imputation::Imputation,
+    training::Training,
+    filmstrip::Filmstrip,
+    geometry::Geometry,
 }
 
 #[cfg(test)]

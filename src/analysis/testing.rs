@@ -73,7 +73,7 @@ pub fn discs(states: &Array) -> Vec<u8> {
                 let y = (pixel / SIDE) as f64 + (sample / 4) as f64 / 4.0 + 0.125;
                 (x - state[0]).powi(2) + (y - state[1]).powi(2) <= RADIUS * RADIUS
             });
-            out.push((inside.count() * 255 / 16) as u8);
+            out.push((inside.count() * 255).div_ceil(16) as u8);
         }
     }
     out
