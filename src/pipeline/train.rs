@@ -63,11 +63,15 @@ fn mean_frame(split: &Split, frame: [usize; 3]) -> Vec<f64> {
     let mut count = 0;
     for i in 0..split.len().min(MEAN_SEQUENCES) {
         for frame in split.frames(i).chunks_exact(pixels) {
-            sums.iter_mut().zip(frame).for_each(|(s, &v)| *s += u64::from(v));
+            sums.iter_mut()
+                .zip(frame)
+                .for_each(|(s, &v)| *s += u64::from(v));
             count += 1;
         }
     }
-    sums.into_iter().map(|s| s as f64 / 255.0 / f64::from(count.max(1))).collect()
+    sums.into_iter()
+        .map(|s| s as f64 / 255.0 / f64::from(count.max(1)))
+        .collect()
 }
 
 /// A model with the weights of start number `start`.
