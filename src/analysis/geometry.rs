@@ -1,15 +1,16 @@
 //! Does the map from the true space to the latent plane fold, shear or bend?
 
-use super::arrays::{at, build, columns, sizes};
+use super::arrays::{at, columns, sizes};
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use super::neighbours::{Points, nearest};
+use super::plane::{Plane, short};
 use super::readout::{best, decoder};
 use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Figure, LatentMap, Trajectories};
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use rayon::prelude::*;
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 /// The latent plane coloured by true quantities, and some paths in both spaces.
@@ -32,10 +33,6 @@ impl Default for Geometry {
 }
 
 const QUESTION: &str = "Does the map from true positions to codes fold, shear or bend?";
-/// Neighbours averaged: enough against noise, few enough to stay local.
-const NEIGHBOURS: usize = 8;
-/// Training frames that neighbours are searched among, and held-out frames decoded.
-const SEARCHED: usize = 6000;
 
 impl Analysis for Geometry {
     fn name(&self) -> &'static str {
@@ -75,8 +72,8 @@ impl Analysis for Geometry {
              that comes twice means a fold."
         );
         finding.figure("latent_map", caption, Figure::LatentMap(self.map(study, &kinematics, test, &plane)));
-        if kinematics.axes() >= 2 {
-            if let Some((kind, paths)) = self.trajectories(study, &kinematics, test, &plane)? {
+        if kinematics.axes() >= 2
+            && let Some((kind, paths)) = self.trajectories(study, &kinematics, test, &plane)? {
                 let caption = format!(
                     "Do decoded paths follow the true ones? The first {} held-out sequences: true paths, paths decoded \
                      linearly from {kind} latents, and the same sequences' encoder codes in the latent plane; no interval.",
@@ -84,7 +81,6 @@ impl Analysis for Geometry {
                 );
                 finding.figure("trajectories", caption, Figure::Trajectories(paths));
             }
-        }
         Ok(finding)
     }
 }
@@ -202,117 +198,9 @@ impl Geometry {
     }
 }
 
-/// Four digits behind the point: finer than any figure, and a small file.
-fn short(value: f64) -> f64 {
-    (value * 1e4).round() / 1e4
-}
-
-/// The plane that codes are shown in: the two code dimensions, or the first two principal axes of more.
-struct Plane {
-    mean: DVector<f64>,
-    /// (2, p).
-    axes: DMatrix<f64>,
-    principal: bool,
-}
-
-impl Plane {
-    fn of(codes: &Array) -> Self {
-        let [n, total, p] = sizes(codes);
-        if p == 2 {
-            return Self {
-                mean: DVector::zeros(2),
-                axes: DMatrix::identity(2, 2),
-                principal: false,
-            };
-        }
-        let rows = (n * total) as f64;
-        let all = || (0..n * total).map(|k| DVector::from_row_slice(at(codes, k / total, k % total)));
-        let mean = all().fold(DVector::zeros(p), |sum, z| sum + z) / rows;
-        let cov = all().fold(DMatrix::zeros(p, p), |sum, z| {
-            let z = z - &mean;
-            sum + &z * z.transpose()
-        }) / rows;
-        let eigen = SymmetricEigen::new(cov);
-        let mut order: Vec<usize> = (0..p).collect();
-        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-        let axis = |k: usize| {
-            let axis = eigen.eigenvectors.column(order[k]).into_owned();
-            // An eigenvector's sign is arbitrary: its largest entry is made positive.
-            let sign = axis[axis.iamax()].signum();
-            (axis * sign).transpose()
-        };
-        Self {
-            mean,
-            axes: DMatrix::from_rows(&[axis(0), axis(1)]),
-            principal: true,
-        }
-    }
-
-    fn place(&self, code: &[f64]) -> (f64, f64) {
-        let at = &self.axes * (DVector::from_row_slice(code) - &self.mean);
-        (short(at[0]), short(at[1]))
-    }
-
-    fn labels(&self) -> (String, String) {
-        let kind = if self.principal { "principal axis of codes" } else { "code" };
-        (format!("{kind} 1"), format!("{kind} 2"))
-    }
-}
-
-/// A regular share of whole sequences with their codes and positions.
-struct Points {
-    codes: Array,
-    positions: Array,
-}
-
-impl Points {
-    fn of(codes: &Array, positions: &Array) -> Self {
-        let [n, total, _] = sizes(codes);
-        let every = (n * total).div_ceil(SEARCHED).max(1);
-        let kept: Vec<u32> = (0..n as u32).step_by(every).collect();
-        Self {
-            codes: super::arrays::reorder(codes, &kept),
-            positions: super::arrays::reorder(positions, &kept),
-        }
-    }
-}
-
-/// Mean position of the nearest training codes for every held-out code, and the true one.
-fn nearest(train: &Points, test: &Points, axes: usize) -> (Array, Array) {
-    let [n, total, p] = sizes(&train.codes);
-    let rows = (n * total) as f64;
-    let column = |j: usize| train.codes.data().iter().skip(j).step_by(p);
-    let weight: Vec<f64> = (0..p)
-        .map(|j| {
-            let mean = column(j).sum::<f64>() / rows;
-            let var = column(j).map(|v| (v - mean).powi(2)).sum::<f64>() / rows;
-            if var > 0.0 { 1.0 / var } else { 0.0 }
-        })
-        .collect();
-    let one = |code: &[f64]| -> Vec<f64> {
-        // The nearest so far, farthest last.
-        let mut found: Vec<(f64, usize)> = Vec::with_capacity(NEIGHBOURS + 1);
-        for (k, other) in train.codes.data().chunks_exact(p).enumerate() {
-            let squares = code.iter().zip(other).zip(&weight).map(|((a, b), w)| w * (a - b).powi(2));
-            let distance: f64 = squares.sum();
-            if found.len() < NEIGHBOURS || distance < found[NEIGHBOURS - 1].0 {
-                let place = found.partition_point(|(d, _)| *d <= distance);
-                found.insert(place, (distance, k));
-                found.truncate(NEIGHBOURS);
-            }
-        }
-        let position = |k: usize, j: usize| train.positions.data()[k * axes + j];
-        let mean = |j: usize| found.iter().map(|&(_, k)| position(k, j)).sum::<f64>() / found.len() as f64;
-        (0..axes).map(mean).collect()
-    };
-    let decoded: Vec<Vec<f64>> = test.codes.data().par_chunks_exact(p).map(one).collect();
-    let frames = test.positions.shape()[1];
-    let decoded = build(sizes(&test.positions), |i, t, row| row.copy_from_slice(&decoded[i * frames + t]));
-    (decoded, test.positions.clone())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::arrays::build;
     use super::super::testing::study;
     use super::*;
 
