@@ -1,0 +1,184 @@
+//! Pixels: PNG files, blending, dots too many for vectors.
+
+use super::canvas::{Picture, Point, Rect};
+use crate::error::{Error, Result};
+use plotters::style::RGBColor;
+
+/// PNG of RGB pixels, to be shown at `zoom` pixels a px (96 px a inch).
+pub(super) fn png_rgb(width: usize, height: usize, rgb: &[u8], zoom: usize) -> Result<Vec<u8>> {
+    let per_metre = (zoom as f64 * 96.0 / 0.0254).round() as u32;
+    png(width, height, rgb, png::ColorType::Rgb, Some(per_metre))
+}
+
+/// PNG of a picture with transparency.
+pub(super) fn png_rgba(picture: &Picture) -> Result<Vec<u8>> {
+    let Picture {
+        width,
+        height,
+        rgba,
+    } = picture;
+    png(*width, *height, rgba, png::ColorType::Rgba, None)
+}
+
+/// PNG of bytes as `colours` says.
+pub(super) fn png(
+    width: usize,
+    height: usize,
+    data: &[u8],
+    colours: png::ColorType,
+    per_metre: Option<u32>,
+) -> Result<Vec<u8>> {
+    let failed = |e: png::EncodingError| Error::file("figure.png", e.to_string());
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
+    encoder.set_color(colours);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    encoder.set_filter(png::Filter::NoFilter);
+    encoder.set_pixel_dims(per_metre.map(|n| png::PixelDimensions {
+        xppu: n,
+        yppu: n,
+        unit: png::Unit::Meter,
+    }));
+    let mut writer = encoder.write_header().map_err(failed)?;
+    writer.write_image_data(data).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(out)
+}
+
+/// Every pixel `zoom` times as large (at least once), nearest neighbour.
+pub(super) fn enlarged(picture: &Picture, zoom: usize) -> Picture {
+    let zoom = zoom.max(1);
+    let (width, height) = (picture.width * zoom, picture.height * zoom);
+    let mut rgba = Vec::with_capacity(4 * width * height);
+    for y in 0..height {
+        for x in 0..width {
+            let from = 4 * (y / zoom * picture.width + x / zoom);
+            rgba.extend_from_slice(&picture.rgba[from..from + 4]);
+        }
+    }
+    Picture {
+        width,
+        height,
+        rgba,
+    }
+}
+
+/// Lays a picture over RGB pixels that are `width` wide, `scale` pixels a px of `over`.
+pub(super) fn blend(rgb: &mut [u8], width: usize, over: Rect, scale: f64, picture: &Picture) {
+    let height = rgb.len() / 3 / width.max(1);
+    let side = |v: f64, most: usize| ((v * scale).round().max(0.0) as usize).min(most);
+    let (left, right) = (side(over.x, width), side(over.right(), width));
+    let (top, bottom) = (side(over.y, height), side(over.bottom(), height));
+    for y in top..bottom {
+        let from_y = (y - top) * picture.height / (bottom - top);
+        for x in left..right {
+            let from_x = (x - left) * picture.width / (right - left);
+            let source = &picture.rgba[4 * (from_y * picture.width + from_x)..][..4];
+            let target = &mut rgb[3 * (y * width + x)..][..3];
+            let alpha = u32::from(source[3]);
+            for (to, from) in target.iter_mut().zip(source) {
+                let mixed = alpha * u32::from(*from) + (255 - alpha) * u32::from(*to);
+                *to = ((mixed + 127) / 255) as u8;
+            }
+        }
+    }
+}
+
+/// Averages blocks of `samples` x `samples` RGB pixels; `width` and `height` are those of the result.
+pub(super) fn averaged(fine: &[u8], width: usize, height: usize, samples: usize) -> Vec<u8> {
+    let count = (samples * samples) as u32;
+    let mut rgb = Vec::with_capacity(3 * width * height);
+    for y in 0..height {
+        for x in 0..width {
+            let mut sum = [0u32; 3];
+            for row in 0..samples {
+                let from = 3 * ((y * samples + row) * width + x) * samples;
+                for pixel in fine[from..from + 3 * samples].chunks_exact(3) {
+                    for (total, value) in sum.iter_mut().zip(pixel) {
+                        *total += u32::from(*value);
+                    }
+                }
+            }
+            rgb.extend(sum.map(|total| ((total + count / 2) / count) as u8));
+        }
+    }
+    rgb
+}
+
+/// Dots drawn into a transparent picture over `area` (px), three pixels a px; later dots lie over earlier ones.
+pub(super) fn dots(area: Rect, dots: &[(Point, RGBColor)], radius: f64, alpha: f64) -> Picture {
+    const FINE: f64 = 3.0;
+    let (width, height) = (
+        (area.w * FINE).ceil() as usize,
+        (area.h * FINE).ceil() as usize,
+    );
+    let mut premultiplied = vec![[0f32; 4]; width * height];
+    let radius = radius * FINE;
+    for (point, RGBColor(r, g, b)) in dots {
+        let (cx, cy) = ((point.0 - area.x) * FINE, (point.1 - area.y) * FINE);
+        let span = |c: f64, most: usize| {
+            let low = (c - radius - 1.0).max(0.0) as usize;
+            let high = (c + radius + 2.0).clamp(0.0, most as f64) as usize;
+            low.min(most)..high
+        };
+        for y in span(cy, height) {
+            for x in span(cx, width) {
+                let distance = (x as f64 + 0.5 - cx).hypot(y as f64 + 0.5 - cy);
+                let cover = (alpha * (radius + 0.5 - distance).clamp(0.0, 1.0)) as f32;
+                let pixel = &mut premultiplied[y * width + x];
+                for (to, from) in pixel.iter_mut().zip([*r, *g, *b, 255]) {
+                    *to = cover * f32::from(from) + (1.0 - cover) * *to;
+                }
+            }
+        }
+    }
+    let mut rgba = Vec::with_capacity(4 * width * height);
+    for [r, g, b, a] in premultiplied {
+        let whole = |v: f32| {
+            if a > 0.0 {
+                (255.0 * v / a).round() as u8
+            } else {
+                0
+            }
+        };
+        rgba.extend([whole(r), whole(g), whole(b), a.round() as u8]);
+    }
+    Picture {
+        width,
+        height,
+        rgba,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_as_large_and_as_opaque_as_asked() {
+        let area = Rect::new(10.0, 10.0, 20.0, 20.0);
+        let picture = dots(area, &[((20.0, 20.0), RGBColor(200, 100, 0))], 3.0, 0.5);
+        let total: f64 = picture.rgba.chunks(4).map(|p| f64::from(p[3])).sum();
+        let want = std::f64::consts::PI * 9.0 * 0.5 * 9.0 * 255.0;
+        assert!(
+            (total / want - 1.0).abs() < 0.03,
+            "coverage {total}, expected {want}"
+        );
+        let centre = &picture.rgba[4 * (30 * 60 + 30)..][..3];
+        assert_eq!(centre, [200, 100, 0]);
+    }
+
+    #[test]
+    fn averaging_and_blending_keep_a_known_mean() {
+        let mut fine = vec![255; 3 * 16];
+        let picture = Picture {
+            width: 1,
+            height: 1,
+            rgba: vec![0, 0, 0, 255],
+        };
+        blend(&mut fine, 4, Rect::new(0.0, 0.0, 1.0, 2.0), 2.0, &picture);
+        let rgb = averaged(&fine, 2, 2, 2);
+        assert_eq!(rgb, [0, 0, 0, 255, 255, 255, 0, 0, 0, 255, 255, 255]);
+    }
+}
