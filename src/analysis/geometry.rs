@@ -40,9 +40,14 @@ impl Analysis for Geometry {
     }
 
     fn check(&self) -> Result<()> {
-        for (key, got, most) in [("trajectories", self.trajectories, 20), ("points", self.points, 20_000)] {
+        for (key, got, most) in [
+            ("trajectories", self.trajectories, 20),
+            ("points", self.points, 20_000),
+        ] {
             if !(1..=most).contains(&got) {
-                return Err(Error::Experiment(format!("geometry.{key}: want 1..={most}, got {got}")));
+                return Err(Error::Experiment(format!(
+                    "geometry.{key}: want 1..={most}, got {got}"
+                )));
             }
         }
         Ok(())
@@ -55,7 +60,10 @@ impl Analysis for Geometry {
         if study.first_of(&["encoder"]).is_none() {
             return no("this model has no encoder codes");
         }
-        let (Some(train), Some(test)) = (study.train.latents.get("encoder"), study.test.latents.get("encoder")) else {
+        let (Some(train), Some(test)) = (
+            study.train.latents.get("encoder"),
+            study.test.latents.get("encoder"),
+        ) else {
             return no("this model has no encoder codes");
         };
         if sizes(test)[2] < 2 {
@@ -71,16 +79,29 @@ impl Analysis for Geometry {
              latent plane, coloured by true quantities; straight, evenly spaced bands of colour mean an affine map, a colour \
              that comes twice means a fold."
         );
-        finding.figure("latent_map", caption, Figure::LatentMap(self.map(study, &kinematics, test, &plane)));
+        finding.figure(
+            "latent_map",
+            caption,
+            Figure::LatentMap(self.map(study, &kinematics, test, &plane)),
+        );
+        if kinematics.axes() >= 2 {
+            let caption = format!(
+                "Where in the true space does each code change? True positions of {n} held-out sequences, coloured by code; \
+                 straight, evenly spaced bands mean an affine map."
+            );
+            let figure = self.box_map(study, &kinematics, test);
+            finding.figure("box_map", caption, Figure::LatentMap(figure));
+        }
         if kinematics.axes() >= 2
-            && let Some((kind, paths)) = self.trajectories(study, &kinematics, test, &plane)? {
-                let caption = format!(
-                    "Do decoded paths follow the true ones? The first {} held-out sequences: true paths, paths decoded \
+            && let Some((kind, paths)) = self.trajectories(study, &kinematics, test, &plane)?
+        {
+            let caption = format!(
+                "Do decoded paths follow the true ones? The first {} held-out sequences: true paths, paths decoded \
                      linearly from {kind} latents, and the same sequences' encoder codes in the latent plane; no interval.",
-                    paths.truth.len()
-                );
-                finding.figure("trajectories", caption, Figure::Trajectories(paths));
-            }
+                paths.truth.len()
+            );
+            finding.figure("trajectories", caption, Figure::Trajectories(paths));
+        }
         Ok(finding)
     }
 }
@@ -94,7 +115,10 @@ impl Geometry {
         finding: &mut Finding,
     ) -> Result<()> {
         let positions = |states: &Array| columns(states, &kinematics.positions);
-        let (train, test) = (Points::of(train, &positions(&study.train.states)), Points::of(test, &positions(&study.test.states)));
+        let (train, test) = (
+            Points::of(train, &positions(&study.train.states)),
+            Points::of(test, &positions(&study.test.states)),
+        );
         let (decoded, truth) = nearest(&train, &test, kinematics.axes());
         let scores = Scores::new(&decoded, &truth)?;
         let all: Vec<usize> = (0..kinematics.axes()).collect();
@@ -111,19 +135,33 @@ impl Geometry {
             return Ok(());
         };
         let (matrix, _) = readout.affine();
-        let rows: Vec<_> = kinematics.positions.iter().map(|&j| matrix.row(j).into_owned()).collect();
+        let rows: Vec<_> = kinematics
+            .positions
+            .iter()
+            .map(|&j| matrix.row(j).into_owned())
+            .collect();
         let stretch = DMatrix::from_rows(&rows).singular_values();
         let anisotropy = stretch.max() / stretch.min();
-        finding.metric("position_anisotropy/encoder", Estimate::point(anisotropy), "1");
+        finding.metric(
+            "position_anisotropy/encoder",
+            Estimate::point(anisotropy),
+            "1",
+        );
         finding.define(
             "position_anisotropy",
             "largest / smallest singular value of M in position ≈ M code + c",
             "Shear or stretch of the plane: 1 is a rotation with one scale.",
         );
-        let linear = study.test.latents.get("encoder").map(|codes| readout.decode(codes)).transpose()?;
+        let linear = study
+            .test
+            .latents
+            .get("encoder")
+            .map(|codes| readout.decode(codes))
+            .transpose()?;
         let linear = linear.map_or(Ok(f64::NAN), |decoded| {
             let everything: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
-            Scores::new(&decoded, &study.test.states).map(|s| s.r2(&kinematics.positions, &everything))
+            Scores::new(&decoded, &study.test.states)
+                .map(|s| s.r2(&kinematics.positions, &everything))
         })?;
         let verdict = match (linear, local.value) {
             (linear, _) if linear > 0.98 => "affine",
@@ -138,10 +176,20 @@ impl Geometry {
         Ok(())
     }
 
-    fn map(&self, study: &Study, kinematics: &Kinematics, codes: &Array, plane: &Plane) -> LatentMap {
+    fn map(
+        &self,
+        study: &Study,
+        kinematics: &Kinematics,
+        codes: &Array,
+        plane: &Plane,
+    ) -> LatentMap {
         let [n, total, _] = sizes(codes);
         let every = (n * total).div_ceil(self.points);
-        let shown = || (0..n * total).step_by(every).map(|k| (k / total, k % total));
+        let shown = || {
+            (0..n * total)
+                .step_by(every)
+                .map(|k| (k / total, k % total))
+        };
         let states = &study.test.states;
         let mut colours: Vec<(String, Vec<f64>)> = Vec::new();
         for &j in &kinematics.positions {
@@ -150,14 +198,45 @@ impl Geometry {
             colours.push((format!("true {} ({})", column.name, column.unit), values));
         }
         let speed = |(i, t): (usize, usize)| {
-            let squares = kinematics.velocities.iter().map(|&j| at(states, i, t)[j].powi(2));
+            let squares = kinematics
+                .velocities
+                .iter()
+                .map(|&j| at(states, i, t)[j].powi(2));
             short(squares.sum::<f64>().sqrt())
         };
-        colours.push((format!("speed ({})", kinematics.velocity_unit), shown().map(speed).collect()));
+        colours.push((
+            format!("speed ({})", kinematics.velocity_unit),
+            shown().map(speed).collect(),
+        ));
         LatentMap {
             axes: plane.labels(),
             points: shown().map(|(i, t)| plane.place(at(codes, i, t))).collect(),
             colours,
+        }
+    }
+
+    /// The true space coloured by the first codes, at most three.
+    fn box_map(&self, study: &Study, kinematics: &Kinematics, codes: &Array) -> LatentMap {
+        let [n, total, p] = sizes(codes);
+        let every = (n * total).div_ceil(self.points);
+        let shown = || {
+            (0..n * total)
+                .step_by(every)
+                .map(|k| (k / total, k % total))
+        };
+        let (x, y) = (kinematics.positions[0], kinematics.positions[1]);
+        let place = |(i, t): (usize, usize)| {
+            let state = at(&study.test.states, i, t);
+            (short(state[x]), short(state[y]))
+        };
+        let colour = |j: usize| {
+            let values = shown().map(|(i, t)| short(at(codes, i, t)[j])).collect();
+            (format!("code {}", j + 1), values)
+        };
+        LatentMap {
+            axes: (label(study, x), label(study, y)),
+            points: shown().map(place).collect(),
+            colours: (0..p.min(3)).map(colour).collect(),
         }
     }
 
@@ -171,23 +250,22 @@ impl Geometry {
         let Some(kind) = best(study) else {
             return Ok(None);
         };
-        let (Some(readout), Some(latents)) = (decoder(study, kind)?, study.test.latents.get(kind)) else {
+        let (Some(readout), Some(latents)) = (decoder(study, kind)?, study.test.latents.get(kind))
+        else {
             return Ok(None);
         };
         let decoded = readout.decode(latents)?;
         let (x, y) = (kinematics.positions[0], kinematics.positions[1]);
         let [n, total, _] = sizes(codes);
-        let label = |j: usize| {
-            let column = &study.state_columns[j];
-            format!("position {} ({})", column.name, column.unit)
-        };
         let paths = |place: &dyn Fn(usize, usize) -> (f64, f64)| {
             let path = |i| (0..total).map(|t| place(i, t)).collect();
             (0..n.min(self.trajectories)).map(path).collect()
         };
-        let pair = |array: &Array, i: usize, t: usize| (short(at(array, i, t)[x]), short(at(array, i, t)[y]));
+        let pair = |array: &Array, i: usize, t: usize| {
+            (short(at(array, i, t)[x]), short(at(array, i, t)[y]))
+        };
         let found = Trajectories {
-            axes: (label(x), label(y)),
+            axes: (label(study, x), label(study, y)),
             outline: study.outline,
             truth: paths(&|i, t| pair(&study.test.states, i, t)),
             decoded: paths(&|i, t| pair(&decoded, i, t)),
@@ -196,6 +274,12 @@ impl Geometry {
         };
         Ok(Some((kind, found)))
     }
+}
+
+/// Axis label of a position column with its unit.
+fn label(study: &Study, column: usize) -> String {
+    let column = &study.state_columns[column];
+    format!("position {} ({})", column.name, column.unit)
 }
 
 #[cfg(test)]
@@ -212,7 +296,9 @@ mod tests {
                 let s = at(&split.states, i, t);
                 code((s[0] - 16.0) / 11.0, (s[1] - 16.0) / 11.0)
             };
-            let codes = build([n, t, of(0, 0).len()], |i, t, row| row.copy_from_slice(&of(i, t)));
+            let codes = build([n, t, of(0, 0).len()], |i, t, row| {
+                row.copy_from_slice(&of(i, t))
+            });
             split.latents.arrays.insert("encoder".into(), codes);
         }
     }
@@ -221,13 +307,20 @@ mod tests {
     fn affine_bent_and_folded_maps_are_told_apart() {
         let mut study = study(150, true);
         for (word, code) in [
-            ("affine", (|x, y| vec![2.0 * x + 0.5 * y, y]) as fn(f64, f64) -> Vec<f64>),
+            (
+                "affine",
+                (|x, y| vec![2.0 * x + 0.5 * y, y]) as fn(f64, f64) -> Vec<f64>,
+            ),
             ("bent", |x, y| vec![(2.0 * x).sinh(), (2.0 * y).sinh() + x]),
             ("folded", |x, y| vec![x.abs(), y]),
         ] {
             coded(&mut study, code);
             let finding = Geometry::default().run(&study).unwrap();
-            assert!(finding.answer.contains(&format!("is {word}")), "{word}: {}", finding.answer);
+            assert!(
+                finding.answer.contains(&format!("is {word}")),
+                "{word}: {}",
+                finding.answer
+            );
         }
     }
 
@@ -247,12 +340,20 @@ mod tests {
         coded(&mut study, |x, y| vec![y, y, 5.0 * x]);
         let plane = Plane::of(study.train.latents.get("encoder").unwrap());
         let spread = plane.axes.abs();
-        assert!(spread[(0, 2)] > 0.99 && (spread[(1, 0)] - 0.7).abs() < 0.02, "{}", plane.axes);
+        assert!(
+            spread[(0, 2)] > 0.99 && (spread[(1, 0)] - 0.7).abs() < 0.02,
+            "{}",
+            plane.axes
+        );
         let finding = Geometry::default().run(&study).unwrap();
         let Figure::LatentMap(map) = &finding.figures[0].figure else {
             panic!("{:?}", finding.figures[0].name);
         };
         assert!(map.axes.0.contains("principal"), "{:?}", map.axes);
-        assert!(map.colours.iter().all(|(_, values)| values.len() == map.points.len()));
+        assert!(
+            map.colours
+                .iter()
+                .all(|(_, values)| values.len() == map.points.len())
+        );
     }
 }
