@@ -80,7 +80,7 @@ pub fn baselines(study: &Study) -> Result<Finding> {
     let [filtered, smoothed] = tuned(study, &kinematics, &centroid)?;
     rows.push(Row::new("centroid Kalman filter", of(&filtered, 0..total)?));
     rows.push(Row::new("centroid RTS smoother", of(&smoothed, 0..total)?));
-    let windows = centroid.each_ref().map(|c| windows_of_5(c));
+    let windows = centroid.each_ref().map(windows_of_5);
     rows.push(Row::new(
         "centroid window of 5",
         of(&windows, 2..total - 2)?,

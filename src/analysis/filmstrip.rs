@@ -33,32 +33,50 @@ impl Analysis for Filmstrip {
             return Ok(());
         }
         let got = self.sequences;
-        Err(Error::Experiment(format!("filmstrip.sequences: want 1..=20, got {got}")))
+        Err(Error::Experiment(format!(
+            "filmstrip.sequences: want 1..=20, got {got}"
+        )))
     }
 
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
         self.check()?;
-        let films: Vec<(&str, &Array)> = [("reconstructed", "film_reconstructed"), ("predicted", "film_predicted")]
-            .into_iter()
-            .filter_map(|(label, name)| Some((label, study.test.latents.get(name)?)))
-            .collect();
+        let films: Vec<(&str, &Array)> = [
+            ("reconstructed", "film_reconstructed"),
+            ("predicted", "film_predicted"),
+        ]
+        .into_iter()
+        .filter_map(|(label, name)| Some((label, study.test.latents.get(name)?)))
+        .collect();
         if study.test.frames.is_empty() || films.is_empty() {
             let reason = "there are no frames, or none were decoded";
             return Ok(Finding::not_applicable(self.name(), QUESTION, reason));
         }
-        let (total, size) = (study.test.states.shape()[1], study.frame_shape.iter().product::<usize>());
+        let (total, size) = (
+            study.test.states.shape()[1],
+            study.frame_shape.iter().product::<usize>(),
+        );
         for (label, film) in &films {
             if film.data().len() != film.shape()[0] * total * size {
                 let got = film.shape();
-                return Err(Error::Shape(format!("film of {label} frames: want (M, {total}, {size}), got {got:?}")));
+                return Err(Error::Shape(format!(
+                    "film of {label} frames: want (M, {total}, {size}), got {got:?}"
+                )));
             }
         }
-        let held = films.iter().map(|(_, film)| film.shape()[0]).min().unwrap_or(0);
+        let held = films
+            .iter()
+            .map(|(_, film)| film.shape()[0])
+            .min()
+            .unwrap_or(0);
         let mut finding = Finding::new(self.name(), QUESTION);
         let mut answers = Vec::new();
         for (label, film) in &films {
-            let first = if *label == "predicted" { study.encode.context.min(total) } else { 0 };
+            let first = if *label == "predicted" {
+                study.encode.context.min(total)
+            } else {
+                0
+            };
             let rmse = grey_rmse(film, &study.test.frames, total, size, first);
             finding.metric(format!("film_rmse/{label}"), Estimate::point(rmse), "1");
             answers.push(format!("{label} frames are off by {rmse:.3}"));
@@ -73,7 +91,11 @@ impl Analysis for Filmstrip {
             "Grey-value error of decoded frames; an empty box has about 0.16 on a disc that covers 2.8 % of the frame.",
         );
         for i in 0..self.sequences.min(held) {
-            let name = if i == 0 { "filmstrip".into() } else { format!("filmstrip_{}", i + 1) };
+            let name = if i == 0 {
+                "filmstrip".into()
+            } else {
+                format!("filmstrip_{}", i + 1)
+            };
             let caption = format!(
                 "What do reconstructions and predictions look like? Held-out sequence {}, frames {} s apart; the predicted \
                  row sees the first {} frames only, the red line stands before the first predicted one.",
@@ -81,7 +103,11 @@ impl Analysis for Filmstrip {
                 study.dt,
                 study.encode.context
             );
-            finding.figure(&name, caption, Figure::Filmstrip(strip(study, &films, i, total, size)));
+            finding.figure(
+                &name,
+                caption,
+                Figure::Filmstrip(strip(study, &films, i, total, size)),
+            );
         }
         Ok(finding)
     }
@@ -90,7 +116,12 @@ impl Analysis for Filmstrip {
 /// Root mean square of the grey-value error, 0..1, of frames from `first` on.
 fn grey_rmse(film: &Array, frames: &[u8], total: usize, size: usize, first: usize) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
-    for (k, (decoded, truth)) in film.data().chunks_exact(size).zip(frames.chunks_exact(size)).enumerate() {
+    for (k, (decoded, truth)) in film
+        .data()
+        .chunks_exact(size)
+        .zip(frames.chunks_exact(size))
+        .enumerate()
+    {
         if k % total >= first {
             let square = |(a, b): (&f64, &u8)| ((a - f64::from(*b)) / 255.0).powi(2);
             sum += decoded.iter().zip(truth).map(square).sum::<f64>();
@@ -100,7 +131,13 @@ fn grey_rmse(film: &Array, frames: &[u8], total: usize, size: usize, first: usiz
     (sum / count).sqrt()
 }
 
-fn strip(study: &Study, films: &[(&str, &Array)], i: usize, total: usize, size: usize) -> FilmstripFigure {
+fn strip(
+    study: &Study,
+    films: &[(&str, &Array)],
+    i: usize,
+    total: usize,
+    size: usize,
+) -> FilmstripFigure {
     let [channels, height, width] = study.frame_shape;
     let truth = &study.test.frames[i * total * size..(i + 1) * total * size];
     let truth: Vec<f64> = truth.iter().map(|&v| f64::from(v)).collect();
@@ -115,7 +152,8 @@ fn strip(study: &Study, films: &[(&str, &Array)], i: usize, total: usize, size: 
         width,
         height,
         rows,
-        prediction_start: (predicted && study.encode.context < total).then_some(study.encode.context),
+        prediction_start: (predicted && study.encode.context < total)
+            .then_some(study.encode.context),
         dt: study.dt,
     }
 }
@@ -123,10 +161,16 @@ fn strip(study: &Study, films: &[(&str, &Array)], i: usize, total: usize, size: 
 /// Mean over channels, (T, C, H W) to (T, H W) bytes.
 fn grey(values: &[f64], channels: usize, area: usize) -> Vec<u8> {
     let frame = |frame: &[f64]| -> Vec<u8> {
-        let mean = |p: usize| (0..channels).map(|c| frame[c * area + p]).sum::<f64>() / channels as f64;
-        (0..area).map(|p| mean(p).round().clamp(0.0, 255.0) as u8).collect()
+        let mean =
+            |p: usize| (0..channels).map(|c| frame[c * area + p]).sum::<f64>() / channels as f64;
+        (0..area)
+            .map(|p| mean(p).round().clamp(0.0, 255.0) as u8)
+            .collect()
     };
-    values.chunks_exact(channels * area).flat_map(frame).collect()
+    values
+        .chunks_exact(channels * area)
+        .flat_map(frame)
+        .collect()
 }
 
 #[cfg(test)]
@@ -143,12 +187,18 @@ mod tests {
         let Figure::Filmstrip(strip) = &finding.figures[1].figure else {
             panic!("{:?}", finding.figures[1].name);
         };
-        assert_eq!(strip.rows[0].frames, study.test.frames[20 * 1024..40 * 1024]);
-        assert_eq!(strip.rows.iter().map(|r| r.label.as_str()).collect::<Vec<_>>(), [
-            "true",
-            "reconstructed",
-            "predicted"
-        ]);
+        assert_eq!(
+            strip.rows[0].frames,
+            study.test.frames[20 * 1024..40 * 1024]
+        );
+        assert_eq!(
+            strip
+                .rows
+                .iter()
+                .map(|r| r.label.as_str())
+                .collect::<Vec<_>>(),
+            ["true", "reconstructed", "predicted"]
+        );
         assert_eq!(strip.prediction_start, Some(5));
     }
 

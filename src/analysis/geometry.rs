@@ -1,15 +1,16 @@
 //! Does the map from the true space to the latent plane fold, shear or bend?
 
-use super::arrays::{at, build, columns, sizes};
+use super::arrays::{at, columns, sizes};
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use super::neighbours::{Points, nearest};
+use super::plane::{Plane, short};
 use super::readout::{best, decoder};
 use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Figure, LatentMap, Trajectories};
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use rayon::prelude::*;
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 /// The latent plane coloured by true quantities, and some paths in both spaces.
@@ -32,10 +33,6 @@ impl Default for Geometry {
 }
 
 const QUESTION: &str = "Does the map from true positions to codes fold, shear or bend?";
-/// Neighbours averaged: enough against noise, few enough to stay local.
-const NEIGHBOURS: usize = 8;
-/// Training frames that neighbours are searched among, and held-out frames decoded.
-const SEARCHED: usize = 6000;
 
 impl Analysis for Geometry {
     fn name(&self) -> &'static str {
@@ -43,9 +40,14 @@ impl Analysis for Geometry {
     }
 
     fn check(&self) -> Result<()> {
-        for (key, got, most) in [("trajectories", self.trajectories, 20), ("points", self.points, 20_000)] {
+        for (key, got, most) in [
+            ("trajectories", self.trajectories, 20),
+            ("points", self.points, 20_000),
+        ] {
             if !(1..=most).contains(&got) {
-                return Err(Error::Experiment(format!("geometry.{key}: want 1..={most}, got {got}")));
+                return Err(Error::Experiment(format!(
+                    "geometry.{key}: want 1..={most}, got {got}"
+                )));
             }
         }
         Ok(())
@@ -58,7 +60,10 @@ impl Analysis for Geometry {
         if study.first_of(&["encoder"]).is_none() {
             return no("this model has no encoder codes");
         }
-        let (Some(train), Some(test)) = (study.train.latents.get("encoder"), study.test.latents.get("encoder")) else {
+        let (Some(train), Some(test)) = (
+            study.train.latents.get("encoder"),
+            study.test.latents.get("encoder"),
+        ) else {
             return no("this model has no encoder codes");
         };
         if sizes(test)[2] < 2 {
@@ -74,16 +79,28 @@ impl Analysis for Geometry {
              latent plane, coloured by true quantities; straight, evenly spaced bands of colour mean an affine map, a colour \
              that comes twice means a fold."
         );
-        finding.figure("latent_map", caption, Figure::LatentMap(self.map(study, &kinematics, test, &plane)));
+        finding.figure(
+            "latent_map",
+            caption,
+            Figure::LatentMap(self.map(study, &kinematics, test, &plane)),
+        );
         if kinematics.axes() >= 2 {
-            if let Some((kind, paths)) = self.trajectories(study, &kinematics, test, &plane)? {
-                let caption = format!(
-                    "Do decoded paths follow the true ones? The first {} held-out sequences: true paths, paths decoded \
+            let caption = format!(
+                "Where in the true space does each code change? True positions of {n} held-out sequences, coloured by code; \
+                 straight, evenly spaced bands mean an affine map."
+            );
+            let figure = self.box_map(study, &kinematics, test);
+            finding.figure("box_map", caption, Figure::LatentMap(figure));
+        }
+        if kinematics.axes() >= 2
+            && let Some((kind, paths)) = self.trajectories(study, &kinematics, test, &plane)?
+        {
+            let caption = format!(
+                "Do decoded paths follow the true ones? The first {} held-out sequences: true paths, paths decoded \
                      linearly from {kind} latents, and the same sequences' encoder codes in the latent plane; no interval.",
-                    paths.truth.len()
-                );
-                finding.figure("trajectories", caption, Figure::Trajectories(paths));
-            }
+                paths.truth.len()
+            );
+            finding.figure("trajectories", caption, Figure::Trajectories(paths));
         }
         Ok(finding)
     }
@@ -98,7 +115,10 @@ impl Geometry {
         finding: &mut Finding,
     ) -> Result<()> {
         let positions = |states: &Array| columns(states, &kinematics.positions);
-        let (train, test) = (Points::of(train, &positions(&study.train.states)), Points::of(test, &positions(&study.test.states)));
+        let (train, test) = (
+            Points::of(train, &positions(&study.train.states)),
+            Points::of(test, &positions(&study.test.states)),
+        );
         let (decoded, truth) = nearest(&train, &test, kinematics.axes());
         let scores = Scores::new(&decoded, &truth)?;
         let all: Vec<usize> = (0..kinematics.axes()).collect();
@@ -115,19 +135,33 @@ impl Geometry {
             return Ok(());
         };
         let (matrix, _) = readout.affine();
-        let rows: Vec<_> = kinematics.positions.iter().map(|&j| matrix.row(j).into_owned()).collect();
+        let rows: Vec<_> = kinematics
+            .positions
+            .iter()
+            .map(|&j| matrix.row(j).into_owned())
+            .collect();
         let stretch = DMatrix::from_rows(&rows).singular_values();
         let anisotropy = stretch.max() / stretch.min();
-        finding.metric("position_anisotropy/encoder", Estimate::point(anisotropy), "1");
+        finding.metric(
+            "position_anisotropy/encoder",
+            Estimate::point(anisotropy),
+            "1",
+        );
         finding.define(
             "position_anisotropy",
             "largest / smallest singular value of M in position ≈ M code + c",
             "Shear or stretch of the plane: 1 is a rotation with one scale.",
         );
-        let linear = study.test.latents.get("encoder").map(|codes| readout.decode(codes)).transpose()?;
+        let linear = study
+            .test
+            .latents
+            .get("encoder")
+            .map(|codes| readout.decode(codes))
+            .transpose()?;
         let linear = linear.map_or(Ok(f64::NAN), |decoded| {
             let everything: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
-            Scores::new(&decoded, &study.test.states).map(|s| s.r2(&kinematics.positions, &everything))
+            Scores::new(&decoded, &study.test.states)
+                .map(|s| s.r2(&kinematics.positions, &everything))
         })?;
         let verdict = match (linear, local.value) {
             (linear, _) if linear > 0.98 => "affine",
@@ -142,10 +176,20 @@ impl Geometry {
         Ok(())
     }
 
-    fn map(&self, study: &Study, kinematics: &Kinematics, codes: &Array, plane: &Plane) -> LatentMap {
+    fn map(
+        &self,
+        study: &Study,
+        kinematics: &Kinematics,
+        codes: &Array,
+        plane: &Plane,
+    ) -> LatentMap {
         let [n, total, _] = sizes(codes);
         let every = (n * total).div_ceil(self.points);
-        let shown = || (0..n * total).step_by(every).map(|k| (k / total, k % total));
+        let shown = || {
+            (0..n * total)
+                .step_by(every)
+                .map(|k| (k / total, k % total))
+        };
         let states = &study.test.states;
         let mut colours: Vec<(String, Vec<f64>)> = Vec::new();
         for &j in &kinematics.positions {
@@ -154,14 +198,45 @@ impl Geometry {
             colours.push((format!("true {} ({})", column.name, column.unit), values));
         }
         let speed = |(i, t): (usize, usize)| {
-            let squares = kinematics.velocities.iter().map(|&j| at(states, i, t)[j].powi(2));
+            let squares = kinematics
+                .velocities
+                .iter()
+                .map(|&j| at(states, i, t)[j].powi(2));
             short(squares.sum::<f64>().sqrt())
         };
-        colours.push((format!("speed ({})", kinematics.velocity_unit), shown().map(speed).collect()));
+        colours.push((
+            format!("speed ({})", kinematics.velocity_unit),
+            shown().map(speed).collect(),
+        ));
         LatentMap {
             axes: plane.labels(),
             points: shown().map(|(i, t)| plane.place(at(codes, i, t))).collect(),
             colours,
+        }
+    }
+
+    /// The true space coloured by the first codes, at most three.
+    fn box_map(&self, study: &Study, kinematics: &Kinematics, codes: &Array) -> LatentMap {
+        let [n, total, p] = sizes(codes);
+        let every = (n * total).div_ceil(self.points);
+        let shown = || {
+            (0..n * total)
+                .step_by(every)
+                .map(|k| (k / total, k % total))
+        };
+        let (x, y) = (kinematics.positions[0], kinematics.positions[1]);
+        let place = |(i, t): (usize, usize)| {
+            let state = at(&study.test.states, i, t);
+            (short(state[x]), short(state[y]))
+        };
+        let colour = |j: usize| {
+            let values = shown().map(|(i, t)| short(at(codes, i, t)[j])).collect();
+            (format!("code {}", j + 1), values)
+        };
+        LatentMap {
+            axes: (label(study, x), label(study, y)),
+            points: shown().map(place).collect(),
+            colours: (0..p.min(3)).map(colour).collect(),
         }
     }
 
@@ -175,23 +250,22 @@ impl Geometry {
         let Some(kind) = best(study) else {
             return Ok(None);
         };
-        let (Some(readout), Some(latents)) = (decoder(study, kind)?, study.test.latents.get(kind)) else {
+        let (Some(readout), Some(latents)) = (decoder(study, kind)?, study.test.latents.get(kind))
+        else {
             return Ok(None);
         };
         let decoded = readout.decode(latents)?;
         let (x, y) = (kinematics.positions[0], kinematics.positions[1]);
         let [n, total, _] = sizes(codes);
-        let label = |j: usize| {
-            let column = &study.state_columns[j];
-            format!("position {} ({})", column.name, column.unit)
-        };
         let paths = |place: &dyn Fn(usize, usize) -> (f64, f64)| {
             let path = |i| (0..total).map(|t| place(i, t)).collect();
             (0..n.min(self.trajectories)).map(path).collect()
         };
-        let pair = |array: &Array, i: usize, t: usize| (short(at(array, i, t)[x]), short(at(array, i, t)[y]));
+        let pair = |array: &Array, i: usize, t: usize| {
+            (short(at(array, i, t)[x]), short(at(array, i, t)[y]))
+        };
         let found = Trajectories {
-            axes: (label(x), label(y)),
+            axes: (label(study, x), label(study, y)),
             outline: study.outline,
             truth: paths(&|i, t| pair(&study.test.states, i, t)),
             decoded: paths(&|i, t| pair(&decoded, i, t)),
@@ -202,117 +276,15 @@ impl Geometry {
     }
 }
 
-/// Four digits behind the point: finer than any figure, and a small file.
-fn short(value: f64) -> f64 {
-    (value * 1e4).round() / 1e4
-}
-
-/// The plane that codes are shown in: the two code dimensions, or the first two principal axes of more.
-struct Plane {
-    mean: DVector<f64>,
-    /// (2, p).
-    axes: DMatrix<f64>,
-    principal: bool,
-}
-
-impl Plane {
-    fn of(codes: &Array) -> Self {
-        let [n, total, p] = sizes(codes);
-        if p == 2 {
-            return Self {
-                mean: DVector::zeros(2),
-                axes: DMatrix::identity(2, 2),
-                principal: false,
-            };
-        }
-        let rows = (n * total) as f64;
-        let all = || (0..n * total).map(|k| DVector::from_row_slice(at(codes, k / total, k % total)));
-        let mean = all().fold(DVector::zeros(p), |sum, z| sum + z) / rows;
-        let cov = all().fold(DMatrix::zeros(p, p), |sum, z| {
-            let z = z - &mean;
-            sum + &z * z.transpose()
-        }) / rows;
-        let eigen = SymmetricEigen::new(cov);
-        let mut order: Vec<usize> = (0..p).collect();
-        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-        let axis = |k: usize| {
-            let axis = eigen.eigenvectors.column(order[k]).into_owned();
-            // An eigenvector's sign is arbitrary: its largest entry is made positive.
-            let sign = axis[axis.iamax()].signum();
-            (axis * sign).transpose()
-        };
-        Self {
-            mean,
-            axes: DMatrix::from_rows(&[axis(0), axis(1)]),
-            principal: true,
-        }
-    }
-
-    fn place(&self, code: &[f64]) -> (f64, f64) {
-        let at = &self.axes * (DVector::from_row_slice(code) - &self.mean);
-        (short(at[0]), short(at[1]))
-    }
-
-    fn labels(&self) -> (String, String) {
-        let kind = if self.principal { "principal axis of codes" } else { "code" };
-        (format!("{kind} 1"), format!("{kind} 2"))
-    }
-}
-
-/// A regular share of whole sequences with their codes and positions.
-struct Points {
-    codes: Array,
-    positions: Array,
-}
-
-impl Points {
-    fn of(codes: &Array, positions: &Array) -> Self {
-        let [n, total, _] = sizes(codes);
-        let every = (n * total).div_ceil(SEARCHED).max(1);
-        let kept: Vec<u32> = (0..n as u32).step_by(every).collect();
-        Self {
-            codes: super::arrays::reorder(codes, &kept),
-            positions: super::arrays::reorder(positions, &kept),
-        }
-    }
-}
-
-/// Mean position of the nearest training codes for every held-out code, and the true one.
-fn nearest(train: &Points, test: &Points, axes: usize) -> (Array, Array) {
-    let [n, total, p] = sizes(&train.codes);
-    let rows = (n * total) as f64;
-    let column = |j: usize| train.codes.data().iter().skip(j).step_by(p);
-    let weight: Vec<f64> = (0..p)
-        .map(|j| {
-            let mean = column(j).sum::<f64>() / rows;
-            let var = column(j).map(|v| (v - mean).powi(2)).sum::<f64>() / rows;
-            if var > 0.0 { 1.0 / var } else { 0.0 }
-        })
-        .collect();
-    let one = |code: &[f64]| -> Vec<f64> {
-        // The nearest so far, farthest last.
-        let mut found: Vec<(f64, usize)> = Vec::with_capacity(NEIGHBOURS + 1);
-        for (k, other) in train.codes.data().chunks_exact(p).enumerate() {
-            let squares = code.iter().zip(other).zip(&weight).map(|((a, b), w)| w * (a - b).powi(2));
-            let distance: f64 = squares.sum();
-            if found.len() < NEIGHBOURS || distance < found[NEIGHBOURS - 1].0 {
-                let place = found.partition_point(|(d, _)| *d <= distance);
-                found.insert(place, (distance, k));
-                found.truncate(NEIGHBOURS);
-            }
-        }
-        let position = |k: usize, j: usize| train.positions.data()[k * axes + j];
-        let mean = |j: usize| found.iter().map(|&(_, k)| position(k, j)).sum::<f64>() / found.len() as f64;
-        (0..axes).map(mean).collect()
-    };
-    let decoded: Vec<Vec<f64>> = test.codes.data().par_chunks_exact(p).map(one).collect();
-    let frames = test.positions.shape()[1];
-    let decoded = build(sizes(&test.positions), |i, t, row| row.copy_from_slice(&decoded[i * frames + t]));
-    (decoded, test.positions.clone())
+/// Axis label of a position column with its unit.
+fn label(study: &Study, column: usize) -> String {
+    let column = &study.state_columns[column];
+    format!("position {} ({})", column.name, column.unit)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::arrays::build;
     use super::super::testing::study;
     use super::*;
 
@@ -324,7 +296,9 @@ mod tests {
                 let s = at(&split.states, i, t);
                 code((s[0] - 16.0) / 11.0, (s[1] - 16.0) / 11.0)
             };
-            let codes = build([n, t, of(0, 0).len()], |i, t, row| row.copy_from_slice(&of(i, t)));
+            let codes = build([n, t, of(0, 0).len()], |i, t, row| {
+                row.copy_from_slice(&of(i, t))
+            });
             split.latents.arrays.insert("encoder".into(), codes);
         }
     }
@@ -333,13 +307,20 @@ mod tests {
     fn affine_bent_and_folded_maps_are_told_apart() {
         let mut study = study(150, true);
         for (word, code) in [
-            ("affine", (|x, y| vec![2.0 * x + 0.5 * y, y]) as fn(f64, f64) -> Vec<f64>),
+            (
+                "affine",
+                (|x, y| vec![2.0 * x + 0.5 * y, y]) as fn(f64, f64) -> Vec<f64>,
+            ),
             ("bent", |x, y| vec![(2.0 * x).sinh(), (2.0 * y).sinh() + x]),
             ("folded", |x, y| vec![x.abs(), y]),
         ] {
             coded(&mut study, code);
             let finding = Geometry::default().run(&study).unwrap();
-            assert!(finding.answer.contains(&format!("is {word}")), "{word}: {}", finding.answer);
+            assert!(
+                finding.answer.contains(&format!("is {word}")),
+                "{word}: {}",
+                finding.answer
+            );
         }
     }
 
@@ -359,12 +340,20 @@ mod tests {
         coded(&mut study, |x, y| vec![y, y, 5.0 * x]);
         let plane = Plane::of(study.train.latents.get("encoder").unwrap());
         let spread = plane.axes.abs();
-        assert!(spread[(0, 2)] > 0.99 && (spread[(1, 0)] - 0.7).abs() < 0.02, "{}", plane.axes);
+        assert!(
+            spread[(0, 2)] > 0.99 && (spread[(1, 0)] - 0.7).abs() < 0.02,
+            "{}",
+            plane.axes
+        );
         let finding = Geometry::default().run(&study).unwrap();
         let Figure::LatentMap(map) = &finding.figures[0].figure else {
             panic!("{:?}", finding.figures[0].name);
         };
         assert!(map.axes.0.contains("principal"), "{:?}", map.axes);
-        assert!(map.colours.iter().all(|(_, values)| values.len() == map.points.len()));
+        assert!(
+            map.colours
+                .iter()
+                .all(|(_, values)| values.len() == map.points.len())
+        );
     }
 }

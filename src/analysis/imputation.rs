@@ -3,13 +3,12 @@
 //! The first frames are always seen, each later one is dropped with probability p; the smoother fills in the rest.
 //! Everything is measured on dropped frames only. Published: Fraccaro et al. 2017 (Kalman VAE), figure 4 read off.
 
-use super::arrays::{at, build, sizes};
+use super::arrays::at;
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
-use super::pixels::background;
+use super::interpolate::{empty_box, interpolated, mean_where};
 use super::readout::decoder;
 use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study, Table};
-use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Look, Panel, Series};
 use serde::{Deserialize, Serialize};
@@ -65,7 +64,12 @@ impl Analysis for Imputation {
         let unit = &kinematics.position_unit;
         for (quantity, row, curve, unit) in [
             ("position_rmse", SMOOTHED, &found.position, unit.as_str()),
-            ("position_rmse", LINEAR, &found.position_linear, unit.as_str()),
+            (
+                "position_rmse",
+                LINEAR,
+                &found.position_linear,
+                unit.as_str(),
+            ),
             ("wrong_pixels", SMOOTHED, &found.wrong, "1"),
             ("wrong_pixels", EMPTY, &found.wrong_empty, "1"),
         ] {
@@ -76,8 +80,8 @@ impl Analysis for Imputation {
         finding.answer = answer(&found, unit);
         finding.define(
             "imputed_p_position_rmse",
-            "√( mean over position columns and dropped frames of (s_j − ŝ_j)² ), ŝ = read-out of the smoothed latents",
-            "Error of one coordinate in frames that were not seen; each frame after the first ones dropped with probability p.",
+            "√( mean over dropped frames of Σ_j (s_j − ŝ_j)² ) over position columns j, ŝ = read-out of the smoothed latents",
+            "Typical distance from the truth in frames that were not seen; each frame after the first ones dropped with probability p.",
         );
         finding.define(
             "imputed_p_wrong_pixels",
@@ -89,7 +93,11 @@ impl Analysis for Imputation {
             "true positions of the nearest seen frames on both sides, joined by a line; after the last one, held",
             "What needs no model.",
         );
-        finding.define(EMPTY, "the median of every pixel over the training frames", "Drawing no ball at all.");
+        finding.define(
+            EMPTY,
+            "the median of every pixel over the training frames",
+            "Drawing no ball at all.",
+        );
         finding.tables.push(rate_table(&found, unit));
         let n = study.test.states.shape()[0];
         let caption = format!(
@@ -119,7 +127,9 @@ fn measure(study: &Study, kinematics: &Kinematics) -> Result<Found> {
         for name in ["mask", "wrong_pixels"] {
             if let Some(array) = get(name).filter(|array| array.data().len() != n * total) {
                 let got = array.shape();
-                return Err(Error::Shape(format!("{name}_{k}: want ({n}, {total}), got {got:?}")));
+                return Err(Error::Shape(format!(
+                    "{name}_{k}: want ({n}, {total}), got {got:?}"
+                )));
             }
         }
         let dropped = |i: usize, t: usize| at(mask, i, t)[0] < 0.5;
@@ -133,10 +143,16 @@ fn measure(study: &Study, kinematics: &Kinematics) -> Result<Found> {
                 (&mut found.position_linear, &linear),
             ] {
                 let scores = Scores::where_(states, truth, dropped)?;
-                curve.push((rate, boot.estimate(|drawn| scores.rmse(&kinematics.positions, drawn))));
+                curve.push((
+                    rate,
+                    boot.estimate(|drawn| scores.rmse(&kinematics.positions, drawn)),
+                ));
             }
         }
-        for (curve, share) in [(&mut found.wrong, get("wrong_pixels")), (&mut found.wrong_empty, empty.as_ref())] {
+        for (curve, share) in [
+            (&mut found.wrong, get("wrong_pixels")),
+            (&mut found.wrong_empty, empty.as_ref()),
+        ] {
             if let Some(share) = share {
                 curve.push((rate, mean_where(share, dropped, &boot)));
             }
@@ -145,67 +161,27 @@ fn measure(study: &Study, kinematics: &Kinematics) -> Result<Found> {
     Ok(found)
 }
 
-/// Mean of an (N, T) array over the accepted (sequence, frame) pairs.
-fn mean_where(values: &Array, counted: impl Fn(usize, usize) -> bool, boot: &Bootstrap) -> Estimate {
-    let [n, total, _] = sizes(values);
-    let sums: Vec<(f64, f64)> = (0..n)
-        .map(|i| {
-            let frames = (0..total).filter(|&t| counted(i, t));
-            frames.fold((0.0, 0.0), |(sum, count), t| (sum + at(values, i, t)[0], count + 1.0))
-        })
-        .collect();
-    boot.estimate(|drawn| {
-        let add = |(sum, count), &i: &u32| (sum + sums[i as usize].0, count + sums[i as usize].1);
-        let (sum, count) = drawn.iter().fold((0.0, 0.0), add);
-        sum / count
-    })
-}
-
-/// Every state column between the nearest seen frames on both sides by a line; held before the first and after the last.
-fn interpolated(truth: &Array, mask: &Array) -> Array {
-    let total = truth.shape()[1];
-    build(sizes(truth), |i, t, row| {
-        let seen = |t: &usize| at(mask, i, *t)[0] >= 0.5;
-        let before = (0..=t).rev().find(seen);
-        let after = (t..total).find(seen);
-        let (a, b) = (before.or(after).unwrap_or(0), after.or(before).unwrap_or(0));
-        let share = if b > a { (t - a) as f64 / (b - a) as f64 } else { 0.0 };
-        for (j, value) in row.iter_mut().enumerate() {
-            *value = (1.0 - share) * at(truth, i, a)[j] + share * at(truth, i, b)[j];
-        }
-    })
-}
-
-/// Share of pixels that an empty box has wrong, (N, T); None without frames.
-fn empty_box(study: &Study) -> Option<Array> {
-    let size: usize = study.frame_shape.iter().product();
-    if study.test.frames.is_empty() || study.train.frames.is_empty() {
-        return None;
-    }
-    let still = background(&study.train.frames, size);
-    let wrong = |frame: &[u8]| {
-        let differ = frame.iter().zip(&still).filter(|(a, b)| (**a > 127) != (**b > 127));
-        differ.count() as f64 / size as f64
-    };
-    let (n, total) = (study.test.states.shape()[0], study.test.states.shape()[1]);
-    let share = study.test.frames.chunks_exact(size).map(wrong).collect();
-    Array::new([n, total], share).ok()
-}
-
 fn answer(found: &Found, unit: &str) -> String {
     let middle = |curve: &Curve| {
-        let nearest = curve.iter().min_by(|a, b| (a.0 - 0.5).abs().total_cmp(&(b.0 - 0.5).abs()));
+        let nearest = curve
+            .iter()
+            .min_by(|a, b| (a.0 - 0.5).abs().total_cmp(&(b.0 - 0.5).abs()));
         nearest.map(|(rate, estimate)| (*rate, estimate.value))
     };
     let mut parts = Vec::new();
-    if let (Some((rate, model)), Some((_, linear))) = (middle(&found.position), middle(&found.position_linear)) {
+    if let (Some((rate, model)), Some((_, linear))) =
+        (middle(&found.position), middle(&found.position_linear))
+    {
         parts.push(format!(
             "with p = {rate} of the frames missing their position is off by {model:.2} {unit} (linear interpolation {linear:.2})"
         ));
     }
     if let Some((rate, wrong)) = middle(&found.wrong) {
-        let empty = middle(&found.wrong_empty).map_or(String::new(), |(_, e)| format!(" (empty box {e:.4})"));
-        parts.push(format!("at p = {rate} a share of {wrong:.4} of their pixels is wrong{empty}"));
+        let empty = middle(&found.wrong_empty)
+            .map_or(String::new(), |(_, e)| format!(" (empty box {e:.4})"));
+        parts.push(format!(
+            "at p = {rate} a share of {wrong:.4} of their pixels is wrong{empty}"
+        ));
     }
     format!("On frames not seen: {}.", parts.join("; "))
 }
@@ -251,7 +227,10 @@ fn series(label: &str, look: Look, curve: &Curve) -> Series {
     let mut sorted = curve.clone();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let edge = |pick: fn((f64, f64)) -> f64| -> Vec<f64> {
-        sorted.iter().map(|(_, e)| pick(e.interval.unwrap_or((e.value, e.value)))).collect()
+        sorted
+            .iter()
+            .map(|(_, e)| pick(e.interval.unwrap_or((e.value, e.value))))
+            .collect()
     };
     Series {
         label: label.into(),
@@ -268,7 +247,11 @@ fn rate_table(found: &Found, unit: &str) -> Table {
         let at = curve.iter().find(|(r, _)| *r == rate);
         at.map_or("–".into(), |(_, e)| format!("{:.digits$}", e.value))
     };
-    let longest = if found.position.is_empty() { &found.wrong } else { &found.position };
+    let longest = if found.position.is_empty() {
+        &found.wrong
+    } else {
+        &found.position
+    };
     let row = |&(rate, _): &(f64, Estimate)| {
         let published = PUBLISHED_RATES.iter().position(|p| (p - rate).abs() < 1e-9);
         vec![
@@ -281,7 +264,7 @@ fn rate_table(found: &Found, unit: &str) -> Table {
         ]
     };
     Table {
-        caption: "Frames not seen: error of a coordinate and share of wrong pixels, by the probability that a frame is missing."
+        caption: "Frames not seen: root mean squared distance from the true position and share of wrong pixels, by the probability that a frame is missing."
             .into(),
         columns: vec![
             "missing".into(),
@@ -301,22 +284,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interpolation_is_a_line_between_seen_frames_and_holds_the_last() {
-        let truth = Array::new([1, 6, 1], vec![0., 9., 9., 6., 9., 9.]).unwrap();
-        let mask = Array::new([1, 6], vec![1., 0., 0., 1., 0., 0.]).unwrap();
-        assert_eq!(interpolated(&truth, &mask).data(), [0., 2., 4., 6., 6., 6.]);
-    }
-
-    #[test]
     fn exact_latents_have_no_error_and_trivial_rows_the_known_ones() {
         let finding = Imputation::default().run(&study(300, true)).unwrap();
         assert!(finding.value("imputed_0.5_position_rmse/smoothed").unwrap() < 1e-7);
-        assert_eq!(finding.value("imputed_0.5_wrong_pixels/smoothed"), Some(0.0));
+        assert_eq!(
+            finding.value("imputed_0.5_wrong_pixels/smoothed"),
+            Some(0.0)
+        );
         // A disc of radius 3 on 32 x 32 pixels covers 28.3 / 1024 = .0276 of them.
         let empty = finding.value("imputed_0.5_wrong_pixels/empty box").unwrap();
         assert!((empty - 0.0276).abs() < 0.001, "{empty}");
-        let linear = finding.value("imputed_0.5_position_rmse/linear interpolation").unwrap();
-        assert!((1.0..3.0).contains(&linear), "{linear}");
+        // Known from other box data: 2.6 px; a few per cent of the frames, after bounces, make most of it.
+        let linear = finding
+            .value("imputed_0.5_position_rmse/linear interpolation")
+            .unwrap();
+        assert!((linear - 2.6).abs() < 0.4, "{linear}");
     }
 
     #[test]
@@ -328,6 +310,9 @@ mod tests {
             *value = if *seen > 0.5 { 1.0 } else { 0.25 };
         }
         let finding = Imputation::default().run(&study).unwrap();
-        assert_eq!(finding.value("imputed_0.5_wrong_pixels/smoothed"), Some(0.25));
+        assert_eq!(
+            finding.value("imputed_0.5_wrong_pixels/smoothed"),
+            Some(0.25)
+        );
     }
 }

@@ -36,7 +36,9 @@ impl Analysis for LagScan {
             return Ok(());
         }
         let got = self.max_lag;
-        Err(Error::Experiment(format!("lag_scan.max_lag: want 1..=5, got {got}")))
+        Err(Error::Experiment(format!(
+            "lag_scan.max_lag: want 1..=5, got {got}"
+        )))
     }
 
     fn run(&self, study: &Study) -> Result<Finding> {
@@ -46,9 +48,16 @@ impl Analysis for LagScan {
         let &[n, total, _] = study.test.states.shape() else {
             return Err(Error::Shape("lag_scan: states want three axes".into()));
         };
-        let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| study.first_of(&[kind]).is_some()).collect();
+        let kinds: Vec<&str> = KINDS
+            .into_iter()
+            .filter(|kind| study.first_of(&[kind]).is_some())
+            .collect();
         if kinds.is_empty() {
-            return Ok(Finding::not_applicable(self.name(), QUESTION, "this model has no latents"));
+            return Ok(Finding::not_applicable(
+                self.name(),
+                QUESTION,
+                "this model has no latents",
+            ));
         }
         if total <= 2 * self.max_lag {
             let reason = format!("{total} frames are too few for lags up to {}", self.max_lag);
@@ -56,7 +65,10 @@ impl Analysis for LagScan {
         }
         let mut finding = Finding::new(self.name(), QUESTION);
         let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
-        let groups = [("position", &kinematics.positions), ("velocity", &kinematics.velocities)];
+        let groups = [
+            ("position", &kinematics.positions),
+            ("velocity", &kinematics.velocities),
+        ];
         let mut panels = groups.map(|(kind, _)| Panel {
             x_label: "lag of the state (frames)".into(),
             y_label: format!("{kind} R²"),
@@ -77,12 +89,16 @@ impl Analysis for LagScan {
                     series.low.push(low);
                     series.high.push(high);
                 }
-                if let Some(best) = (0..series.y.len()).max_by(|&a, &b| series.y[a].total_cmp(&series.y[b])) {
+                if let Some(best) =
+                    (0..series.y.len()).max_by(|&a, &b| series.y[a].total_cmp(&series.y[b]))
+                {
                     let (lag, r2) = (series.x[best], series.y[best]);
                     let estimate = super::bootstrap::Estimate::point(lag);
                     finding.metric(format!("best_{group}_lag/{kind}"), estimate, "frames");
                     if *group == "position" {
-                        answers.push(format!("{kind} latents tell the position best at lag {lag:+} (R² {r2:.3})"));
+                        answers.push(format!(
+                            "{kind} latents tell the position best at lag {lag:+} (R² {r2:.3})"
+                        ));
                     }
                 }
                 if series.y.iter().all(|v| v.is_finite()) {
@@ -100,7 +116,9 @@ impl Analysis for LagScan {
             "Which frame's state do the latents at frame t hold? R² of the state at t + lag from the latents at t, on {n} \
              held-out sequences; bands are 95 % bootstrap intervals over sequences."
         );
-        let curves = Curves { panels: panels.into() };
+        let curves = Curves {
+            panels: panels.into(),
+        };
         finding.figure("lag_scan", caption, Figure::Curves(curves));
         Ok(finding)
     }
@@ -117,7 +135,9 @@ impl LagScan {
         });
         let mut found = Vec::new();
         for shift in 0..=2 * max {
-            let states = study.splits().map(|(_, split)| frames(&split.states, shift..total - 2 * max + shift));
+            let states = study
+                .splits()
+                .map(|(_, split)| frames(&split.states, shift..total - 2 * max + shift));
             let readout = Readout::fit((&latents[0], &states[0]), (&latents[1], &states[1]))?;
             let scores = Scores::new(&readout.decode(&latents[2])?, &states[2])?;
             found.push((shift as i64 - max as i64, scores));
@@ -147,7 +167,11 @@ mod tests {
     fn exact_latents_peak_at_lag_0() {
         let finding = LagScan::default().run(&study(80, true)).unwrap();
         for row in ["encoder", "smoothed"] {
-            assert_eq!(finding.value(&format!("best_position_lag/{row}")), Some(0.0), "{finding:?}");
+            assert_eq!(
+                finding.value(&format!("best_position_lag/{row}")),
+                Some(0.0),
+                "{finding:?}"
+            );
         }
         assert_eq!(finding.value("best_velocity_lag/smoothed"), Some(0.0));
         let one_late = finding.value("velocity_r2_lag_+1/smoothed").unwrap();

@@ -50,30 +50,57 @@ impl Analysis for Law {
         let order = ordered(&kinematics);
         let d = order.len();
         if law.latent < d {
-            return no(&format!("{} latent dimensions cannot hold {d} state columns", law.latent));
+            return no(&format!(
+                "{} latent dimensions cannot hold {d} state columns",
+                law.latent
+            ));
         }
-        let sums = AffineSums::new(latents, &super::arrays::columns(&study.train.states, &order))?;
+        let sums = AffineSums::new(
+            latents,
+            &super::arrays::columns(&study.train.states, &order),
+        )?;
         let boot = Bootstrap::new(sums.sequences(), DRAWS, &study.seeds());
         // (D, D + 1) entries of [A_s, b_s], row-major.
         let entries = boot.estimates(|drawn| {
             let (m, c) = sums.fit(drawn)?;
             let (a, b) = carry(&m, &c, &a, &b)?;
             let rows = (0..d).flat_map(|i| (0..=d).map(move |j| (i, j)));
-            Some(rows.map(|(i, j)| if j < d { a[(i, j)] } else { b[i] }).collect())
+            Some(
+                rows.map(|(i, j)| if j < d { a[(i, j)] } else { b[i] })
+                    .collect(),
+            )
         });
         let Some(entries) = entries else {
-            return no("the map from latents to states is singular, so there is no law in physical coordinates");
+            return no(
+                "the map from latents to states is singular, so there is no law in physical coordinates",
+            );
         };
         let newton = newton(&order, &kinematics, study.dt);
         let mut finding = Finding::new(self.name(), QUESTION);
-        let names: Vec<&str> = order.iter().map(|&j| study.state_columns[j].name.as_str()).collect();
-        metrics(&mut finding, &entries, &newton, &kinematics, &order, study.dt);
+        let names: Vec<&str> = order
+            .iter()
+            .map(|&j| study.state_columns[j].name.as_str())
+            .collect();
+        metrics(
+            &mut finding,
+            &entries,
+            &newton,
+            &kinematics,
+            &order,
+            study.dt,
+        );
         let max = finding.value("law/max_abs_error").unwrap_or(f64::NAN);
-        let coupling = finding.value("law/position_velocity_coupling").unwrap_or(f64::NAN);
+        let coupling = finding
+            .value("law/position_velocity_coupling")
+            .unwrap_or(f64::NAN);
         finding.answer = format!(
             "In physical coordinates, time in frames, the learned law differs from free flight by at most {max:.3} in any \
              entry; a velocity moves its position by {coupling:.3} of what Newton's law says.{}",
-            if law.latent > d { " (More latent dimensions than state columns: pseudo-inverse.)" } else { "" }
+            if law.latent > d {
+                " (More latent dimensions than state columns: pseudo-inverse.)"
+            } else {
+                ""
+            }
         );
         finding.tables.push(entry_table(&entries, &newton, &names));
         let n = study.train.states.shape()[0];
@@ -106,9 +133,17 @@ fn matrices(law: &LinearGaussian) -> Result<(DMatrix<f64>, DVector<f64>)> {
     let n = law.latent;
     let got = (law.transition_matrix.len(), law.transition_offset.len());
     if got != (n * n, n) {
-        return Err(Error::Shape(format!("law: want ({}, {n}) entries of A and b, got {got:?}", n * n)));
+        return Err(Error::Shape(format!(
+            "law: want ({}, {n}) entries of A and b, got {got:?}",
+            n * n
+        )));
     }
-    if law.transition_matrix.iter().chain(&law.transition_offset).any(|v| !v.is_finite()) {
+    if law
+        .transition_matrix
+        .iter()
+        .chain(&law.transition_offset)
+        .any(|v| !v.is_finite())
+    {
         return Err(Error::Numeric("law: A or b is not finite".into()));
     }
     let a = DMatrix::from_row_slice(n, n, &law.transition_matrix);
@@ -117,7 +152,12 @@ fn matrices(law: &LinearGaussian) -> Result<(DMatrix<f64>, DVector<f64>)> {
 
 /// The kinematic columns: positions, then their velocities.
 fn ordered(kinematics: &Kinematics) -> Vec<usize> {
-    kinematics.positions.iter().chain(&kinematics.velocities).copied().collect()
+    kinematics
+        .positions
+        .iter()
+        .chain(&kinematics.velocities)
+        .copied()
+        .collect()
 }
 
 /// Row-major [A, b] of free flight, (D, D + 1).
@@ -151,7 +191,10 @@ fn metrics(
     };
     let pairs = || (0..d).flat_map(|i| (0..d).map(move |j| (i, j)));
     let max = pairs().map(|(i, j)| error(i, j).abs()).fold(0.0, f64::max);
-    let frobenius = pairs().map(|(i, j)| error(i, j).powi(2)).sum::<f64>().sqrt();
+    let frobenius = pairs()
+        .map(|(i, j)| error(i, j).powi(2))
+        .sum::<f64>()
+        .sqrt();
     let offset = (0..d).map(|i| error(i, d).abs()).fold(0.0, f64::max);
     let coupling = (0..axes).map(|k| 1.0 + error(k, axes + k)).sum::<f64>() / axes as f64;
     let inertia = (axes..d).map(|k| 1.0 + error(k, k)).sum::<f64>() / axes as f64;
@@ -210,7 +253,11 @@ fn panels(entries: &[Estimate], newton: &[f64], names: &[&str]) -> LawFigure {
     };
     LawFigure {
         rows: names.iter().map(|name| format!("{name}'")).collect(),
-        columns: names.iter().map(|name| (*name).into()).chain(["1".into()]).collect(),
+        columns: names
+            .iter()
+            .map(|name| (*name).into())
+            .chain(["1".into()])
+            .collect(),
         panels: vec![
             panel("learned", values, half_width.clone()),
             panel("Newton", newton.to_vec(), Vec::new()),
@@ -221,13 +268,19 @@ fn panels(entries: &[Estimate], newton: &[f64], names: &[&str]) -> LawFigure {
 
 fn entry_table(entries: &[Estimate], newton: &[f64], names: &[&str]) -> Table {
     let d = names.len();
-    let heads = names.iter().map(|name| (*name).to_string()).chain(["1".into()]);
+    let heads = names
+        .iter()
+        .map(|name| (*name).to_string())
+        .chain(["1".into()]);
     let row = |i: usize| {
         let cells = (0..=d).map(|j| {
             let at = i * (d + 1) + j;
             format!("{} ({:.3})", entries[at].text(), newton[at])
         });
-        [format!("{}'", names[i])].into_iter().chain(cells).collect()
+        [format!("{}'", names[i])]
+            .into_iter()
+            .chain(cells)
+            .collect()
     };
     Table {
         caption: "Learned law s' = A s + b in physical coordinates: entry [95 % interval] (free flight); last column b.".into(),
@@ -244,7 +297,11 @@ mod tests {
     #[test]
     fn newton_hidden_by_an_affine_map_comes_back_to_1e_9() {
         let finding = Law::default().run(&study(50, true)).unwrap();
-        assert!(finding.value("law/max_abs_error").unwrap() < 1e-9, "{:?}", finding.metrics);
+        assert!(
+            finding.value("law/max_abs_error").unwrap() < 1e-9,
+            "{:?}",
+            finding.metrics
+        );
         assert!(finding.value("law/max_abs_offset").unwrap() < 1e-9);
         assert!((finding.value("law/position_velocity_coupling").unwrap() - 1.0).abs() < 1e-9);
         let Figure::Law(law) = &finding.figures[0].figure else {
@@ -258,7 +315,13 @@ mod tests {
             panic!("{:?}", finding.figures[1].name);
         };
         // Two Jordan blocks of size 2: a perturbation of 1e-16 moves their eigenvalues by its square root.
-        assert!(found.learned.iter().all(|(re, im)| (re - 1.0).hypot(*im) < 1e-6), "{found:?}");
+        assert!(
+            found
+                .learned
+                .iter()
+                .all(|(re, im)| (re - 1.0).hypot(*im) < 1e-6),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -275,7 +338,15 @@ mod tests {
     #[test]
     fn latents_that_collapsed_to_one_dimension_have_no_physical_law() {
         let mut study = study(10, true);
-        for row in study.train.latents.arrays.get_mut("smoothed").unwrap().data_mut().chunks_exact_mut(4) {
+        for row in study
+            .train
+            .latents
+            .arrays
+            .get_mut("smoothed")
+            .unwrap()
+            .data_mut()
+            .chunks_exact_mut(4)
+        {
             let first = row[0];
             row[1..].fill(first);
         }

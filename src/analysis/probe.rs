@@ -23,7 +23,8 @@ const POINTS: usize = 10_000;
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {}
 
-const QUESTION: &str = "How much of the true positions and velocities do the latents hold, linearly?";
+const QUESTION: &str =
+    "How much of the true positions and velocities do the latents hold, linearly?";
 
 impl Analysis for Probe {
     fn name(&self) -> &'static str {
@@ -38,7 +39,8 @@ impl Analysis for Probe {
         study.check()?;
         let kinematics = Kinematics::of(&study.state_columns)?;
         let mut finding = Finding::new(self.name(), QUESTION);
-        let latents = |name: &'static str| move |split: &SplitStudy| split.latents.get(name).cloned();
+        let latents =
+            |name: &'static str| move |split: &SplitStudy| split.latents.get(name).cloned();
         let mut rows = Vec::new();
         let mut decoded = None;
         for name in ["encoder", "filtered", "smoothed"] {
@@ -52,7 +54,11 @@ impl Analysis for Probe {
             }
         }
         let Some((best, decoded)) = decoded else {
-            return Ok(Finding::not_applicable(self.name(), QUESTION, "this model has no latents"));
+            return Ok(Finding::not_applicable(
+                self.name(),
+                QUESTION,
+                "this model has no latents",
+            ));
         };
         let differences = |split: &SplitStudy| {
             let codes = split.latents.get("encoder")?;
@@ -99,7 +105,11 @@ fn fit(
     features: impl Fn(&SplitStudy) -> Option<Array>,
     shuffle: Option<&str>,
 ) -> Result<Option<(Array, Scores)>> {
-    let all = (features(&study.train), features(&study.validation), features(&study.test));
+    let all = (
+        features(&study.train),
+        features(&study.validation),
+        features(&study.test),
+    );
     let (Some(train), Some(validation), Some(test)) = all else {
         return Ok(None);
     };
@@ -128,16 +138,25 @@ fn scatter(study: &Study, name: &str, decoded: &Array) -> Result<ProbeScatter> {
     // Four digits behind the point are finer than any pixel of the figure and keep its file small.
     let thin = |array: &Array, j: usize| -> Vec<f64> {
         let values = cut(array, &[j]);
-        values.data().iter().step_by(every).map(|v| (v * 1e4).round() / 1e4).collect()
+        values
+            .data()
+            .iter()
+            .step_by(every)
+            .map(|v| (v * 1e4).round() / 1e4)
+            .collect()
     };
-    let panels = study.state_columns.iter().enumerate().map(|(j, column)| ScatterPanel {
-        name: column.name.clone(),
-        unit: column.unit.clone(),
-        truth: thin(&study.test.states, j),
-        decoded: thin(decoded, j),
-        r2: scores.r2(&[j], &all),
-        rmse: scores.rmse(&[j], &all),
-    });
+    let panels = study
+        .state_columns
+        .iter()
+        .enumerate()
+        .map(|(j, column)| ScatterPanel {
+            name: column.name.clone(),
+            unit: column.unit.clone(),
+            truth: thin(&study.test.states, j),
+            decoded: thin(decoded, j),
+            r2: scores.r2(&[j], &all),
+            rmse: scores.rmse(&[j], &all),
+        });
     Ok(ProbeScatter {
         look: look(name),
         panels: panels.filter(|panel| panel.r2.is_finite()).collect(),
@@ -155,11 +174,17 @@ mod tests {
         for name in ["position", "velocity"] {
             let r2 = finding.value(&format!("{name}_r2/smoothed")).unwrap();
             let rmse = finding.value(&format!("{name}_rmse/smoothed")).unwrap();
-            assert!((1.0 - r2).abs() < 1e-9 && rmse < 1e-9, "{name}: {r2} {rmse}");
+            assert!(
+                (1.0 - r2).abs() < 1e-9 && rmse < 1e-9,
+                "{name}: {r2} {rmse}"
+            );
         }
         assert!((finding.value("position_r2/encoder").unwrap() - 1.0).abs() < 1e-9);
         let velocity = finding.value("velocity_r2/encoder").unwrap();
-        assert!(velocity < 0.3, "one frame's position tells little of velocity: {velocity}");
+        assert!(
+            velocity < 0.3,
+            "one frame's position tells little of velocity: {velocity}"
+        );
     }
 
     #[test]
@@ -182,15 +207,29 @@ mod tests {
         }
         let finding = Probe::default().run(&study).unwrap();
         assert!(finding.value("velocity_r2/smoothed").is_none());
-        assert!(finding.value("velocity_r2/encoder central differences").unwrap() > 0.5);
+        assert!(
+            finding
+                .value("velocity_r2/encoder central differences")
+                .unwrap()
+                > 0.5
+        );
         assert!(finding.answer.starts_with("encoder"), "{}", finding.answer);
     }
 
     #[test]
     fn a_latent_that_is_not_finite_is_named() {
         let mut study = study(4, true);
-        study.test.latents.arrays.get_mut("smoothed").unwrap().data_mut()[4 * 23] = f64::NAN;
+        study
+            .test
+            .latents
+            .arrays
+            .get_mut("smoothed")
+            .unwrap()
+            .data_mut()[4 * 23] = f64::NAN;
         let error = Probe::default().run(&study).unwrap_err().to_string();
-        assert!(error.contains("test smoothed") && error.contains("sequence 1, frame 3"), "{error}");
+        assert!(
+            error.contains("test smoothed") && error.contains("sequence 1, frame 3"),
+            "{error}"
+        );
     }
 }

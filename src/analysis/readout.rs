@@ -197,7 +197,7 @@ pub fn define(finding: &mut Finding) {
     finding.define(
         "position_rmse, velocity_rmse",
         RMSE_FORMULA,
-        "Typical error of one coordinate of the linear read-out, in physical units.",
+        "Typical distance of the linear read-out from the true position (velocity), in physical units.",
     );
     finding.define(
         "read-out",

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 pub const R2_FORMULA: &str =
     "R²_j = 1 − Σ_{i,t} (s_j − ŝ_j)² / Σ_{i,t} (s_j − mean s_j)²; mean over columns j";
 /// Formula of RMSE in the words of the reports.
-pub const RMSE_FORMULA: &str = "√( mean over columns j, sequences i and frames t of (s_j − ŝ_j)² )";
+pub const RMSE_FORMULA: &str =
+    "√( mean over sequences i and frames t of Σ_j (s_j − ŝ_j)² ), j over the columns of one vector";
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
@@ -113,11 +114,14 @@ impl Scores {
         columns.iter().map(one).sum::<f64>() / columns.len() as f64
     }
 
-    /// Root mean squared error of the drawn sequences over `columns`: [`RMSE_FORMULA`]. NaN where no frame counts.
+    /// Root mean squared length of the error of the vector of `columns`, over the drawn sequences: [`RMSE_FORMULA`]. NaN
+    /// where no frame counts.
     pub fn rmse(&self, columns: &[usize], drawn: &[u32]) -> f64 {
-        let totals = columns.iter().map(|&j| self.total(j, drawn));
-        let (error, count) = totals.fold((0.0, 0.0), |(e, c), sum| (e + sum.error, c + sum.count));
-        (error / count).sqrt()
+        let square = |&j: &usize| {
+            let sum = self.total(j, drawn);
+            sum.error / sum.count
+        };
+        columns.iter().map(square).sum::<f64>().sqrt()
     }
 }
 
@@ -133,7 +137,7 @@ mod tests {
         let scores = Scores::new(&decoded, &truth).unwrap();
         assert!((scores.r2(&[0], &[0, 1]) - (1.0 - 5.0 / 14.0)).abs() < 1e-15);
         assert!((scores.rmse(&[0], &[0, 1]) - (5.0f64 / 4.0).sqrt()).abs() < 1e-15);
-        assert!((scores.rmse(&[0, 1], &[0, 1]) - (6.0f64 / 8.0).sqrt()).abs() < 1e-15);
+        assert!((scores.rmse(&[0, 1], &[0, 1]) - (6.0f64 / 4.0).sqrt()).abs() < 1e-15);
         // Sequence 1 drawn twice: truth 3 6 3 6 (mean 4.5, squares 9), errors 0 -2 0 -2.
         assert!((scores.r2(&[0], &[1, 1]) - (1.0 - 8.0 / 9.0)).abs() < 1e-15);
         assert!(

@@ -25,19 +25,33 @@ impl Analysis for Training {
     fn run(&self, study: &Study) -> Result<Finding> {
         let names = names(&study.training);
         let (Some(last), false) = (study.training.last(), names.is_empty()) else {
-            return Ok(Finding::not_applicable(self.name(), QUESTION, "nothing was logged during training"));
+            return Ok(Finding::not_applicable(
+                self.name(),
+                QUESTION,
+                "nothing was logged during training",
+            ));
         };
         let mut finding = Finding::new(self.name(), QUESTION);
         let mut answers = Vec::new();
         for name in &names {
             let curve = curve(&study.training, name);
-            let (Some(&end), Some(best)) = (curve.1.last(), curve.1.iter().copied().reduce(f64::max)) else {
+            let (Some(&end), Some(best)) =
+                (curve.1.last(), curve.1.iter().copied().reduce(f64::max))
+            else {
                 continue;
             };
-            finding.metric(format!("training_last/{name}"), Estimate::point(end), unit(name));
+            finding.metric(
+                format!("training_last/{name}"),
+                Estimate::point(end),
+                unit(name),
+            );
             let quantity = quantity(name);
             if quantity == "elbo" || is_r2(quantity) {
-                finding.metric(format!("training_best/{name}"), Estimate::point(best), unit(name));
+                finding.metric(
+                    format!("training_best/{name}"),
+                    Estimate::point(best),
+                    unit(name),
+                );
             }
             if name == "validation/elbo" || name.starts_with("validation/velocity_r2") {
                 answers.push(format!("{name} {end:.3} (best {best:.3})"));
@@ -55,7 +69,11 @@ impl Analysis for Training {
         let caption = "Did training converge, and did the R² of velocity rise with the ELBO? Values as logged, not smoothed, \
                        over optimiser steps, one seed; validation near-black, training grey, R² in the colour of its latents."
             .into();
-        finding.figure("training", caption, Figure::Curves(panels(&study.training, &names)));
+        finding.figure(
+            "training",
+            caption,
+            Figure::Curves(panels(&study.training, &names)),
+        );
         Ok(finding)
     }
 }
@@ -63,7 +81,10 @@ impl Analysis for Training {
 /// Every finite quantity that was logged, in alphabetical order.
 fn names(points: &[TrainingPoint]) -> Vec<String> {
     let all = points.iter().flat_map(|point| &point.values);
-    let mut names: Vec<String> = all.filter(|(_, v)| v.is_finite()).map(|(name, _)| name.clone()).collect();
+    let mut names: Vec<String> = all
+        .filter(|(_, v)| v.is_finite())
+        .map(|(name, _)| name.clone())
+        .collect();
     names.sort();
     names.dedup();
     names
@@ -138,7 +159,10 @@ fn series(points: &[TrainingPoint], name: &str) -> Series {
     };
     let label = match is_r2(quantity(name)) {
         true => quantity(name).replace("_r2", "").replace('_', " "),
-        false => name.split_once('/').map_or(name, |(split, _)| split).to_string(),
+        false => name
+            .split_once('/')
+            .map_or(name, |(split, _)| split)
+            .to_string(),
     };
     Series {
         label,
@@ -176,8 +200,14 @@ mod tests {
             values: [("train/elbo".to_string(), -13.0)].into(),
         });
         let finding = Training::default().run(&study).unwrap();
-        assert_eq!(finding.value("training_last/validation/velocity_r2_smoothed"), Some(0.78));
-        assert_eq!(finding.value("training_best/validation/velocity_r2_smoothed"), Some(0.84));
+        assert_eq!(
+            finding.value("training_last/validation/velocity_r2_smoothed"),
+            Some(0.78)
+        );
+        assert_eq!(
+            finding.value("training_best/validation/velocity_r2_smoothed"),
+            Some(0.84)
+        );
         let Figure::Curves(curves) = &finding.figures[0].figure else {
             panic!("{:?}", finding.figures[0].name);
         };
