@@ -1,3 +1,16 @@
-//! The command line.
+//! The command line; see `kinostate --help`.
 
-fn main() {}
+mod cli;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kinostate: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -12,9 +12,15 @@
 //! | `predicted` | (N, T, n) | z_t given the first `context` frames only: filtered before, open loop after |
 //! | `imputed_<k>`, `mask_<k>` | (N, T, n), (N, T) | smoothed z_t given the frames whose mask is 1, for the k-th drop rate |
 //! | `wrong_pixels_<k>` | (N, T) | fraction of pixels of the decoded imputation on the wrong side of 0.5 |
+//!
+//! `latents.json` beside them holds name, shape, size and SHA-256 of each.
+
+mod files;
 
 use crate::array::Array;
 use std::collections::BTreeMap;
+
+pub(crate) use files::INDEX;
 
 /// The latent arrays of one split.
 #[derive(Clone, Debug, Default)]

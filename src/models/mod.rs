@@ -1,1 +1,136 @@
-//! (being built)
+//! Temporal variational autoencoders. One file and one line in [`models!`] add a model.
+//!
+//! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests.
+
+mod frames;
+
+use crate::error::Result;
+use crate::latents::LinearGaussian;
+use crate::lgssm::Posterior;
+use crate::nn::{Float, Grad, Mat, Module, Scalar};
+use crate::seeds::Rng;
+use serde::{Deserialize, Serialize};
+
+pub use frames::{FrameVae, FrameVaeConfig, Likelihood};
+
+/// Video clips as the networks see them: pixels in [0, 1].
+#[derive(Clone, Debug)]
+pub struct Clips<F: Float> {
+    /// (B*T, C*H*W), the frames of one clip after each other.
+    pub frames: Mat<F>,
+    /// Clips, B.
+    pub sequences: usize,
+    /// Frames per clip, T.
+    pub steps: usize,
+}
+
+/// The evidence lower bound of some clips, in nats summed over all their frames.
+pub struct Elbo<F: Float> {
+    /// What training climbs: reconstruction + latent_weight * (the other terms), on its tape.
+    pub objective: Scalar<F, Grad<F>>,
+    /// The terms by name; they sum to the ELBO (latent weight 1).
+    pub terms: Vec<(&'static str, f64)>,
+}
+
+/// Mean and variance of q(a_t | x_t), (rows, p) row-major.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Variances.
+    pub var: Vec<f64>,
+}
+
+/// A trained or untrained model. Object safe: an experiment holds `Box<dyn Model<f32>>`.
+pub trait Model<F: Float>: Module<F> + Send + Sync {
+    /// Code dimensions, p.
+    fn codes(&self) -> usize;
+    /// Takes what all frames have in common, the mean training frame (C*H*W, pixels in [0, 1]), into encoder and decoder.
+    ///
+    /// # Errors
+    /// A frame of another size.
+    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()>;
+    /// The evidence lower bound of `clips` with draws from `rng`.
+    ///
+    /// # Errors
+    /// Clips of another frame size; a covariance that lost positive definiteness.
+    fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>>;
+    /// Codes of every frame: frames (rows, C*H*W).
+    ///
+    /// # Errors
+    /// Frames of another size.
+    fn encode(&self, frames: &Mat<F>) -> Result<Codes>;
+    /// Pixel means in [0, 1], (rows, C*H*W), of codes (rows, p).
+    ///
+    /// # Errors
+    /// A number of codes that is not a multiple of p.
+    fn decode(&self, codes: &[f64]) -> Result<Vec<F>>;
+    /// Filtered and smoothed states given code means (B, T, p) and a mask (B, T) of seen frames; `None` without dynamics.
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn infer(
+        &self,
+        _codes: &[f64],
+        _steps: usize,
+        _seen: Option<&[bool]>,
+    ) -> Result<Option<Posterior>> {
+        Ok(None)
+    }
+    /// The law of motion, where the model has a time-invariant linear one.
+    fn law(&self) -> Option<LinearGaussian> {
+        None
+    }
+}
+
+/// Declares the model files, the YAML enum and its dispatch. One line per model: `file::Config`.
+macro_rules! models {
+    ($($file:ident :: $Config:ident),* $(,)?) => {
+        $(pub mod $file;)*
+        $(pub use $file::$Config;)*
+
+        /// Any registered model, as an experiment file names it: a one-key map from kind to settings.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum AnyModel {
+            $(#[allow(missing_docs)] $Config($Config)),*
+        }
+
+        impl AnyModel {
+            /// Names of all registered kinds.
+            pub fn names() -> Vec<&'static str> {
+                vec![$(stringify!($file)),*]
+            }
+            /// One small instance of each kind, for the contract tests.
+            pub fn examples() -> Vec<Self> {
+                vec![$(Self::$Config($Config::example())),*]
+            }
+            /// Registered name of this kind.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$Config(_) => stringify!($file)),* }
+            }
+            /// Checks every setting for frames of (C, H, W).
+            ///
+            /// # Errors
+            /// Names the key under `at`, what was expected and got.
+            pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
+                match self { $(Self::$Config(c) => c.check(&format!("{at}.{}", stringify!($file)), frame)),* }
+            }
+            /// Builds the model with weights drawn from `rng`.
+            ///
+            /// # Errors
+            /// Settings that do not fit the frames.
+            pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<Box<dyn Model<F>>> {
+                match self { $(Self::$Config(c) => Ok(Box::new(c.build::<F>(frame, rng)?))),* }
+            }
+        }
+    };
+}
+
+models! {
+    lg_vae::LgVae,
+    vae::Vae,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,260 @@
-//! (being built)
+//! From an experiment to its report: generate, train, encode, analyze, plot, report. Every arrow is a file.
+//!
+//! A stage is skipped when it is finished for the same resolved configuration ([`Experiment::stage_digest`]), goes on
+//! where it was interrupted, and is done again from nothing when the configuration has changed.
+
+mod about;
+mod analyze;
+mod done;
+mod encode;
+mod folder;
+mod inspect;
+mod plot;
+mod train;
+
+pub use about::About;
+pub use analyze::study;
+pub use encode::encode;
+pub use folder::{Lock, RunFolder};
+pub use inspect::{inspect, inspect_frames};
+pub use train::train;
+
+use crate::error::{Error, Result};
+use crate::experiment::{Experiment, Stage};
+use crate::progress::Progress;
+use crate::store::atomic::write_atomic;
+use crate::{data, report};
+use done::State;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// One command of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Simulate and render the dataset.
+    Generate,
+    /// Train every model with every seed.
+    Train,
+    /// Write the latents of every trained model.
+    Encode,
+    /// Run the analyses on all latents, and the dataset's baselines.
+    Analyze,
+    /// Draw the figures.
+    Plot,
+    /// Write summary and report.
+    Report,
+}
+
+impl Step {
+    /// The whole chain, in order.
+    pub const ALL: [Self; 6] = [
+        Self::Generate,
+        Self::Train,
+        Self::Encode,
+        Self::Analyze,
+        Self::Plot,
+        Self::Report,
+    ];
+}
+
+/// How to run, as opposed to what.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The run folder; `results/<name>` when not given.
+    pub out: Option<PathBuf>,
+    /// No words on the terminal; the log is written all the same.
+    pub quiet: bool,
+    /// Do the asked steps again even when they are finished for this configuration.
+    pub again: bool,
+    /// The command as the report shows it.
+    pub command: String,
+}
+
+/// Runs the whole chain and returns the run folder.
+///
+/// # Errors
+/// The first stage that fails; what was finished before is kept and skipped next time.
+pub fn run(experiment: &Experiment, options: &Options) -> Result<RunFolder> {
+    steps(experiment, options, &Step::ALL)
+}
+
+/// Runs some steps of the chain; those before them must be finished.
+///
+/// # Errors
+/// See [`run`]; a missing earlier stage is named with the command that does it.
+pub fn steps(experiment: &Experiment, options: &Options, steps: &[Step]) -> Result<RunFolder> {
+    let root = match &options.out {
+        Some(out) => out.clone(),
+        None => PathBuf::from("results").join(&experiment.name),
+    };
+    let folder = RunFolder::new(root);
+    let _lock = folder.take()?;
+    write_atomic(folder.config(), experiment.to_yaml()?.as_bytes())?;
+    About::new(&options.command).write(&folder)?;
+    let progress = Progress::new(options.quiet, Some(&folder.log()))?;
+    let chain = Chain {
+        experiment,
+        options,
+        folder: &folder,
+        progress: &progress,
+    };
+    let outcome = chain.run(steps);
+    if let Err(error) = &outcome {
+        progress.log(&format!("failed: {error}"));
+    }
+    outcome.map(|()| folder)
+}
+
+struct Chain<'a> {
+    experiment: &'a Experiment,
+    options: &'a Options,
+    folder: &'a RunFolder,
+    progress: &'a Progress,
+}
+
+impl Chain<'_> {
+    fn run(&self, steps: &[Step]) -> Result<()> {
+        let Self {
+            experiment,
+            folder,
+            progress,
+            ..
+        } = *self;
+        let asked = |step| steps.contains(&step);
+        if asked(Step::Generate) {
+            self.stage(Stage::Generate, || {
+                data::generate(&experiment.data, &folder.data(), progress)
+            })?;
+        }
+        if asked(Step::Analyze) {
+            self.stage(Stage::Baselines, || {
+                analyze::baselines(experiment, folder, progress)
+            })?;
+        }
+        // One model and seed after the other through all stages, so that the first results come early.
+        for model in experiment.models.keys() {
+            for &seed in &experiment.seeds {
+                if asked(Step::Train) {
+                    self.stage(Stage::Train(model, seed), || {
+                        train(experiment, model, seed, folder, progress)
+                    })?;
+                }
+                if asked(Step::Encode) {
+                    self.stage(Stage::Encode(model, seed), || {
+                        encode(experiment, model, seed, folder, progress)
+                    })?;
+                }
+                if asked(Step::Analyze) {
+                    self.stage(Stage::Analyze(model, seed), || {
+                        analyze::analyze(experiment, model, seed, folder, progress)
+                    })?;
+                }
+                if asked(Step::Plot) {
+                    self.stage(Stage::Plot(model, seed), || {
+                        plot::plot(experiment, model, seed, folder, progress)
+                    })?;
+                }
+            }
+        }
+        if asked(Step::Report) {
+            self.report()?;
+        }
+        Ok(())
+    }
+
+    /// Does one stage unless it is done.
+    fn stage(&self, stage: Stage, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let Self {
+            experiment,
+            folder,
+            progress,
+            ..
+        } = *self;
+        for before in before(stage) {
+            if done::state(experiment, before, folder)? != State::Done {
+                return Err(Error::Experiment(format!(
+                    "{}: {} is not finished for this configuration; do it first (`kinostate {} ..`, or `kinostate run ..` for all)",
+                    title(stage),
+                    title(before),
+                    before.command(),
+                )));
+            }
+        }
+        let state = done::state(experiment, stage, folder)?;
+        let title = title(stage);
+        let keep = match (state, self.options.again) {
+            (State::Done, false) => {
+                progress.say(&format!("{title}: done already"));
+                return Ok(());
+            }
+            (State::Begun, false) => {
+                progress.say(&format!("{title}: goes on where it was left"));
+                true
+            }
+            (State::Other, _) => {
+                progress.say(&format!(
+                    "{title}: the configuration has changed, does it again"
+                ));
+                false
+            }
+            (State::Missing, _) => {
+                progress.say(&title);
+                true
+            }
+            (_, true) => {
+                progress.say(&format!("{title}: again"));
+                false
+            }
+        };
+        done::begin(experiment, stage, folder, keep)?;
+        let since = Instant::now();
+        work()?;
+        done::finish(experiment, stage, folder)?;
+        let seconds = crate::progress::duration(since.elapsed().as_secs_f64());
+        progress.log(&format!("{title}: done in {seconds}"));
+        Ok(())
+    }
+
+    /// Writes the report of everything that there is; cheap, so never skipped.
+    fn report(&self) -> Result<()> {
+        for model in self.experiment.models.keys() {
+            for &seed in &self.experiment.seeds {
+                let analyze = Stage::Analyze(model, seed);
+                if done::state(self.experiment, analyze, self.folder)? != State::Done {
+                    return Err(Error::Experiment(format!(
+                        "report: {} is not finished for this configuration; do it first (`kinostate analyze ..`, or `kinostate run ..` for all)",
+                        title(analyze)
+                    )));
+                }
+            }
+        }
+        report::write(self.experiment, self.folder)?;
+        let page = self.folder.report_html();
+        self.progress.say(&format!("report: {}", page.display()));
+        Ok(())
+    }
+}
+
+/// What a stage reads, so what must be finished before it.
+fn before(stage: Stage<'_>) -> Vec<Stage<'_>> {
+    match stage {
+        Stage::Generate => vec![],
+        Stage::Baselines | Stage::Train(..) => vec![Stage::Generate],
+        Stage::Encode(model, seed) => vec![Stage::Generate, Stage::Train(model, seed)],
+        Stage::Analyze(model, seed) => vec![Stage::Generate, Stage::Encode(model, seed)],
+        Stage::Plot(model, seed) => vec![Stage::Analyze(model, seed)],
+        Stage::Report => vec![],
+    }
+}
+
+/// "train lg_vae, seed 0".
+fn title(stage: Stage) -> String {
+    let name = stage.name();
+    match stage {
+        Stage::Train(model, seed)
+        | Stage::Encode(model, seed)
+        | Stage::Analyze(model, seed)
+        | Stage::Plot(model, seed) => format!("{name} {model}, seed {seed}"),
+        Stage::Generate | Stage::Baselines | Stage::Report => name.to_string(),
+    }
+}

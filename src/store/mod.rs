@@ -1,1 +1,9 @@
-//! (being built)
+//! Files: written whole or not at all, checked when read. Home of the npy, safetensors and SHA-256 libraries.
+
+pub mod atomic;
+pub mod checksum;
+pub mod json;
+pub mod npy;
+mod npy_dictionary;
+mod npy_header;
+pub mod tensors;

@@ -1,1 +1,14 @@
-//! (being built)
+//! Training: batches, schedules, the loop, checkpoints.
+//!
+//! A run is a function of the configuration and one seed. Every draw comes from a stream numbered by the step, so the state of
+//! the randomness *is* the step, and a resumed run gives the same bytes as one that was never stopped.
+
+mod batches;
+pub mod checkpoint;
+mod config;
+mod starts;
+mod trainer;
+
+pub use batches::{clips, evaluate};
+pub use config::{LearningRate, Starts, TrainConfig, Warmup};
+pub use trainer::{Job, Record, train};

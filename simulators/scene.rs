@@ -1,0 +1,71 @@
+//! What a simulator shows: shapes in world units, painted one over another.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+
+/// An upright rectangle in world units.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rectangle {
+    /// Least x, px.
+    pub left: f64,
+    /// Greatest x, px.
+    pub right: f64,
+    /// Least y, px.
+    pub bottom: f64,
+    /// Greatest y, px.
+    pub top: f64,
+}
+
+impl Rectangle {
+    /// Width (along x) and height (along y), px.
+    pub fn size(&self) -> [f64; 2] {
+        [self.right - self.left, self.top - self.bottom]
+    }
+
+    /// This rectangle with every side moved outwards by `margin` px.
+    pub fn grown(&self, margin: f64) -> Self {
+        Self {
+            left: self.left - margin,
+            right: self.right + margin,
+            bottom: self.bottom - margin,
+            top: self.top + margin,
+        }
+    }
+
+    /// Checks that the sides are finite and in order.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] names `key`.
+    pub(crate) fn check(&self, key: &str) -> Result<(), Error> {
+        let ordered = self.left < self.right && self.bottom < self.top;
+        if ordered && self.size().iter().all(|side| side.is_finite()) {
+            return Ok(());
+        }
+        let expected = "finite left < right and bottom < top";
+        Err(Error::parameter(key, expected, format!("{self:?}")))
+    }
+}
+
+/// The outline of a shape, in world units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outline {
+    /// A filled disc.
+    Disc {
+        /// Centre (x, y), px.
+        centre: [f64; 2],
+        /// Radius, px.
+        radius: f64,
+    },
+    /// A filled upright rectangle.
+    Rectangle(Rectangle),
+}
+
+/// A filled shape of one brightness, opaque where it covers a pixel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// Where it is.
+    pub outline: Outline,
+    /// 0 = black, 1 = white.
+    pub brightness: f64,
+}

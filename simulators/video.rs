@@ -1,0 +1,146 @@
+//! How a scene becomes pixels: frame size, what is drawn, and the camera.
+
+use crate::{Error, Rectangle};
+use serde::{Deserialize, Serialize};
+
+/// How a scene becomes pixels. Frames are grey, (T, C, H, W) with C = 1, row 0 at the top of the picture (large y).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Video {
+    /// Frame width W, pixels, 16..=256.
+    pub width: usize,
+    /// Frame height H, pixels, 16..=256.
+    pub height: usize,
+    /// Whether the walls are drawn behind the bodies.
+    pub walls: bool,
+    /// The part of the world to show, px (world units); the simulator's own view where left out. It is fitted inside the
+    /// frame and centred, with square pixels, so discs stay round: a window of another aspect shows more world, not a
+    /// stretched one.
+    pub camera: Option<Rectangle>,
+}
+
+impl Default for Video {
+    /// 32 x 32 pixels, walls drawn, the simulator's own view: the pictures of the original Kalman-VAE box data.
+    fn default() -> Self {
+        Self {
+            width: 32,
+            height: 32,
+            walls: true,
+            camera: None,
+        }
+    }
+}
+
+impl Video {
+    /// Colour channels of a frame, C.
+    pub fn channels(&self) -> usize {
+        1
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] names the key, the expected range and the value.
+    pub fn check(&self) -> Result<(), Error> {
+        for (key, got) in [("video.width", self.width), ("video.height", self.height)] {
+            if !(16..=256).contains(&got) {
+                return Err(Error::parameter(key, "within 16..=256 pixels", got));
+            }
+        }
+        self.camera
+            .map_or(Ok(()), |window| window.check("video.camera"))
+    }
+
+    /// The camera that shows [`Video::camera`], or `view` where that is left out.
+    pub fn camera(&self, view: Rectangle) -> Camera {
+        let window = self.camera.unwrap_or(view);
+        let [width, height] = window.size();
+        let scale = (self.width as f64 / width).min(self.height as f64 / height);
+        let centre_x = 0.5 * (window.left + window.right);
+        let centre_y = 0.5 * (window.bottom + window.top);
+        Camera {
+            scale,
+            origin: [
+                0.5 * self.width as f64 - scale * centre_x,
+                0.5 * self.height as f64 + scale * centre_y,
+            ],
+        }
+    }
+}
+
+/// From world units to pixels: `column = origin[0] + scale x`, `row = origin[1] - scale y`. Pixel (i, j) is the square of
+/// rows i..i+1 and columns j..j+1, so its centre is at (i + 1/2, j + 1/2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Camera {
+    /// Pixels per unit of length.
+    pub scale: f64,
+    /// Where the world's origin lies, pixels: column and row.
+    pub origin: [f64; 2],
+}
+
+impl Camera {
+    /// Where the world point (x, y) lies, pixels: column and row.
+    pub fn to_pixels(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        [
+            self.origin[0] + self.scale * x,
+            self.origin[1] - self.scale * y,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOX: Rectangle = Rectangle {
+        left: 0.0,
+        right: 32.0,
+        bottom: 0.0,
+        top: 32.0,
+    };
+
+    #[test]
+    fn the_default_camera_of_a_32_px_world_is_one_pixel_a_unit_with_y_up() {
+        let camera = Video::default().camera(BOX);
+        assert_eq!(camera.scale, 1.0);
+        assert_eq!(camera.to_pixels([0.0, 32.0]), [0.0, 0.0]);
+        assert_eq!(camera.to_pixels([32.0, 0.0]), [32.0, 32.0]);
+    }
+
+    #[test]
+    fn a_window_of_another_aspect_is_fitted_and_centred() {
+        let video = Video {
+            width: 64,
+            height: 32,
+            ..Video::default()
+        };
+        let camera = video.camera(BOX);
+        assert_eq!(camera.scale, 1.0);
+        assert_eq!(camera.to_pixels([16.0, 16.0]), [32.0, 16.0]);
+    }
+
+    #[test]
+    fn check_names_key_range_and_value() {
+        let video = Video {
+            width: 8,
+            ..Video::default()
+        };
+        let message = video.check().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "video.width: expected within 16..=256 pixels, got 8"
+        );
+        let window = Rectangle { left: 40.0, ..BOX };
+        let video = Video {
+            camera: Some(window),
+            ..Video::default()
+        };
+        assert!(
+            video
+                .check()
+                .unwrap_err()
+                .to_string()
+                .starts_with("video.camera: expected")
+        );
+    }
+}

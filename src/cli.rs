@@ -1,0 +1,198 @@
+//! What the command line accepts, and what each command calls.
+
+use clap::{Args, Parser, Subcommand};
+use kinostate::pipeline::{self, Options, Step};
+use kinostate::{Error, Result, experiment::Experiment};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  kinostate run experiments/quickstart.yaml
+  kinostate run experiments/box.yaml --set train.steps=200 --set seeds=[0] --out /tmp/try
+  kinostate check experiments/box.yaml
+  kinostate analyze experiments/box.yaml --again
+  kinostate inspect results/box/data --frames frames.gif
+
+Exit code: 0 done, 1 a run failed, 2 wrong usage or a wrong experiment file.";
+
+/// Simulates moving scenes, learns their latent states from video, and shows what the latents mean.
+#[derive(Debug, Parser)]
+#[command(name = "kinostate", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do everything an experiment file asks for, from simulation to report; finished stages are skipped
+    Run(Work),
+    /// Simulate and render the dataset
+    Generate(Work),
+    /// Train every model with every seed
+    Train(Work),
+    /// Write the latents of every trained model
+    Encode(Work),
+    /// Run the analyses on the latents
+    Analyze(Work),
+    /// Draw the figures of the analyses
+    Plot(Work),
+    /// Write summary.json, report.md and report.html
+    Report(Work),
+    /// Check an experiment file and print it with all defaults filled in
+    Check(Check),
+    /// Tell what a run folder, a dataset, latents, a finding or an array file holds
+    Inspect(Inspect),
+}
+
+#[derive(Args, Debug)]
+struct Check {
+    /// The experiment, a YAML file
+    experiment: PathBuf,
+    /// Override one value of the experiment; repeatable, lists by index: seeds.0=3
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    sets: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct Work {
+    #[command(flatten)]
+    experiment: Check,
+    /// Run folder [default: results/<name of the experiment>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Worker threads [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Say nothing on the terminal; <DIR>/log.txt is written all the same
+    #[arg(long, short)]
+    quiet: bool,
+    /// Do it again even where it is finished for this configuration
+    #[arg(long)]
+    again: bool,
+}
+
+#[derive(Args, Debug)]
+struct Inspect {
+    /// A folder or a file
+    path: PathBuf,
+    /// Draw the first frames of a dataset: .gif moves, .png is a contact sheet
+    #[arg(long, value_name = "FILE.gif|FILE.png")]
+    frames: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// Whatever failed; [`Error::exit_code`] is the process's.
+    pub fn run(self) -> Result<()> {
+        let (work, steps) = match self.command {
+            Command::Run(work) => (work, &Step::ALL[..]),
+            Command::Generate(work) => (work, &[Step::Generate][..]),
+            Command::Train(work) => (work, &[Step::Train][..]),
+            Command::Encode(work) => (work, &[Step::Encode][..]),
+            Command::Analyze(work) => (work, &[Step::Analyze][..]),
+            Command::Plot(work) => (work, &[Step::Plot][..]),
+            Command::Report(work) => (work, &[Step::Report][..]),
+            Command::Check(check) => return print(&check.load()?.to_yaml()?),
+            Command::Inspect(Inspect { path, frames }) => {
+                let text = match frames {
+                    Some(file) => pipeline::inspect_frames(&path, &file)?,
+                    None => pipeline::inspect(&path)?,
+                };
+                return print(&text);
+            }
+        };
+        let experiment = work.experiment.load()?;
+        if let Some(threads) = work.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))?;
+        }
+        let options = Options {
+            command: work.experiment.command(),
+            out: work.out,
+            quiet: work.quiet,
+            again: work.again,
+        };
+        pipeline::steps(&experiment, &options, steps)?;
+        Ok(())
+    }
+}
+
+impl Check {
+    fn load(&self) -> Result<Experiment> {
+        Experiment::load(&self.experiment, &self.sets)
+    }
+
+    /// The command that does the whole experiment, without anything that depends on this machine.
+    fn command(&self) -> String {
+        let here = std::env::current_dir().unwrap_or_default();
+        let path = &self.experiment;
+        let path = path.strip_prefix(&here).unwrap_or(path);
+        let path = match path.is_absolute() {
+            true => Path::new(path.file_name().unwrap_or_default()),
+            false => path,
+        };
+        let mut command = format!("kinostate run {}", quoted(&path.display().to_string()));
+        for set in &self.sets {
+            command += &format!(" --set {}", quoted(set));
+        }
+        command
+    }
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// Prints to standard output; a reader that stops early (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output")(e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_shown_command_is_ready_to_paste_and_knows_no_machine() {
+        let command = |path: &str, sets: &[&str]| {
+            Check {
+                experiment: path.into(),
+                sets: sets.iter().map(ToString::to_string).collect(),
+            }
+            .command()
+        };
+        assert_eq!(
+            command("experiments/box.yaml", &["seeds=[0, 1]", "name=it's"]),
+            r"kinostate run experiments/box.yaml --set 'seeds=[0, 1]' --set 'name=it'\''s'"
+        );
+        assert_eq!(
+            command("/somewhere/else/a.yaml", &[]),
+            "kinostate run a.yaml"
+        );
+        let here = std::env::current_dir().unwrap().join("a/b.yaml");
+        assert_eq!(
+            command(here.to_str().unwrap(), &[]),
+            "kinostate run a/b.yaml"
+        );
+    }
+}

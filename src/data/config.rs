@@ -1,0 +1,178 @@
+//! The `data:` section of an experiment.
+
+use crate::error::{Error, Result};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use simulators::{AnySimulator, Video};
+
+/// The `data:` section of an experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The world and its physical parameters, as a one-key map: `bouncing_ball: {..}`.
+    #[serde(with = "serde_yaml::with::singleton_map_recursive")]
+    pub simulator: AnySimulator,
+    /// How it is drawn.
+    #[serde(default)]
+    pub video: Video,
+    /// Frames per sequence, T.
+    pub frames: usize,
+    /// Time between frames, s.
+    pub dt: f64,
+    /// Number of sequences per split: `train`, `validation` and `test` are needed.
+    pub splits: IndexMap<String, usize>,
+    /// Seed of the dataset; independent of the training seeds.
+    #[serde(default)]
+    pub seed: u64,
+    /// Sequences per shard: the unit of resume. Fewer lose less work to an interruption, more make fewer files.
+    #[serde(default = "default_shard")]
+    pub sequences_per_shard: usize,
+}
+
+/// 10 MB of frames at 20 frames of 32 x 32.
+fn default_shard() -> usize {
+    500
+}
+
+/// The splits that training and analysis ask for.
+const NEEDED: [&str; 3] = ["train", "validation", "test"];
+
+impl DataConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Experiment`] names the key, what was expected and got.
+    pub fn check(&self) -> Result<()> {
+        let name = self.simulator.name();
+        self.simulator
+            .check()
+            .map_err(|e| Error::Experiment(format!("data.simulator.{name}.{e}")))?;
+        self.video
+            .check()
+            .map_err(|e| Error::Experiment(format!("data.{e}")))?;
+        at_least_one("frames", self.frames)?;
+        at_least_one("sequences_per_shard", self.sequences_per_shard)?;
+        if !(self.dt.is_finite() && self.dt > 0.0) {
+            return Err(wrong("dt", "a finite time above 0 s", self.dt));
+        }
+        for name in NEEDED {
+            if !self.splits.contains_key(name) {
+                let got: Vec<_> = self.splits.keys().map(String::as_str).collect();
+                return Err(wrong("splits", format!("a split {name}"), got.join(", ")));
+            }
+        }
+        for (name, &sequences) in &self.splits {
+            // A split is a folder and a part of a stream's name.
+            let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if name.is_empty() || name.len() > 64 || !name.chars().all(letter) {
+                let expected = "names of at most 64 lower-case letters, digits and _";
+                return Err(wrong("splits", expected, format!("{name:?}")));
+            }
+            at_least_one(&format!("splits.{name}"), sequences)?;
+        }
+        Ok(())
+    }
+
+    /// (C, H, W) of a frame.
+    pub fn frame_shape(&self) -> [usize; 3] {
+        [self.video.channels(), self.video.height, self.video.width]
+    }
+
+    /// Number of sequences in every shard of a split of `sequences`: all full but the last.
+    pub(super) fn shards(&self, sequences: usize) -> impl Iterator<Item = usize> {
+        let most = self.sequences_per_shard;
+        (0..sequences.div_ceil(most)).map(move |shard| most.min(sequences - shard * most))
+    }
+}
+
+fn wrong(key: &str, expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Error {
+    Error::Experiment(format!("data.{key}: expected {expected}, got {got}"))
+}
+
+fn at_least_one(key: &str, got: usize) -> Result<()> {
+    if got == 0 {
+        return Err(wrong(key, "at least 1", got));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "
+simulator: { bouncing_ball: {} }
+frames: 20
+dt: 0.2
+splits: { train: 7, validation: 1, test: 2 }
+sequences_per_shard: 3
+";
+
+    fn config() -> DataConfig {
+        serde_yaml::from_str(YAML).unwrap()
+    }
+
+    #[test]
+    fn yaml_and_json_come_back_as_the_same_config() {
+        let config = config();
+        config.check().unwrap();
+        let yaml = serde_yaml::to_string(&config).unwrap();
+        assert_eq!(serde_yaml::from_str::<DataConfig>(&yaml).unwrap(), config);
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<DataConfig>(&json).unwrap(), config);
+    }
+
+    #[test]
+    fn shards_are_full_but_the_last() {
+        let lengths = |n| config().shards(n).collect::<Vec<_>>();
+        assert_eq!(lengths(7), [3, 3, 1]);
+        assert_eq!(lengths(6), [3, 3]);
+        assert_eq!(lengths(1), [1]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_key_expected_and_got() {
+        let refused = |change: &dyn Fn(&mut DataConfig)| {
+            let mut config = config();
+            change(&mut config);
+            let error = config.check().unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            error.to_string()
+        };
+        assert_eq!(
+            refused(&|c| c.frames = 0),
+            "data.frames: expected at least 1, got 0"
+        );
+        assert_eq!(
+            refused(&|c| c.dt = f64::NAN),
+            "data.dt: expected a finite time above 0 s, got NaN"
+        );
+        assert_eq!(
+            refused(&|c| c.sequences_per_shard = 0),
+            "data.sequences_per_shard: expected at least 1, got 0"
+        );
+        assert_eq!(
+            refused(&|c| {
+                c.splits.shift_remove("test");
+            }),
+            "data.splits: expected a split test, got train, validation"
+        );
+        assert_eq!(
+            refused(&|c| {
+                c.splits.insert("validation".into(), 0);
+            }),
+            "data.splits.validation: expected at least 1, got 0"
+        );
+        for name in ["../up", "a/b", "", "Train", "é"] {
+            let message = refused(&|c| {
+                c.splits.insert(name.into(), 1);
+            });
+            assert!(message.ends_with(&format!("got {name:?}")), "{message}");
+        }
+        let message = refused(&|c| c.video.width = 1);
+        assert!(
+            message.starts_with("data.video.width: expected"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! A dataset that was opened: everything checked once, at the door; then slices of memory-mapped files.
+
+use super::config::DataConfig;
+use super::manifest::Manifest;
+use super::shard::{self, OpenShard};
+use crate::error::{Error, Result};
+use indexmap::IndexMap;
+use rayon::prelude::*;
+use simulators::Column;
+use std::path::{Path, PathBuf};
+
+/// An opened dataset: manifest read and checked, shards memory-mapped.
+#[derive(Debug)]
+pub struct Dataset {
+    dir: PathBuf,
+    manifest: Manifest,
+    splits: IndexMap<String, Split>,
+}
+
+/// The sequences of one split. Everything is by sequence index i in 0..len(); like a slice, an index outside panics.
+#[derive(Debug)]
+pub struct Split {
+    shards: Vec<OpenShard>,
+    sequences: usize,
+    sequences_per_shard: usize,
+}
+
+impl Dataset {
+    /// Opens a dataset folder and checks it against its manifest (sizes, shapes, checksums). Reads every file once.
+    ///
+    /// # Errors
+    /// A missing, truncated or altered file is named with what was expected and got.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let manifest = Manifest::read(dir)?;
+        let sizes = manifest.sizes();
+        let config = &manifest.origin.config;
+        let mut splits = IndexMap::new();
+        for (name, entries) in &manifest.splits {
+            let shards = entries
+                .par_iter()
+                .enumerate()
+                .map(|(i, entry)| OpenShard::open(&shard::folder(dir, name, i), entry, &sizes))
+                .collect::<Result<_>>()?;
+            let split = Split {
+                shards,
+                sequences: config.splits[name],
+                sequences_per_shard: config.sequences_per_shard,
+            };
+            splits.insert(name.clone(), split);
+        }
+        let dir = dir.to_path_buf();
+        Ok(Self {
+            dir,
+            manifest,
+            splits,
+        })
+    }
+
+    /// The split of this name.
+    ///
+    /// # Errors
+    /// Names the splits that there are.
+    pub fn split(&self, name: &str) -> Result<&Split> {
+        self.splits.get(name).ok_or_else(|| {
+            let there: Vec<_> = self.split_names().collect();
+            let there = there.join(", ");
+            Error::file(
+                &self.dir,
+                format!("expected a split of {there}, got {name}"),
+            )
+        })
+    }
+
+    /// Names of the splits, in the order of the configuration.
+    pub fn split_names(&self) -> impl Iterator<Item = &str> {
+        self.splits.keys().map(String::as_str)
+    }
+
+    /// The configuration that made it.
+    pub fn config(&self) -> &DataConfig {
+        &self.manifest.origin.config
+    }
+
+    /// The manifest: versions, camera, checksums.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Name and unit of every state column.
+    pub fn state_columns(&self) -> &[Column] {
+        &self.manifest.state_columns
+    }
+
+    /// Name and unit of every parameter column.
+    pub fn parameter_columns(&self) -> &[Column] {
+        &self.manifest.parameter_columns
+    }
+
+    /// Name and unit of every event column.
+    pub fn event_columns(&self) -> &[Column] {
+        &self.manifest.event_columns
+    }
+
+    /// (C, H, W) of a frame.
+    pub fn frame_shape(&self) -> [usize; 3] {
+        self.manifest.frame_shape
+    }
+}
+
+impl Split {
+    /// Number of sequences, N.
+    pub fn len(&self) -> usize {
+        self.sequences
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn at(&self, i: usize) -> (&OpenShard, usize) {
+        let most = self.sequences_per_shard;
+        (&self.shards[i / most], i % most)
+    }
+
+    /// Frames of sequence i, (T, C, H, W).
+    pub fn frames(&self, i: usize) -> &[u8] {
+        let (shard, row) = self.at(i);
+        shard.frames.row(row)
+    }
+
+    /// True states of sequence i, (T, D).
+    pub fn states(&self, i: usize) -> &[f64] {
+        let (shard, row) = self.at(i);
+        shard.states.row(row)
+    }
+
+    /// Physical parameters of sequence i, (P).
+    pub fn parameters(&self, i: usize) -> &[f64] {
+        let (shard, row) = self.at(i);
+        shard.parameters.row(row)
+    }
+
+    /// Contact counts of sequence i in the interval before frame t, (T, E).
+    pub fn events(&self, i: usize) -> &[u8] {
+        let (shard, row) = self.at(i);
+        shard.events.row(row)
+    }
+
+    /// Time of the first such contact since the sequence began, s, (T, E); NaN where there was none.
+    pub fn event_times(&self, i: usize) -> &[f64] {
+        let (shard, row) = self.at(i);
+        shard.event_times.row(row)
+    }
+}

@@ -1,0 +1,235 @@
+//! From a configuration to a dataset folder: shard by shard, resumable, with memory independent of the number of sequences.
+
+use super::config::DataConfig;
+use super::lock::Lock;
+use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
+use super::shard::{self, ShardEntry, ShardWriter, Sizes};
+use crate::error::{Error, Result};
+use crate::progress::{Bar, Progress};
+use crate::seeds::Seeds;
+use crate::store::{atomic, json};
+use rayon::prelude::*;
+use simulators::{Column, Trajectory};
+use std::path::Path;
+
+/// Sequences are held in memory in chunks of at most about this many bytes of frames, and written when a chunk is whole.
+const CHUNK_BYTES: usize = 16 << 20;
+/// More would not keep more cores busy.
+const CHUNK_SEQUENCES: usize = 256;
+
+/// Generates (or completes) a dataset folder: `manifest.json` and `<split>/shard-00000/{frames,states,...}.npy`.
+///
+/// The manifest is written last. An interrupted generation goes on where it was: shards that are whole are kept, the others
+/// are made again, and the folder ends up with the same bytes. A folder that is complete is only checked.
+///
+/// # Errors
+/// Bad parameters, a full disk, a folder that holds another dataset (what differs is named) or anything else.
+pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<()> {
+    config.check()?;
+    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    let _lock = Lock::take(dir)?;
+    let mut manifest = Manifest::new(config);
+    let old = previous(config, dir)?;
+    let same_program = old.as_ref().is_none_or(|old| *old == manifest.origin);
+    if old.is_none() {
+        json::write(dir.join(UNFINISHED), &manifest.origin)?;
+    }
+    atomic::remove_leftovers(dir)?;
+    let total = config.splits.values().map(|&n| n as u64).sum();
+    let bar = progress.bar("generate", total, "sequences");
+    let mut made = 0;
+    for (split, &sequences) in &config.splits {
+        let shards: Vec<usize> = config.shards(sequences).collect();
+        let kept: Vec<_> = shards
+            .par_iter()
+            .enumerate()
+            .map(|(i, &n)| shard::finished(&shard::folder(dir, split, i), n, &manifest.sizes()))
+            .collect();
+        let mut first = 0;
+        let mut entries = Vec::new();
+        for (i, (n, kept)) in shards.into_iter().zip(kept).enumerate() {
+            let folder = shard::folder(dir, split, i);
+            let entry = match kept {
+                Some(entry) => {
+                    bar.advance(n as u64);
+                    entry
+                }
+                None if same_program => {
+                    made += 1;
+                    let writer = ShardWriter::create(folder, n, &manifest.sizes())?;
+                    Source::new(config, split, &manifest).fill(writer, first, n, &bar)?
+                }
+                None => return Err(other_program(dir, &folder, old.as_ref())),
+            };
+            entries.push(entry);
+            first += n;
+        }
+        // The shards' names must be on disk before the manifest is.
+        atomic::sync_folder(&shard::folder(dir, split, 0)).map_err(Error::io(dir))?;
+        manifest.splits.insert(split.clone(), entries);
+    }
+    if let (false, Some(old)) = (same_program, old) {
+        let version = &old.generator_version;
+        progress.say(&format!(
+            "{}: kept, made by version {version}",
+            dir.display()
+        ));
+        manifest.origin = old;
+    }
+    let whole = made == 0 && dir.join(MANIFEST).exists();
+    if !whole || Manifest::read(dir)? != manifest {
+        manifest.write(dir)?;
+    }
+    remove(&dir.join(UNFINISHED))
+}
+
+/// How the dataset that stands in the folder was made; `None` for an empty folder.
+fn previous(config: &DataConfig, dir: &Path) -> Result<Option<Origin>> {
+    let origin = if dir.join(MANIFEST).exists() {
+        Manifest::read(dir)?.origin
+    } else if dir.join(UNFINISHED).exists() {
+        read_unfinished(dir)?
+    } else {
+        for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+            let name = entry.map_err(Error::io(dir))?.file_name();
+            let name = name.to_string_lossy();
+            if !name.starts_with('.') {
+                return Err(Error::file(
+                    dir,
+                    format!("expected a dataset or an empty folder, got one with {name}"),
+                ));
+            }
+        }
+        return Ok(None);
+    };
+    origin.same_config(dir, config)?;
+    Ok(Some(origin))
+}
+
+fn other_program(dir: &Path, shard: &Path, old: Option<&Origin>) -> Error {
+    let (here, there) = (env!("CARGO_PKG_VERSION"), old.map(|o| &o.generator_version));
+    let shard = shard.strip_prefix(dir).unwrap_or(shard).display();
+    Error::file(
+        dir,
+        format!(
+            "{shard} must be made again, but the others are by version {}, this is {here}: remove the folder",
+            there.map_or("?", |v| v)
+        ),
+    )
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Where the sequences of one split come from.
+struct Source<'a> {
+    config: &'a DataConfig,
+    split: &'a str,
+    stream: String,
+    sizes: Sizes,
+    state_columns: &'a [Column],
+    parameter_columns: &'a [Column],
+}
+
+impl<'a> Source<'a> {
+    fn new(config: &'a DataConfig, split: &'a str, manifest: &'a Manifest) -> Self {
+        Self {
+            config,
+            split,
+            stream: format!("simulate/{split}"),
+            sizes: manifest.sizes(),
+            state_columns: &manifest.state_columns,
+            parameter_columns: &manifest.parameter_columns,
+        }
+    }
+
+    /// Writes sequences first..first + n: simulated in parallel, written in order.
+    fn fill(&self, mut to: ShardWriter, first: usize, n: usize, bar: &Bar) -> Result<ShardEntry> {
+        let chunk = self.chunk();
+        let mut start = 0;
+        while start < n {
+            let end = n.min(start + chunk);
+            let sequences: Vec<_> = (first + start..first + end)
+                .into_par_iter()
+                .map(|i| self.sequence(i))
+                .collect::<Result<_>>()?;
+            for (motion, frames) in &sequences {
+                to.push(motion, frames)?;
+            }
+            bar.advance((end - start) as u64);
+            start = end;
+        }
+        to.finish()
+    }
+
+    /// Sequences held in memory at once.
+    fn chunk(&self) -> usize {
+        let [c, h, w] = self.sizes.frame_shape;
+        let bytes = [self.sizes.frames, c, h, w]
+            .iter()
+            .fold(1usize, |product, &n| product.saturating_mul(n));
+        (CHUNK_BYTES / bytes.max(1))
+            .min(CHUNK_SEQUENCES)
+            .max(rayon::current_num_threads())
+    }
+
+    /// Sequence i with its frames, from its own stream only.
+    fn sequence(&self, i: usize) -> Result<(Trajectory, Vec<u8>)> {
+        let DataConfig {
+            simulator,
+            video,
+            frames,
+            dt,
+            seed,
+            ..
+        } = self.config;
+        let mut rng = Seeds::new(*seed).stream(&self.stream, i as u64);
+        let failed = |error: simulators::Error| {
+            let message = format!("{} sequence {i}: {error}", self.split);
+            Error::Simulator(simulators::Error::Physics(message))
+        };
+        let motion = simulator.simulate(*frames, *dt, &mut rng).map_err(failed)?;
+        let pictures = simulators::render(&**simulator, &motion, video).map_err(failed)?;
+        self.check(i, &motion, &pictures)?;
+        Ok((motion, pictures))
+    }
+
+    /// A simulator with a mistake is stopped here, by name, before its numbers reach a file.
+    fn check(&self, i: usize, motion: &Trajectory, pictures: &[u8]) -> Result<()> {
+        let (split, sizes) = (self.split, &self.sizes);
+        let [c, h, w] = sizes.frame_shape;
+        for (what, want, got) in [
+            ("states", sizes.frames * sizes.state, motion.states.len()),
+            ("parameters", sizes.parameters, motion.parameters.len()),
+            ("events", sizes.frames * sizes.events, motion.events.len()),
+            (
+                "event_times",
+                sizes.frames * sizes.events,
+                motion.event_times.len(),
+            ),
+            ("frames", sizes.frames * c * h * w, pictures.len()),
+        ] {
+            if want != got {
+                return Err(Error::Shape(format!(
+                    "{split} sequence {i}: expected {want} {what}, got {got}"
+                )));
+            }
+        }
+        let finite = |what: &str, columns: &[Column], values: &[f64]| {
+            let Some(at) = values.iter().position(|value| !value.is_finite()) else {
+                return Ok(());
+            };
+            let (row, column) = (at / columns.len(), &columns[at % columns.len()].name);
+            let got = values[at];
+            Err(Error::Numeric(format!(
+                "{split} sequence {i}: expected finite {what}, got {column} = {got} in row {row}"
+            )))
+        };
+        finite("states", self.state_columns, &motion.states)?;
+        finite("parameters", self.parameter_columns, &motion.parameters)
+    }
+}

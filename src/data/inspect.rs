@@ -1,0 +1,236 @@
+//! What a path holds, as text: a dataset folder, a folder of latents, a safetensors file or an npy file.
+
+use super::dataset::{Dataset, Split};
+use super::manifest::MANIFEST;
+use super::text::{Range, indented, number, table};
+use crate::error::{Error, Result};
+use crate::latents::{INDEX, Latents};
+use crate::store::npy::{self, Npy};
+use crate::store::tensors;
+use simulators::Column;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Describes what a path holds.
+///
+/// # Errors
+/// [`Error::File`] for anything else, or when what it holds is damaged.
+pub fn describe(path: &Path) -> Result<String> {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    match ending {
+        _ if path.join(MANIFEST).exists() => dataset(path),
+        _ if path.join(INDEX).exists() => latents(path),
+        Some("safetensors") => safetensors(path),
+        Some("npy") => array(path),
+        _ if !path.exists() => Err(Error::file(path, "no such file or folder")),
+        _ => Err(Error::file(
+            path,
+            format!("expected a folder with {MANIFEST} or {INDEX}, a .safetensors or a .npy file"),
+        )),
+    }
+}
+
+fn dataset(dir: &Path) -> Result<String> {
+    let data = Dataset::open(dir)?;
+    let manifest = data.manifest();
+    let (origin, config) = (&manifest.origin, data.config());
+    let [c, h, w] = data.frame_shape();
+    let mut rows = vec![
+        ["split", "sequences", "frames", "shards", "bytes"]
+            .map(String::from)
+            .to_vec(),
+    ];
+    for (name, shards) in &manifest.splits {
+        let bytes: u64 = shards.iter().map(|shard| shard.bytes()).sum();
+        let sequences = config.splits[name];
+        rows.push(vec![
+            name.clone(),
+            sequences.to_string(),
+            (sequences * config.frames).to_string(),
+            shards.len().to_string(),
+            bytes.to_string(),
+        ]);
+    }
+    let splits = table(&rows);
+    let mut rows = vec![
+        ["column", "unit", "min", "mean", "max"]
+            .map(String::from)
+            .to_vec(),
+    ];
+    columns(
+        &mut rows,
+        &data,
+        "state",
+        data.state_columns(),
+        |split, i, add| {
+            split.states(i).iter().for_each(|&value| add(value));
+        },
+    );
+    columns(
+        &mut rows,
+        &data,
+        "parameter",
+        data.parameter_columns(),
+        |split, i, add| {
+            split.parameters(i).iter().for_each(|&value| add(value));
+        },
+    );
+    columns(
+        &mut rows,
+        &data,
+        "event",
+        data.event_columns(),
+        |split, i, add| {
+            split
+                .events(i)
+                .iter()
+                .for_each(|&value| add(f64::from(value)));
+        },
+    );
+    let columns = table(&rows);
+    let yaml = serde_yaml::to_string(config).map_err(|e| Error::file(dir, e.to_string()))?;
+    let camera = manifest.camera;
+    Ok(format!(
+        "dataset {}\n\
+         made by {} {}, layout {}, seed {}\n\
+         {} frames a sequence, {} s apart, each (C, H, W) = ({c}, {h}, {w})\n\
+         camera: column = {} + {s} x, row = {} - {s} y\n\n\
+         {splits}\n{columns}\nconfiguration\n{}",
+        dir.display(),
+        origin.generator,
+        origin.generator_version,
+        origin.format_version,
+        config.seed,
+        config.frames,
+        config.dt,
+        camera.origin[0],
+        camera.origin[1],
+        indented(&yaml),
+        s = camera.scale,
+    ))
+}
+
+/// Adds a row for every column: over all splits, sequences and frames.
+fn columns(
+    rows: &mut Vec<Vec<String>>,
+    data: &Dataset,
+    kind: &str,
+    columns: &[Column],
+    values: impl Fn(&Split, usize, &mut dyn FnMut(f64)),
+) {
+    let mut ranges = vec![Range::default(); columns.len()];
+    for name in data.split_names() {
+        let Ok(split) = data.split(name) else {
+            continue;
+        };
+        for i in 0..split.len() {
+            let mut at = 0;
+            values(split, i, &mut |value| {
+                ranges[at % columns.len()].add(value);
+                at += 1;
+            });
+        }
+    }
+    for (column, range) in columns.iter().zip(ranges) {
+        let mut row = vec![format!("{kind} {}", column.name), column.unit.clone()];
+        row.extend(range.text());
+        rows.push(row);
+    }
+}
+
+fn latents(dir: &Path) -> Result<String> {
+    let latents = Latents::load(dir)?;
+    let mut rows = vec![
+        ["array", "shape", "min", "mean", "max"]
+            .map(String::from)
+            .to_vec(),
+    ];
+    for (name, array) in &latents.arrays {
+        let mut row = vec![name.clone(), format!("{:?}", array.shape())];
+        row.extend(Range::of(array.data().iter().copied()).text());
+        rows.push(row);
+    }
+    Ok(format!("latents {}\n\n{}", dir.display(), table(&rows)))
+}
+
+fn safetensors(path: &Path) -> Result<String> {
+    let (tensors, metadata) = tensors::load(path)?;
+    let mut rows = vec![
+        ["tensor", "type", "shape", "values", "norm"]
+            .map(String::from)
+            .to_vec(),
+    ];
+    let mut total = 0;
+    for tensor in &tensors {
+        total += tensor.data.len();
+        rows.push(vec![
+            tensor.name.clone(),
+            tensor.data.kind().into(),
+            format!("{:?}", tensor.shape),
+            tensor.data.len().to_string(),
+            number(tensor.data.norm()),
+        ]);
+    }
+    let mut text = format!(
+        "tensors {}\n{} tensors, {total} values\n\n{}",
+        path.display(),
+        tensors.len(),
+        table(&rows)
+    );
+    for (key, value) in metadata {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n{key}\n{}", indented(&value));
+    }
+    Ok(text)
+}
+
+fn array(path: &Path) -> Result<String> {
+    let npy::Header { descr, shape, .. } = npy::header(path)?;
+    let range = match descr.as_str() {
+        "|u1" => Range::of(
+            Npy::<u8>::open(path)?
+                .values()
+                .iter()
+                .map(|&x| f64::from(x)),
+        ),
+        "<f4" => Range::of(
+            Npy::<f32>::open(path)?
+                .values()
+                .iter()
+                .map(|&x| f64::from(x)),
+        ),
+        _ => Range::of(Npy::<f64>::open(path)?.values().iter().copied()),
+    };
+    let [min, mean, max] = range.text();
+    Ok(format!(
+        "array {}\ntype {descr}, shape {shape:?}, min {min}, mean {mean}, max {max}, {} not finite\n",
+        path.display(),
+        range.not_finite
+    ))
+}
+
+/// Frames of the first sequences of a split: for a contact sheet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sheet {
+    /// (C, H, W) of a frame.
+    pub frame_shape: [usize; 3],
+    /// Time between frames, s.
+    pub dt: f64,
+    /// One (T, C, H, W) per sequence.
+    pub sequences: Vec<Vec<u8>>,
+}
+
+/// Reads the first `count` sequences of a split of a dataset folder, or all where there are fewer.
+///
+/// # Errors
+/// As [`Dataset::open`] and [`Dataset::split`].
+pub fn frames_for_sheet(dir: &Path, split: &str, count: usize) -> Result<Sheet> {
+    let data = Dataset::open(dir)?;
+    let split = data.split(split)?;
+    let count = count.min(split.len());
+    Ok(Sheet {
+        frame_shape: data.frame_shape(),
+        dt: data.config().dt,
+        sequences: (0..count).map(|i| split.frames(i).to_vec()).collect(),
+    })
+}

@@ -1,0 +1,205 @@
+//! What a dataset folder says about itself.
+
+use super::config::DataConfig;
+use super::difference::differences;
+use super::shard::{ShardEntry, Sizes};
+use crate::error::{Error, Result};
+use crate::store::json;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use simulators::{Camera, Column};
+use std::path::Path;
+
+/// Name of the file, in the dataset's folder.
+pub(super) const MANIFEST: &str = "manifest.json";
+/// Stands beside the shards until the manifest is written: how they are being made.
+pub(super) const UNFINISHED: &str = "unfinished.json";
+
+const FORMAT: &str = "kinostate dataset";
+/// Raised when a reader of the old layout would misread the new one.
+const VERSION: u32 = 1;
+
+/// How a dataset is made: enough to make it again, byte by byte.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Always `kinostate dataset`.
+    pub format: String,
+    /// Version of the layout.
+    pub format_version: u32,
+    /// Name of the program that made it.
+    pub generator: String,
+    /// Version of that program.
+    pub generator_version: String,
+    /// The configuration with all defaults filled in; its seed is the dataset's.
+    pub config: DataConfig,
+}
+
+impl Origin {
+    /// That of this program and configuration.
+    pub(super) fn new(config: &DataConfig) -> Self {
+        Self {
+            format: FORMAT.into(),
+            format_version: VERSION,
+            generator: env!("CARGO_PKG_NAME").into(),
+            generator_version: env!("CARGO_PKG_VERSION").into(),
+            config: config.clone(),
+        }
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        if self.format != FORMAT || self.format_version != VERSION {
+            let (format, version) = (&self.format, self.format_version);
+            let message =
+                format!("expected {FORMAT:?} version {VERSION}, got {format:?} {version}");
+            return Err(Error::file(path, message));
+        }
+        self.config
+            .check()
+            .map_err(|e| Error::file(path, e.to_string()))
+    }
+
+    /// Checks that a folder is being made, or was made, from the same configuration.
+    pub(super) fn same_config(&self, dir: &Path, here: &DataConfig) -> Result<()> {
+        let json = |config: &DataConfig| {
+            serde_json::to_value(config).map_err(|e| Error::file(dir, e.to_string()))
+        };
+        let found = differences(&json(&self.config)?, &json(here)?);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let found = found.join("; ");
+        Err(Error::file(
+            dir,
+            format!("holds another dataset: {found}. Remove the folder or choose another"),
+        ))
+    }
+}
+
+/// Reads the origin of an unfinished dataset.
+pub(super) fn read_unfinished(dir: &Path) -> Result<Origin> {
+    let path = dir.join(UNFINISHED);
+    let origin: Origin = json::read(&path)?;
+    origin.check(&path)?;
+    Ok(origin)
+}
+
+/// The manifest of a finished dataset. The paths of its files are derived from split name and shard number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// How it was made.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// What the arrays are, in words, for those who read them elsewhere.
+    pub arrays: IndexMap<String, String>,
+    /// (C, H, W) of a frame.
+    pub frame_shape: [usize; 3],
+    /// From world units to pixels.
+    pub camera: Camera,
+    /// Name and unit of every state column.
+    pub state_columns: Vec<Column>,
+    /// Name and unit of every parameter column.
+    pub parameter_columns: Vec<Column>,
+    /// Name and unit of every event column.
+    pub event_columns: Vec<Column>,
+    /// Shards of every split, in order.
+    pub splits: IndexMap<String, Vec<ShardEntry>>,
+}
+
+impl Manifest {
+    /// That of a dataset without shards yet.
+    pub(super) fn new(config: &DataConfig) -> Self {
+        let simulator = &config.simulator;
+        Self {
+            origin: Origin::new(config),
+            arrays: arrays(),
+            frame_shape: config.frame_shape(),
+            camera: config.video.camera(simulator.view()),
+            state_columns: simulator.state_columns(),
+            parameter_columns: simulator.parameter_columns(),
+            event_columns: simulator.event_columns(),
+            splits: IndexMap::new(),
+        }
+    }
+
+    /// Reads and checks the manifest of a dataset folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when there is none, [`Error::File`] when it contradicts itself.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(MANIFEST);
+        if !path.exists() && dir.join(UNFINISHED).exists() {
+            let message = "its generation was not finished; generate it again to go on";
+            return Err(Error::file(dir, message));
+        }
+        let this: Self = json::read(&path)?;
+        this.origin.check(&path)?;
+        let config = &this.origin.config;
+        if this.frame_shape != config.frame_shape() {
+            let (want, got) = (config.frame_shape(), this.frame_shape);
+            return Err(Error::file(
+                &path,
+                format!("expected frame_shape {want:?} as in config, got {got:?}"),
+            ));
+        }
+        let names = |splits: Vec<&String>| format!("{splits:?}");
+        let (want, got) = (config.splits.keys(), this.splits.keys());
+        if !want.clone().eq(got.clone()) {
+            let (want, got) = (names(want.collect()), names(got.collect()));
+            let message = format!("expected splits {want} as in config, got {got}");
+            return Err(Error::file(&path, message));
+        }
+        for (split, shards) in &this.splits {
+            let sequences = config.splits[split];
+            let got = shards.iter().map(|shard| shard.sequences);
+            if !config.shards(sequences).eq(got) {
+                let (most, got) = (config.sequences_per_shard, shards.len());
+                return Err(Error::file(
+                    &path,
+                    format!(
+                        "split {split}: expected {sequences} sequences in shards of {most}, got {got} shards that differ"
+                    ),
+                ));
+            }
+        }
+        Ok(this)
+    }
+
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        json::write(dir.join(MANIFEST), self)?;
+        Ok(())
+    }
+
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes {
+            frames: self.origin.config.frames,
+            frame_shape: self.frame_shape,
+            state: self.state_columns.len(),
+            parameters: self.parameter_columns.len(),
+            events: self.event_columns.len(),
+        }
+    }
+}
+
+fn arrays() -> IndexMap<String, String> {
+    [
+        (
+            "frames",
+            "u8 (n, T, C, H, W): 0 = black, 255 = white, row 0 at the top",
+        ),
+        (
+            "states",
+            "f64 (n, T, D): state_columns; state t is the state drawn in frame t",
+        ),
+        ("parameters", "f64 (n, P): parameter_columns, drawn once per sequence"),
+        (
+            "events",
+            "u8 (n, T, E): event_columns; number of contacts in the interval before frame t",
+        ),
+        (
+            "event_times",
+            "f64 (n, T, E): time of the first of them since the sequence began, s; NaN where there was none",
+        ),
+    ]
+    .map(|(name, what)| (name.to_string(), what.to_string()))
+    .into()
+}

@@ -1,0 +1,171 @@
+//! One shard on disk: five arrays of the same sequences, and their checksums.
+
+use crate::error::{Error, Result};
+use crate::store::checksum::Checksum;
+use crate::store::json;
+use crate::store::npy::{Element, Npy, NpyWriter};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Sizes that all sequences of a dataset share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Frames per sequence, T.
+    pub frames: usize,
+    /// (C, H, W) of a frame.
+    pub frame_shape: [usize; 3],
+    /// State columns, D.
+    pub state: usize,
+    /// Parameter columns, P.
+    pub parameters: usize,
+    /// Event columns, E.
+    pub events: usize,
+}
+
+impl Sizes {
+    fn frames(&self, n: usize) -> [usize; 5] {
+        let [c, h, w] = self.frame_shape;
+        [n, self.frames, c, h, w]
+    }
+    fn states(&self, n: usize) -> [usize; 3] {
+        [n, self.frames, self.state]
+    }
+    fn parameters(&self, n: usize) -> [usize; 2] {
+        [n, self.parameters]
+    }
+    fn events(&self, n: usize) -> [usize; 3] {
+        [n, self.frames, self.events]
+    }
+}
+
+/// What a finished shard is: an entry of the manifest, and the content of its `shard.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardEntry {
+    /// Number of sequences, n.
+    pub sequences: usize,
+    /// `frames.npy`.
+    pub frames: Checksum,
+    /// `states.npy`.
+    pub states: Checksum,
+    /// `parameters.npy`.
+    pub parameters: Checksum,
+    /// `events.npy`.
+    pub events: Checksum,
+    /// `event_times.npy`.
+    pub event_times: Checksum,
+}
+
+impl ShardEntry {
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        let files = [&self.frames, &self.states, &self.parameters];
+        let files = files.into_iter().chain([&self.events, &self.event_times]);
+        // The files exist, so their sizes add up to less than 2^64; a forged manifest must not panic.
+        files.fold(0, |sum, file| sum.saturating_add(file.bytes))
+    }
+}
+
+/// Folder of a shard. Paths are always made here, never read from a file.
+pub(super) fn folder(dir: &Path, split: &str, shard: usize) -> PathBuf {
+    dir.join(split).join(format!("shard-{shard:05}"))
+}
+
+/// A shard being written.
+pub(super) struct ShardWriter {
+    folder: PathBuf,
+    sequences: usize,
+    frames: NpyWriter<u8>,
+    states: NpyWriter<f64>,
+    parameters: NpyWriter<f64>,
+    events: NpyWriter<u8>,
+    event_times: NpyWriter<f64>,
+}
+
+impl ShardWriter {
+    /// Starts a shard of `n` sequences in place of whatever the folder held.
+    pub(super) fn create(folder: PathBuf, n: usize, sizes: &Sizes) -> Result<Self> {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        }
+        std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        Ok(Self {
+            sequences: n,
+            frames: NpyWriter::create(folder.join("frames.npy"), &sizes.frames(n))?,
+            states: NpyWriter::create(folder.join("states.npy"), &sizes.states(n))?,
+            parameters: NpyWriter::create(folder.join("parameters.npy"), &sizes.parameters(n))?,
+            events: NpyWriter::create(folder.join("events.npy"), &sizes.events(n))?,
+            event_times: NpyWriter::create(folder.join("event_times.npy"), &sizes.events(n))?,
+            folder,
+        })
+    }
+
+    /// Appends one sequence, whose sizes the caller has checked.
+    pub(super) fn push(&mut self, motion: &simulators::Trajectory, frames: &[u8]) -> Result<()> {
+        self.frames.push(frames)?;
+        self.states.push(&motion.states)?;
+        self.parameters.push(&motion.parameters)?;
+        self.events.push(&motion.events)?;
+        self.event_times.push(&motion.event_times)
+    }
+
+    /// Puts the arrays in their places, and then `shard.json`, which says that they are whole.
+    pub(super) fn finish(self) -> Result<ShardEntry> {
+        let entry = ShardEntry {
+            sequences: self.sequences,
+            frames: self.frames.finish()?,
+            states: self.states.finish()?,
+            parameters: self.parameters.finish()?,
+            events: self.events.finish()?,
+            event_times: self.event_times.finish()?,
+        };
+        json::write(self.folder.join("shard.json"), &entry)?;
+        Ok(entry)
+    }
+}
+
+/// The entry of a shard that was finished before, if its files are still what it says.
+pub(super) fn finished(folder: &Path, n: usize, sizes: &Sizes) -> Option<ShardEntry> {
+    let entry: ShardEntry = json::read(folder.join("shard.json")).ok()?;
+    (entry.sequences == n && OpenShard::open(folder, &entry, sizes).is_ok()).then_some(entry)
+}
+
+/// A shard that was opened: sizes, shapes and checksums are as its entry says.
+#[derive(Debug)]
+pub(super) struct OpenShard {
+    pub frames: Npy<u8>,
+    pub states: Npy<f64>,
+    pub parameters: Npy<f64>,
+    pub events: Npy<u8>,
+    pub event_times: Npy<f64>,
+}
+
+impl OpenShard {
+    /// Maps the five arrays and checks them.
+    pub(super) fn open(folder: &Path, entry: &ShardEntry, sizes: &Sizes) -> Result<Self> {
+        let n = entry.sequences;
+        let path = |name| folder.join(name);
+        Ok(Self {
+            frames: array(&path("frames.npy"), &sizes.frames(n), &entry.frames)?,
+            states: array(&path("states.npy"), &sizes.states(n), &entry.states)?,
+            parameters: array(
+                &path("parameters.npy"),
+                &sizes.parameters(n),
+                &entry.parameters,
+            )?,
+            events: array(&path("events.npy"), &sizes.events(n), &entry.events)?,
+            event_times: array(
+                &path("event_times.npy"),
+                &sizes.events(n),
+                &entry.event_times,
+            )?,
+        })
+    }
+}
+
+fn array<T: Element>(path: &Path, shape: &[usize], checksum: &Checksum) -> Result<Npy<T>> {
+    checksum.verify_size_of(path)?;
+    let npy = Npy::open_shaped(path, shape)?;
+    npy.verify(checksum)?;
+    Ok(npy)
+}

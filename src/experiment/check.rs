@@ -1,0 +1,189 @@
+//! What types can't tell: ranges, and values that contradict each other.
+
+use super::Experiment;
+use crate::error::Error;
+use std::collections::BTreeSet;
+
+/// Something wrong at one place of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: `data.splits.train`, `seeds[1]`.
+    pub path: String,
+    /// Expected and got.
+    pub message: String,
+}
+
+type Check = Result<(), Problem>;
+
+/// Folder names next to those of the models.
+const RESERVED: [&str; 2] = ["data", "figures"];
+
+impl Experiment {
+    /// Checks every value and every relation between values.
+    ///
+    /// # Errors
+    /// The first [`Problem`], in the order of the file.
+    pub fn check(&self) -> Check {
+        file_name("name", "the name", &self.name)?;
+        require(!self.question.trim().is_empty(), "question", || {
+            "expected a sentence that ends with a question mark, got nothing".into()
+        })?;
+        self.check_seeds()?;
+        self.check_data()?;
+        self.check_models()?;
+        self.check_train()?;
+        self.check_encode()?;
+        self.check_analyses()
+    }
+
+    fn check_seeds(&self) -> Check {
+        require(!self.seeds.is_empty(), "seeds", || {
+            "expected at least one seed, got none".into()
+        })?;
+        let mut seen = BTreeSet::new();
+        for (i, seed) in self.seeds.iter().enumerate() {
+            require(seen.insert(seed), format!("seeds[{i}]"), || {
+                format!("expected different seeds, got {seed} twice")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_data(&self) -> Check {
+        let data = &self.data;
+        require(data.frames >= 2, "data.frames", || {
+            format!("expected at least 2 frames, got {}", data.frames)
+        })?;
+        require(data.dt > 0.0 && data.dt.is_finite(), "data.dt", || {
+            format!("expected a time above 0 s, got {}", data.dt)
+        })?;
+        let splits: Vec<&str> = data.splits.keys().map(String::as_str).collect();
+        for needed in ["train", "validation", "test"] {
+            require(data.splits.contains_key(needed), "data.splits", || {
+                format!("expected `train`, `validation` and `test`, got {splits:?}")
+            })?;
+        }
+        for (name, &n) in &data.splits {
+            let path = format!("data.splits.{name}");
+            file_name(&path, "the split's name", name)?;
+            require(n > 0, path, || "expected at least 1 sequence, got 0".into())?;
+        }
+        require(
+            data.sequences_per_shard > 0,
+            "data.sequences_per_shard",
+            || "expected at least 1 sequence, got 0".into(),
+        )
+    }
+
+    fn check_models(&self) -> Check {
+        require(!self.models.is_empty(), "models", || {
+            "expected at least one model, got none".into()
+        })?;
+        for (name, model) in &self.models {
+            let path = format!("models.{name}");
+            file_name(&path, "the model's name", name)?;
+            require(!RESERVED.contains(&name.as_str()), &path, || {
+                format!("the name of a model names its folder; `{name}` is taken")
+            })?;
+            let frame = [
+                self.data.video.channels(),
+                self.data.video.height,
+                self.data.video.width,
+            ];
+            model.check(&path, frame).map_err(of)?;
+        }
+        Ok(())
+    }
+
+    fn check_train(&self) -> Check {
+        self.train.check("train").map_err(of)?;
+        let (batch, sequences) = (self.train.batch, self.data.splits["train"]);
+        require(batch <= sequences, "train.batch", || {
+            format!("expected at most data.splits.train, which is {sequences}, got {batch}")
+        })
+    }
+
+    fn check_analyses(&self) -> Check {
+        let mut seen = BTreeSet::new();
+        for (i, name) in self.analysis_names().into_iter().enumerate() {
+            require(!seen.contains(&name), format!("analyses[{i}]"), || {
+                format!("expected every analysis once, got `{name}` twice")
+            })?;
+            seen.insert(name);
+        }
+        Ok(())
+    }
+
+    fn check_encode(&self) -> Check {
+        let encode = &self.encode;
+        let frames = self.data.frames;
+        require(
+            (1..frames).contains(&encode.context),
+            "encode.context",
+            || {
+                format!(
+                    "expected 1 to {} (fewer than data.frames, which is {frames}), got {}",
+                    frames - 1,
+                    encode.context
+                )
+            },
+        )?;
+        for (i, rate) in encode.drop_rates.iter().enumerate() {
+            require(
+                (0.0..=1.0).contains(rate),
+                format!("encode.drop_rates[{i}]"),
+                || format!("expected a probability from 0 to 1, got {rate}"),
+            )?;
+        }
+        require(encode.always_seen <= frames, "encode.always_seen", || {
+            format!(
+                "expected at most data.frames, which is {frames}, got {}",
+                encode.always_seen
+            )
+        })?;
+        let train = self.data.splits.get("train").copied().unwrap_or(0);
+        require(
+            (1..=train).contains(&encode.train_sequences),
+            "encode.train_sequences",
+            || {
+                format!(
+                    "expected 1 to data.splits.train, which is {train}, got {}",
+                    encode.train_sequences
+                )
+            },
+        )
+    }
+}
+
+/// Another room's complaint: "path: expected .., got ..".
+fn of(error: Error) -> Problem {
+    let text = error.to_string();
+    let (path, message) = text.split_once(": ").unwrap_or(("", &text));
+    Problem {
+        path: path.to_string(),
+        message: message.to_string(),
+    }
+}
+
+fn require(holds: bool, path: impl Into<String>, message: impl FnOnce() -> String) -> Check {
+    if holds {
+        return Ok(());
+    }
+    Err(Problem {
+        path: path.into(),
+        message: message(),
+    })
+}
+
+fn file_name(path: &str, what: &str, name: &str) -> Check {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    require(
+        !name.is_empty() && name.chars().all(plain) && !name.starts_with('-'),
+        path,
+        || {
+            format!(
+                "{what} names a folder: expected letters, digits, `-` and `_` only, got `{name}`"
+            )
+        },
+    )
+}

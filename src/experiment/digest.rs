@@ -1,0 +1,91 @@
+//! What each stage's result depends on, as a digest: a stage is done again exactly when its digest changes.
+
+use super::Experiment;
+use crate::error::{Error, Result};
+use serde_yaml::Value;
+use sha2::{Digest, Sha256};
+
+/// One step of the chain, with the model and seed it works on where there is one per model and seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// Simulate and render the dataset.
+    Generate,
+    /// Train one model with one seed.
+    Train(&'a str, u64),
+    /// Write the latents of one trained model.
+    Encode(&'a str, u64),
+    /// Run the analyses on one model's latents.
+    Analyze(&'a str, u64),
+    /// The trivial baselines of the dataset.
+    Baselines,
+    /// Draw the figures of one model.
+    Plot(&'a str, u64),
+    /// Write the report of the whole experiment.
+    Report,
+}
+
+impl Stage<'_> {
+    /// The stage's name in commands, logs and `done.json`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Train(..) => "train",
+            Self::Encode(..) => "encode",
+            Self::Analyze(..) => "analyze",
+            Self::Baselines => "baselines",
+            Self::Plot(..) => "plot",
+            Self::Report => "report",
+        }
+    }
+
+    /// The command that does it.
+    pub fn command(&self) -> &'static str {
+        match self {
+            Self::Baselines => "analyze",
+            other => other.name(),
+        }
+    }
+}
+
+impl Experiment {
+    /// SHA-256 (hex) of the parts of the resolved experiment that the stage's result depends on: its own and those of the
+    /// stages before it. The name, the question and the other models and seeds are no part of a model's digest.
+    ///
+    /// # Errors
+    /// A value that YAML can't hold.
+    pub fn stage_digest(&self, stage: Stage) -> Result<String> {
+        let tree = self.to_value()?;
+        let unit = |model: &str, seed: u64, rest: &[&'static str]| {
+            let mut parts = vec![
+                ("data", tree["data"].clone()),
+                ("model", tree["models"][model].clone()),
+                ("train", tree["train"].clone()),
+                ("seed", Value::from(seed)),
+            ];
+            parts.extend(rest.iter().map(|&key| (key, tree[key].clone())));
+            parts
+        };
+        let parts = match stage {
+            Stage::Generate => vec![("data", tree["data"].clone())],
+            Stage::Baselines => ["data", "encode", "analyses"]
+                .map(|key| (key, tree[key].clone()))
+                .to_vec(),
+            Stage::Train(model, seed) => unit(model, seed, &[]),
+            Stage::Encode(model, seed) => unit(model, seed, &["encode"]),
+            Stage::Analyze(model, seed) | Stage::Plot(model, seed) => {
+                unit(model, seed, &["encode", "analyses"])
+            }
+            Stage::Report => vec![("all", tree.clone())],
+        };
+        let mut hash = Sha256::new();
+        for (name, value) in parts {
+            let text = serde_yaml::to_string(&value)
+                .map_err(|e| Error::Experiment(format!("{name}: can't be written as YAML: {e}")))?;
+            for part in [name, &text] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    }
+}

@@ -1,0 +1,20 @@
+//! The configuration types of the other rooms, under the names an experiment uses. The only place to change when one moves.
+
+pub use crate::analysis::AnyAnalysis;
+pub use crate::models::AnyModel;
+pub use crate::train::TrainConfig;
+
+/// Every registered analysis with its defaults: what an experiment without `analyses:` runs.
+pub(super) fn all_analyses() -> Vec<AnyAnalysis> {
+    AnyAnalysis::all_defaults()
+}
+
+/// Every registered analysis' name.
+pub(crate) fn known_analyses() -> Vec<&'static str> {
+    AnyAnalysis::names()
+}
+
+/// The registered name of an analysis.
+pub(super) fn analysis_name(analysis: &AnyAnalysis) -> String {
+    analysis.name().to_string()
+}

@@ -1,0 +1,135 @@
+//! `--set key.path=value`: overrides of single values of an experiment, applied after its defaults.
+
+use super::{Experiment, message};
+use crate::error::{Error, Result};
+use serde_yaml::Value;
+use std::fmt;
+
+/// One override: `train.steps=100`, `seeds.0=3`, `models.small.lg_vae.latent=6`.
+#[derive(Clone, Debug)]
+pub(super) struct Set {
+    path: Vec<String>,
+    value: Value,
+    text: String,
+}
+
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--set {}", self.text)
+    }
+}
+
+/// Reads overrides; list items may be written `seeds.0` or `seeds[0]`.
+///
+/// # Errors
+/// No `=`, an empty key, or a value that is not YAML.
+pub(super) fn parse(sets: &[String]) -> Result<Vec<Set>> {
+    sets.iter().map(|text| parse_one(text)).collect()
+}
+
+fn parse_one(text: &str) -> Result<Set> {
+    let wrong = |what: String| Error::Experiment(format!("--set {text}: {what}"));
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| wrong("expected key.path=value, got no `=`".into()))?;
+    let path: Vec<String> = key
+        .trim()
+        .replace('[', ".")
+        .replace(']', "")
+        .split('.')
+        .map(str::to_string)
+        .collect();
+    if path.iter().any(String::is_empty) {
+        return Err(wrong("expected key.path=value, got an empty key".into()));
+    }
+    let value = serde_yaml::from_str(value)
+        .map_err(|e| wrong(format!("the value is not YAML: {}", message::what(&e))))?;
+    Ok(Set {
+        path,
+        value,
+        text: text.to_string(),
+    })
+}
+
+/// The experiment with all overrides; its values are read again, so types are checked as in the file.
+///
+/// # Errors
+/// An unknown path (with the nearest known key), a value of the wrong type.
+pub(super) fn apply(experiment: Experiment, sets: &[Set]) -> Result<Experiment> {
+    if sets.is_empty() {
+        return Ok(experiment);
+    }
+    let mut tree = experiment.to_value()?;
+    for set in sets {
+        let at = set
+            .path
+            .iter()
+            .enumerate()
+            .try_fold(&mut tree, |tree, (depth, key)| {
+                descend(tree, key, &set.path[..depth])
+                    .map_err(|e| Error::Experiment(format!("{set}: {e}")))
+            })?;
+        *at = set.value.clone();
+    }
+    let text = serde_yaml::to_string(&tree).map_err(|e| {
+        Error::Experiment(format!("--set: the value can't be written as YAML: {e}"))
+    })?;
+    serde_yaml::from_str(&text).map_err(|e| {
+        let what = message::what(&e);
+        let path = what.split(": ").next().unwrap_or_default();
+        let set = responsible(sets, path).or(sets.last());
+        let set = set.map(ToString::to_string).unwrap_or_default();
+        Error::Experiment(format!("{set}: {what}"))
+    })
+}
+
+/// The last override that touches `path`, if any does.
+pub(super) fn responsible<'a>(sets: &'a [Set], path: &str) -> Option<&'a Set> {
+    let path = path.replace('[', ".").replace(']', "");
+    let path: Vec<&str> = path.split('.').collect();
+    sets.iter()
+        .rev()
+        .find(|set| set.path.iter().zip(&path).all(|(a, b)| a == b))
+}
+
+/// One step down the tree, or a message that names what is known there.
+fn descend<'a>(
+    tree: &'a mut Value,
+    key: &str,
+    above: &[String],
+) -> std::result::Result<&'a mut Value, String> {
+    let place = match above {
+        [] => "the experiment".to_string(),
+        above => format!("`{}`", above.join(".")),
+    };
+    match tree {
+        Value::Mapping(map) => {
+            let names: Vec<String> = map
+                .keys()
+                .filter_map(Value::as_str)
+                .map(str::to_string)
+                .collect();
+            map.get_mut(key).ok_or_else(|| {
+                let near = message::nearest(key, names.iter().map(String::as_str))
+                    .map(|near| format!("; did you mean `{near}`?"))
+                    .unwrap_or_default();
+                let known = names.join("`, `");
+                format!("unknown key `{key}` in {place}, expected one of `{known}`{near}")
+            })
+        }
+        Value::Sequence(items) => {
+            let n = items.len();
+            key.parse::<usize>()
+                .ok()
+                .and_then(|i| items.get_mut(i))
+                .ok_or_else(|| match n {
+                    0 => format!("{place} is an empty list: set it as a whole"),
+                    _ => format!(
+                        "{place} is a list of {n}: expected an index from 0 to {}, got `{key}`",
+                        n - 1
+                    ),
+                })
+        }
+        _ => Err(format!("{place} is a single value and has no key `{key}`")),
+    }
+}

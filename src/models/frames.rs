@@ -1,0 +1,201 @@
+//! The part that every model shares: one frame to a code and back, with its pixel likelihood.
+
+use super::Codes;
+use crate::error::{Error, Result};
+use crate::nn::decoder::{Decoder, DecoderConfig};
+use crate::nn::encoder::{Encoder, EncoderConfig};
+use crate::nn::tensor::{matrix, values};
+use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
+use crate::seeds::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+/// How pixels are distributed around what the decoder gives.
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// Independent Bernoulli with logits from the decoder: for pixels in [0, 1], best near 0 and 1.
+    #[default]
+    Bernoulli,
+    /// Independent Gaussian around the decoder's output, with one learned standard deviation that starts at `std`.
+    Gaussian {
+        /// Standard deviation of a pixel at the start, in units of the full range 0..1.
+        std: f64,
+    },
+}
+
+/// Networks between frames and codes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameVaeConfig<'a> {
+    /// Code dimensions, p.
+    pub codes: usize,
+    /// Frames to codes.
+    pub encoder: &'a EncoderConfig,
+    /// Codes to frames.
+    pub decoder: &'a DecoderConfig,
+    /// Pixels around the decoder's output.
+    pub likelihood: Likelihood,
+}
+
+impl FrameVaeConfig<'_> {
+    /// # Errors
+    /// Names the key under `at`, what was expected and got.
+    pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
+        if self.codes == 0 || self.codes > 64 {
+            return Err(Error::Experiment(format!(
+                "{at}.codes: a number in 1..=64 expected, got {}",
+                self.codes
+            )));
+        }
+        if let Likelihood::Gaussian { std } = self.likelihood
+            && !(std.is_finite() && std > 0.0)
+        {
+            return Err(Error::Experiment(format!(
+                "{at}.likelihood.gaussian.std: a positive number expected, got {std}"
+            )));
+        }
+        self.encoder.check(&format!("{at}.encoder"))?;
+        self.decoder.check(&format!("{at}.decoder"), frame)
+    }
+
+    /// Builds the networks.
+    ///
+    /// # Errors
+    /// Settings that do not fit the frames.
+    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<FrameVae<F>> {
+        let bernoulli = self.likelihood == Likelihood::Bernoulli;
+        Ok(FrameVae {
+            codes: self.codes,
+            encoder: Encoder::new(self.encoder, frame, self.codes, rng)?,
+            decoder: Decoder::new(self.decoder, frame, self.codes, bernoulli, rng)?,
+            log_std: match self.likelihood {
+                Likelihood::Bernoulli => None,
+                Likelihood::Gaussian { std } => Some(Param::constant([1], std.ln())?),
+            },
+        })
+    }
+}
+
+/// Keeps starting logits finite where a pixel is always black or white: |logit| is at most 6.9.
+const PIXEL_MARGIN: f64 = 1e-3;
+
+/// Encoder q(a | x), decoder p(x | a).
+#[derive(Debug)]
+pub struct FrameVae<F: Float> {
+    /// Code dimensions, p.
+    pub codes: usize,
+    encoder: Encoder<F>,
+    decoder: Decoder<F>,
+    /// Of Gaussian pixels; `None` for Bernoulli.
+    log_std: Option<Param<F>>,
+}
+
+impl<F: Float> FrameVae<F> {
+    /// Starts from the mean frame of the training data, pixels in [0, 1]: the encoder looks at what differs from it, the decoder's
+    /// output begins there.
+    ///
+    /// # Errors
+    /// A frame of another size.
+    pub fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
+        let mean: Vec<F> = mean_frame.iter().map(|&v| F::of(v)).collect();
+        self.encoder.start_at(&mean)?;
+        let output = mean_frame.iter().map(|&v| match self.log_std {
+            Some(_) => F::of(v),
+            None => {
+                let p = v.clamp(PIXEL_MARGIN, 1.0 - PIXEL_MARGIN);
+                F::of((p / (1.0 - p)).ln())
+            }
+        });
+        self.decoder.start_at(&output.collect::<Vec<F>>())
+    }
+
+    /// The encoder's head on a new tape: means and log variances (rows, 2p).
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn head(&self, frames: &Mat<F>) -> Result<Mat<F, Grad<F>>> {
+        self.encoder.forward(frames.retaped::<Grad<F>>())
+    }
+
+    /// A draw from q(a | x) and log q of it: codes (rows, p).
+    ///
+    /// # Errors
+    /// A head of another size.
+    pub fn sample(
+        &self,
+        head: Mat<F, Grad<F>>,
+        rng: &mut Rng,
+    ) -> Result<(Mat<F, Grad<F>>, Scalar<F, Grad<F>>)> {
+        let (rows, _) = crate::nn::tensor::size(&head);
+        let noise: Vec<F> = (0..rows * self.codes)
+            .map(|_| {
+                let draw: f64 = StandardNormal.sample(rng);
+                F::of(draw)
+            })
+            .collect();
+        ops::sample(head, &noise)
+    }
+
+    /// log p(x | a), nats, summed over all frames.
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn log_likelihood(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        frames: &Mat<F>,
+    ) -> Result<Scalar<F, Grad<F>>> {
+        let outputs = self.decoder.forward(codes)?;
+        match &self.log_std {
+            None => ops::bernoulli(outputs, frames),
+            Some(log_std) => ops::gaussian(outputs, frames, log_std),
+        }
+    }
+
+    /// Means and variances of q(a | x) for every frame.
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
+        let head = self.encoder.forward(frames.clone())?;
+        let p = self.codes;
+        let rows = values(&head).chunks_exact(2 * p);
+        Ok(Codes {
+            mean: rows
+                .clone()
+                .flat_map(|r| r[..p].iter().map(|v| v.widen()))
+                .collect(),
+            var: rows
+                .flat_map(|r| r[p..].iter().map(|v| v.widen().exp()))
+                .collect(),
+        })
+    }
+
+    /// Pixel means in [0, 1] of codes (rows, p).
+    ///
+    /// # Errors
+    /// A number of codes that is not a multiple of p.
+    pub fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
+        let rows = codes.len() / self.codes;
+        let codes = matrix(codes.iter().map(|&v| F::of(v)).collect(), rows, self.codes)?;
+        let mut pixels = values(&self.decoder.forward(codes)?).to_vec();
+        if self.log_std.is_none() {
+            F::sigmoid(&mut pixels);
+        } else {
+            pixels
+                .iter_mut()
+                .for_each(|v| *v = num_traits::clamp(*v, F::of(0.0), F::of(1.0)));
+        }
+        Ok(pixels)
+    }
+}
+
+impl<F: Float> Module<F> for FrameVae<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        self.encoder.parameters(&format!("{at}encoder"), out);
+        self.decoder.parameters(&format!("{at}decoder"), out);
+        if let Some(p) = &mut self.log_std {
+            out.push((format!("{at}pixels.log_std"), p));
+        }
+    }
+}

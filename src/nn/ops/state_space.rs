@@ -1,0 +1,219 @@
+//! A linear-Gaussian state-space model as learnable parameters, and its exact log likelihood of codes as one operation.
+
+use crate::error::{Error, Result};
+use crate::latents::LinearGaussian;
+use crate::lgssm::{self, Batch};
+use crate::nn::tensor::{scalar, size, values};
+use crate::nn::{Float, Mat, Module, Param, Scalar};
+use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
+
+/// Smallest variance in every direction: keeps covariances positive definite when they come from f32 parameters.
+const VARIANCE_FLOOR: f64 = 1e-8;
+
+/// Step size of these parameters relative to the networks'. Adam moves a number by about its step size a step, and a variance may
+/// have to fall by a factor of hundreds, 3 in its log root: too far for a few hundred steps at a network's rate.
+const RATE: f64 = 5.0;
+
+/// Learnable parameters of a time-invariant model; the convention is that of [`crate::lgssm`].
+///
+/// A covariance is L L' + 1e-8 I; L is lower triangular, stored packed by rows with the logarithms of its diagonal, so every value
+/// of the parameters is a valid covariance.
+#[derive(Clone, Debug)]
+pub struct StateSpace<F: Float> {
+    latent: usize,
+    code: usize,
+    transition_matrix: Param<F>,
+    transition_offset: Param<F>,
+    transition_root: Param<F>,
+    emission_matrix: Param<F>,
+    emission_offset: Param<F>,
+    emission_root: Param<F>,
+    initial_mean: Param<F>,
+    initial_root: Param<F>,
+}
+
+/// Packed root of a covariance: the lower Cholesky factor with logarithms on the diagonal.
+fn pack(name: &str, cov: &[f64], n: usize) -> Result<Vec<f64>> {
+    let mut l = vec![0.0; n * n];
+    let mut packed = Vec::with_capacity(n * (n + 1) / 2);
+    for i in 0..n {
+        for j in 0..=i {
+            let dot: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
+            let rest = cov[i * n + j] - dot;
+            if i == j {
+                if !(rest > 0.0) {
+                    return Err(Error::Numeric(format!(
+                        "{name} is not positive definite: pivot {i} is {rest:e}"
+                    )));
+                }
+                l[i * n + i] = rest.sqrt();
+                packed.push(0.5 * rest.ln());
+            } else {
+                l[i * n + j] = rest / l[j * n + j];
+                packed.push(l[i * n + j]);
+            }
+        }
+    }
+    Ok(packed)
+}
+
+/// L, (n, n), from its packed form.
+fn unpack(packed: &[f64], n: usize) -> Vec<f64> {
+    let mut l = vec![0.0; n * n];
+    let mut at = 0;
+    for i in 0..n {
+        for j in 0..=i {
+            l[i * n + j] = if i == j { packed[at].exp() } else { packed[at] };
+            at += 1;
+        }
+    }
+    l
+}
+
+/// L L' + floor.
+fn covariance(packed: &[f64], n: usize) -> Vec<f64> {
+    let l = unpack(packed, n);
+    let mut cov = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            let dot: f64 = (0..=j).map(|k| l[i * n + k] * l[j * n + k]).sum();
+            cov[i * n + j] = dot;
+            cov[j * n + i] = dot;
+        }
+        cov[i * n + i] += VARIANCE_FLOOR;
+    }
+    cov
+}
+
+/// Gradient in the packed root from the symmetric gradient G in the covariance: 2 G L, times L_ii on the diagonal.
+fn root_gradient(packed: &[f64], gradient: &[f64], n: usize) -> Vec<f64> {
+    let l = unpack(packed, n);
+    let mut out = Vec::with_capacity(packed.len());
+    for i in 0..n {
+        for j in 0..=i {
+            let dot: f64 = (j..n).map(|k| gradient[i * n + k] * l[k * n + j]).sum();
+            out.push(2.0 * dot * if i == j { l[i * n + i] } else { 1.0 });
+        }
+    }
+    out
+}
+
+impl<F: Float> StateSpace<F> {
+    /// Parameters that start at this law.
+    ///
+    /// # Errors
+    /// A covariance that is not positive definite is named.
+    pub fn new(law: &LinearGaussian) -> Result<Self> {
+        let (n, p) = (law.latent, law.code);
+        let param = |shape: &[usize], values: &[f64]| Ok::<_, Error>(Param::new(shape, values)?.at_rate(RATE));
+        let root = |name: &str, cov: &[f64], size: usize| {
+            param(&[size * (size + 1) / 2], &pack(name, cov, size)?)
+        };
+        Ok(Self {
+            latent: n,
+            code: p,
+            transition_matrix: param(&[n, n], &law.transition_matrix)?,
+            transition_offset: param(&[n], &law.transition_offset)?,
+            transition_root: root("transition covariance", &law.transition_cov, n)?,
+            emission_matrix: param(&[p, n], &law.emission_matrix)?,
+            emission_offset: param(&[p], &law.emission_offset)?,
+            emission_root: root("emission covariance", &law.emission_cov, p)?,
+            initial_mean: param(&[n], &law.initial_mean)?,
+            initial_root: root("initial covariance", &law.initial_cov, n)?,
+        })
+    }
+
+    /// The law that the parameters stand for.
+    pub fn law(&self) -> LinearGaussian {
+        LinearGaussian {
+            latent: self.latent,
+            code: self.code,
+            transition_matrix: self.transition_matrix.to_f64(),
+            transition_offset: self.transition_offset.to_f64(),
+            transition_cov: covariance(&self.transition_root.to_f64(), self.latent),
+            emission_matrix: self.emission_matrix.to_f64(),
+            emission_offset: self.emission_offset.to_f64(),
+            emission_cov: covariance(&self.emission_root.to_f64(), self.code),
+            initial_mean: self.initial_mean.to_f64(),
+            initial_cov: covariance(&self.initial_root.to_f64(), self.latent),
+        }
+    }
+
+    /// Gradient of every parameter, beside the parameter it belongs to.
+    fn gradients(&self, g: &lgssm::Gradients) -> Vec<(Param<F>, Vec<f64>)> {
+        let root =
+            |p: &Param<F>, g: &[f64], n: usize| (p.clone(), root_gradient(&p.to_f64(), g, n));
+        vec![
+            (self.transition_matrix.clone(), g.transition_matrix.clone()),
+            (self.transition_offset.clone(), g.transition_offset.clone()),
+            root(&self.transition_root, &g.transition_cov, self.latent),
+            (self.emission_matrix.clone(), g.emission_matrix.clone()),
+            (self.emission_offset.clone(), g.emission_offset.clone()),
+            root(&self.emission_root, &g.emission_cov, self.code),
+            (self.initial_mean.clone(), g.initial_mean.clone()),
+            root(&self.initial_root, &g.initial_cov, self.latent),
+        ]
+    }
+}
+
+impl<F: Float> Module<F> for StateSpace<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        for (name, p) in [
+            ("transition.matrix", &mut self.transition_matrix),
+            ("transition.offset", &mut self.transition_offset),
+            ("transition.root", &mut self.transition_root),
+            ("emission.matrix", &mut self.emission_matrix),
+            ("emission.offset", &mut self.emission_offset),
+            ("emission.root", &mut self.emission_root),
+            ("initial.mean", &mut self.initial_mean),
+            ("initial.root", &mut self.initial_root),
+        ] {
+            out.push((format!("{at}{name}"), p));
+        }
+    }
+}
+
+/// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p). Exact, in f64; every gradient in closed form
+/// (Fisher's identity, see [`crate::lgssm::gradients`]), so nothing is differentiated through the filter.
+///
+/// # Errors
+/// [`Error::Shape`] when the codes do not fit; a covariance that lost positive definiteness, with its step.
+pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
+    codes: Mat<F, T>,
+    steps: usize,
+    model: &StateSpace<F>,
+) -> Result<Scalar<F, T>> {
+    let (codes, mut tape) = codes.split_tape();
+    let (rows, p) = size(&codes);
+    if p != model.code || steps == 0 || rows % steps != 0 {
+        return Err(Error::Shape(format!(
+            "log_likelihood: codes of {} dimensions in sequences of {steps} frames expected, got {rows} x {p}",
+            model.code
+        )));
+    }
+    let plain: Vec<f64> = values(&codes).iter().map(|v| v.widen()).collect();
+    let law = (&model.law()).into();
+    let batch = Batch::new(&plain, rows / steps, steps);
+    if !T::OWNS_TAPE {
+        let total: f64 = lgssm::log_likelihood(&law, &batch)?.iter().sum();
+        return Ok(scalar(F::of(total))?.put_tape(tape));
+    }
+    let found = lgssm::log_likelihood_and_gradients(&law, &batch)?;
+    let out = scalar(F::of(found.log_likelihood.iter().sum()))?;
+    let (result, parameters) = (out.clone(), model.gradients(&found.gradients));
+    tape.add_backward_op(move |gradients| {
+        let g = gradients.get_or_alloc_mut(&result)?[0].widen();
+        let to = gradients.get_or_alloc_mut(&codes)?;
+        to.iter_mut()
+            .zip(&found.gradients.codes)
+            .for_each(|(to, &d)| *to += F::of(g * d));
+        for (param, d) in &parameters {
+            let to = gradients.get_or_alloc_mut(&param.tensor)?;
+            to.iter_mut()
+                .zip(d)
+                .for_each(|(to, &d)| *to += F::of(g * d));
+        }
+        Ok(())
+    });
+    Ok(out.put_tape(tape))
+}

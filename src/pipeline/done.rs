@@ -1,0 +1,193 @@
+//! Which stages are finished, and for which configuration: `done.json` in the run folder and in every model's folder.
+
+use super::folder::RunFolder;
+use crate::error::{Error, Result};
+use crate::experiment::{Experiment, Stage};
+use crate::store::json;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One stage in `done.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    /// What its result depends on: [`Experiment::stage_digest`].
+    digest: String,
+    /// `false` from its start to its end: a stage that was interrupted may go on from its checkpoint.
+    finished: bool,
+}
+
+type Marks = IndexMap<String, Mark>;
+
+/// What there is of a stage's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// All of it, for this configuration.
+    Done,
+    /// Begun for this configuration, not ended.
+    Begun,
+    /// Something, for another configuration.
+    Other,
+    /// Nothing.
+    Missing,
+}
+
+/// The stages of one unit in their order: what comes later rests on what comes before.
+const ORDER: [&str; 7] = [
+    "generate",
+    "train",
+    "encode",
+    "analyze",
+    "baselines",
+    "plot",
+    "report",
+];
+
+/// State of a stage.
+///
+/// # Errors
+/// `done.json` can't be read.
+pub(super) fn state(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Result<State> {
+    let marks = read(&file(stage, folder))?;
+    let Some(mark) = marks.get(stage.name()) else {
+        return Ok(State::Missing);
+    };
+    if mark.digest != experiment.stage_digest(stage)? {
+        return Ok(State::Other);
+    }
+    let complete = needed(experiment, stage, folder)
+        .iter()
+        .all(|path| path.exists());
+    Ok(match mark.finished && complete {
+        true => State::Done,
+        false => State::Begun,
+    })
+}
+
+/// Marks a stage as begun. What an earlier configuration left is removed first, unless it can be gone on with.
+///
+/// # Errors
+/// A file can't be removed or written.
+pub(super) fn begin(
+    experiment: &Experiment,
+    stage: Stage,
+    folder: &RunFolder,
+    keep: bool,
+) -> Result<()> {
+    let path = file(stage, folder);
+    let mut marks = read(&path)?;
+    if !keep {
+        for old in products(stage, folder) {
+            remove(&old)?;
+        }
+    }
+    let rank = |name: &str| ORDER.iter().position(|other| *other == name);
+    marks.retain(|name, _| rank(name) < rank(stage.name()));
+    marks.insert(
+        stage.name().to_string(),
+        Mark {
+            digest: experiment.stage_digest(stage)?,
+            finished: false,
+        },
+    );
+    write(&path, &marks)
+}
+
+/// Marks a stage as finished.
+///
+/// # Errors
+/// A file that the stage should have written is not there; `done.json` can't be written.
+pub(super) fn finish(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Result<()> {
+    for path in needed(experiment, stage, folder) {
+        if !path.exists() {
+            let message = format!("expected from stage {}, got nothing", stage.name());
+            return Err(Error::file(path, message));
+        }
+    }
+    let path = file(stage, folder);
+    let mut marks = read(&path)?;
+    if let Some(mark) = marks.get_mut(stage.name()) {
+        mark.finished = true;
+    }
+    write(&path, &marks)
+}
+
+/// Where a stage's mark stands.
+fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
+    match stage {
+        Stage::Train(model, seed)
+        | Stage::Encode(model, seed)
+        | Stage::Analyze(model, seed)
+        | Stage::Plot(model, seed) => folder.model(model, seed),
+        Stage::Generate | Stage::Baselines | Stage::Report => folder.root().to_path_buf(),
+    }
+    .join("done.json")
+}
+
+/// What must be there for the stage to count as finished.
+fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
+    match stage {
+        Stage::Generate => vec![folder.data().join("manifest.json")],
+        Stage::Train(model, seed) => vec![folder.weights(model, seed)],
+        Stage::Encode(model, seed) => {
+            vec![folder.latents(model, seed), folder.encode(model, seed)]
+        }
+        Stage::Analyze(model, seed) => experiment
+            .analysis_names()
+            .iter()
+            .map(|name| folder.finding(model, seed, name))
+            .collect(),
+        Stage::Baselines => vec![folder.baselines()],
+        Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
+        Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
+    }
+}
+
+/// Everything that a stage may have written.
+fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
+    match stage {
+        Stage::Generate => vec![folder.data()],
+        // Whatever stands in a model's folder comes from its training.
+        Stage::Train(model, seed) => vec![folder.model(model, seed)],
+        Stage::Encode(model, seed) => vec![
+            folder.latents(model, seed),
+            folder.encode(model, seed),
+            folder.law(model, seed),
+            folder.scores(model, seed),
+        ],
+        Stage::Analyze(model, seed) => crate::experiment::known_analyses()
+            .iter()
+            .map(|name| folder.finding(model, seed, name))
+            .collect(),
+        Stage::Baselines => vec![folder.baselines()],
+        Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
+        Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
+    }
+}
+
+fn read(path: &Path) -> Result<Marks> {
+    match path.exists() {
+        true => json::read(path),
+        false => Ok(Marks::new()),
+    }
+}
+
+fn write(path: &Path, marks: &Marks) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::io(parent))?;
+    }
+    json::write(path, marks)?;
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        fs::remove_dir_all(path).map_err(Error::io(path))
+    } else if path.exists() {
+        fs::remove_file(path).map_err(Error::io(path))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Where everything of one run stands: the paths of a run folder.
+
+use crate::error::{Error, Result};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// A run folder, `results/<name>`:
+///
+/// ```text
+/// config.yaml                        the resolved experiment, written before the first stage
+/// run.json                           the command and the versions
+/// done.json                          finished stages and what they depended on
+/// log.txt                            every line with its time
+/// data/manifest.json, shards         the dataset
+/// baselines.json                     trivial read-outs of the dataset
+/// <model>/seed-<s>/                  model.safetensors, metrics.jsonl       (train)
+///                                    latents/, encode.json, law.json, scores.json   (encode)
+///                                    <analysis>.json, figures/              (analyze, plot)
+/// summary.json report.md report.html
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    /// The run folder at this path; nothing is read or made.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// The resolved experiment.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.yaml")
+    }
+    /// The command and the versions.
+    pub fn about(&self) -> PathBuf {
+        self.root.join("run.json")
+    }
+    /// Every line with its time.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log.txt")
+    }
+    /// The dataset.
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+    /// Trivial read-outs of the dataset.
+    pub fn baselines(&self) -> PathBuf {
+        self.root.join("baselines.json")
+    }
+    /// Everything of one model and training seed.
+    pub fn model(&self, model: &str, seed: u64) -> PathBuf {
+        self.root.join(model).join(format!("seed-{seed}"))
+    }
+    /// The trained weights.
+    pub fn weights(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("model.safetensors")
+    }
+    /// What training logged, one [`crate::analysis::TrainingPoint`] a line.
+    pub fn training(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("metrics.jsonl")
+    }
+    /// The latents: one folder per split, and `untrained/<split>`.
+    pub fn latents(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("latents")
+    }
+    /// The trained model's latents of one split.
+    pub fn split(&self, model: &str, seed: u64, split: &str) -> PathBuf {
+        self.latents(model, seed).join(split)
+    }
+    /// The same of the model before training: `encoder` only.
+    pub fn untrained(&self, model: &str, seed: u64, split: &str) -> PathBuf {
+        self.latents(model, seed).join("untrained").join(split)
+    }
+    /// What the encode stage did: [`crate::latents::EncodeConfig`].
+    pub fn encode(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("encode.json")
+    }
+    /// The learned law, where there is one: [`crate::latents::LinearGaussian`].
+    pub fn law(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("law.json")
+    }
+    /// Numbers that need the model itself and not its latents (the ELBO on test sequences): a list of
+    /// [`crate::analysis::Metric`], written by the encode stage.
+    pub fn scores(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("scores.json")
+    }
+    /// What one analysis found.
+    pub fn finding(&self, model: &str, seed: u64, analysis: &str) -> PathBuf {
+        self.model(model, seed).join(format!("{analysis}.json"))
+    }
+    /// The drawn figures of one model and seed.
+    pub fn figures(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("figures")
+    }
+    /// The main numbers over seeds.
+    pub fn summary(&self) -> PathBuf {
+        self.root.join("summary.json")
+    }
+    /// The report for a terminal or a repository page.
+    pub fn report_md(&self) -> PathBuf {
+        self.root.join("report.md")
+    }
+    /// The report for a browser.
+    pub fn report_html(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
+    /// Makes the folder and takes it for this process; the lock goes with the returned value or with the process,
+    /// however it ends.
+    ///
+    /// # Errors
+    /// The folder can't be made, or another process works in it.
+    pub fn take(&self) -> Result<Lock> {
+        std::fs::create_dir_all(&self.root).map_err(Error::io(&self.root))?;
+        let path = self.root.join(".lock");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::file(
+                &self.root,
+                "another kinostate process works in this run folder; wait for it, or choose another folder with --out",
+            )),
+            Err(TryLockError::Error(source)) => Err(Error::Io { path, source }),
+        }
+    }
+}
+
+/// Holds a run folder; see [`RunFolder::take`].
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_folder_belongs_to_one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(dir.path().join("run"));
+        let lock = folder.take().unwrap();
+        let error = folder.take().unwrap_err().to_string();
+        assert!(error.contains("another kinostate process"), "{error}");
+        drop(lock);
+        folder.take().unwrap();
+    }
+}

@@ -1,0 +1,56 @@
+//! The plot stage: every figure of every finding, drawn from its JSON.
+
+use super::RunFolder;
+use crate::analysis::Finding;
+use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::progress::Progress;
+use crate::store::{atomic::write_atomic, json};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+
+/// Draws the figures of one model and seed as `figures/<name>.svg` and `.png`, film strips also as `.gif`.
+///
+/// # Errors
+/// A finding that can't be read, two figures of one name, a figure whose arrays do not fit.
+pub fn plot(
+    experiment: &Experiment,
+    model: &str,
+    seed: u64,
+    folder: &RunFolder,
+    progress: &Progress,
+) -> Result<()> {
+    let mut figures = Vec::new();
+    let mut names = BTreeSet::new();
+    for analysis in experiment.analysis_names() {
+        let path = folder.finding(model, seed, &analysis);
+        let finding: Finding = json::read(&path)?;
+        for figure in finding.figures {
+            if !names.insert(figure.name.clone()) {
+                let message = format!(
+                    "expected figures of different names, got {} twice",
+                    figure.name
+                );
+                return Err(Error::file(path, message));
+            }
+            figures.push(figure);
+        }
+    }
+    let dir = folder.figures(model, seed);
+    std::fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
+    let bar = progress.bar("plot", figures.len() as u64, "figures");
+    figures.par_iter().try_for_each(|named| {
+        let file = |ending: &str| dir.join(format!("{}.{ending}", named.name));
+        let named_error = |e: Error| Error::file(file("svg"), e.to_string());
+        write_atomic(
+            file("svg"),
+            named.figure.svg().map_err(named_error)?.as_bytes(),
+        )?;
+        write_atomic(file("png"), &named.figure.png().map_err(named_error)?)?;
+        if let Some(gif) = named.figure.gif().map_err(named_error)? {
+            write_atomic(file("gif"), &gif)?;
+        }
+        bar.advance(1);
+        Ok(())
+    })
+}

@@ -1,0 +1,96 @@
+//! Everything that a report is made of, read from the JSON files of a run folder.
+
+use crate::analysis::{Finding, Metric};
+use crate::error::Result;
+use crate::experiment::Experiment;
+use crate::pipeline::{About, RunFolder};
+use crate::store::json;
+
+/// All results of one experiment.
+#[derive(Clone, Debug)]
+pub struct Results {
+    /// Command and versions.
+    pub about: About,
+    /// Trivial read-outs of the same data.
+    pub baselines: Option<Finding>,
+    /// In the order of the experiment.
+    pub models: Vec<ModelResults>,
+}
+
+/// All results of one model.
+#[derive(Clone, Debug)]
+pub struct ModelResults {
+    /// Its name in the experiment.
+    pub name: String,
+    /// In the order of the experiment.
+    pub seeds: Vec<SeedResults>,
+}
+
+/// All results of one model and seed.
+#[derive(Clone, Debug)]
+pub struct SeedResults {
+    /// The training seed.
+    pub seed: u64,
+    /// In the order of the experiment's analyses.
+    pub findings: Vec<Finding>,
+    /// Numbers that the encode stage took from the model itself.
+    pub scores: Vec<Metric>,
+}
+
+impl Results {
+    /// Reads a run folder.
+    ///
+    /// # Errors
+    /// A finding that is missing or can't be read.
+    pub fn read(experiment: &Experiment, folder: &RunFolder) -> Result<Self> {
+        let names = experiment.analysis_names();
+        let seed = |model: &str, seed: u64| -> Result<SeedResults> {
+            let findings = names
+                .iter()
+                .map(|name| json::read(folder.finding(model, seed, name)))
+                .collect::<Result<_>>()?;
+            let scores = folder.scores(model, seed);
+            let scores = match scores.exists() {
+                true => json::read(scores)?,
+                false => Vec::new(),
+            };
+            Ok(SeedResults {
+                seed,
+                findings,
+                scores,
+            })
+        };
+        let models = experiment
+            .models
+            .keys()
+            .map(|name| {
+                let seeds = experiment.seeds.iter().map(|&s| seed(name, s));
+                Ok(ModelResults {
+                    name: name.clone(),
+                    seeds: seeds.collect::<Result<_>>()?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let baselines = folder.baselines();
+        Ok(Self {
+            about: About::read(folder)?,
+            baselines: match baselines.exists() {
+                true => Some(json::read(baselines)?),
+                false => None,
+            },
+            models,
+        })
+    }
+}
+
+impl SeedResults {
+    /// All numbers with the analysis they come from; `scores` for those of the encode stage.
+    pub(super) fn metrics(&self) -> impl Iterator<Item = (&str, &Metric)> {
+        let scores = self.scores.iter().map(|metric| ("scores", metric));
+        let found = self.findings.iter().flat_map(|finding| {
+            let of = |metric| (finding.analysis.as_str(), metric);
+            finding.metrics.iter().map(of)
+        });
+        scores.chain(found)
+    }
+}

@@ -1,0 +1,238 @@
+//! The report as one self-contained HTML page: inline styles and figures, no scripts, no network.
+
+use super::page::{AnalysisPart, Look, Page};
+use crate::analysis::Table;
+use crate::error::Result;
+use std::fmt::Write;
+
+const STYLE: &str = include_str!("page.css");
+
+// Writing to a String never fails, so results of write! are not looked at in this file.
+
+pub(super) fn write(page: &Page) -> Result<String> {
+    let mut out = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{0} – kinostate</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <header>\n<p class=\"name\">{0}</p>\n<h1>{1}</h1>\n",
+        text(&page.name),
+        text(&page.question)
+    );
+    headlines(&mut out, page);
+    contents(&mut out, page);
+    out.push_str("</header>\n");
+    main_table(&mut out, page);
+    for (i, model) in page.models.iter().enumerate() {
+        let _ = writeln!(
+            out,
+            "<section id=\"model-{i}\">\n<h2>{} <small>{}</small></h2>",
+            text(&model.name),
+            text(&model.about)
+        );
+        for part in &model.analyses {
+            analysis(&mut out, part)?;
+        }
+        out.push_str("</section>\n");
+    }
+    if let Some(part) = &page.baselines {
+        out.push_str("<section id=\"baselines\">\n<h2>Trivial baselines</h2>\n");
+        analysis(&mut out, part)?;
+        out.push_str("</section>\n");
+    }
+    end(&mut out, page);
+    out.push_str("</main>\n</body>\n</html>\n");
+    Ok(out)
+}
+
+/// The answer: one card a model.
+fn headlines(out: &mut String, page: &Page) {
+    out.push_str("<div class=\"cards\">\n");
+    for headline in &page.headlines {
+        let _ = writeln!(
+            out,
+            "<article class=\"card\">\n<h2>{} <small>{}</small></h2>\n<dl class=\"main\">",
+            text(&headline.model),
+            text(&headline.about)
+        );
+        for (value, name, look) in &headline.numbers {
+            // The spread stands smaller behind its number.
+            let split = value.find([' ']).unwrap_or(value.len());
+            let (number, rest) = value.split_at(split);
+            let _ = writeln!(
+                out,
+                "<div class=\"{}\"><dt>{}</dt><dd>{}<small>{}</small></dd></div>",
+                class(*look),
+                text(name),
+                text(number),
+                text(rest)
+            );
+        }
+        out.push_str("</dl>\n");
+        if !headline.answers.is_empty() {
+            out.push_str("<ul>\n");
+            for answer in &headline.answers {
+                let _ = writeln!(out, "<li>{}</li>", text(answer));
+            }
+            out.push_str("</ul>\n");
+        }
+        out.push_str("</article>\n");
+    }
+    out.push_str("</div>\n");
+}
+
+fn contents(out: &mut String, page: &Page) {
+    out.push_str("<nav><a href=\"#state\">State</a>");
+    for (i, model) in page.models.iter().enumerate() {
+        let _ = write!(out, " <a href=\"#model-{i}\">{}</a>", text(&model.name));
+    }
+    if page.baselines.is_some() {
+        out.push_str(" <a href=\"#baselines\">Baselines</a>");
+    }
+    out.push_str(
+        " <a href=\"#formulas\">Formulas</a> <a href=\"#numbers\">Every number</a> <a href=\"#again\">Make it again</a></nav>\n",
+    );
+}
+
+fn main_table(out: &mut String, page: &Page) {
+    let main = &page.main;
+    out.push_str("<section id=\"state\">\n<h2>How much of the state do the latents hold?</h2>\n<div class=\"wide\"><table class=\"main\">\n<thead><tr>");
+    for column in &main.columns {
+        let _ = write!(out, "<th scope=\"col\">{}</th>", text(column));
+    }
+    out.push_str("</tr></thead>\n");
+    for (group, rows) in &main.groups {
+        let _ = writeln!(
+            out,
+            "<tbody>\n<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>",
+            main.columns.len(),
+            text(group)
+        );
+        for row in rows {
+            let _ = write!(
+                out,
+                "<tr class=\"{}\"><th scope=\"row\">{}</th>",
+                class(row.look),
+                text(&row.name)
+            );
+            for cell in &row.cells {
+                let _ = write!(out, "<td>{}</td>", text(cell));
+            }
+            out.push_str("</tr>\n");
+        }
+        out.push_str("</tbody>\n");
+    }
+    let _ = writeln!(out, "</table></div>\n<p class=\"note\">{}</p>\n</section>", text(&main.note));
+}
+
+fn analysis(out: &mut String, part: &AnalysisPart) -> Result<()> {
+    let _ = writeln!(
+        out,
+        "<section class=\"analysis\">\n<h3>{} <small>{}</small></h3>",
+        text(&part.question),
+        text(&part.name)
+    );
+    match part.answers.as_slice() {
+        [one] => {
+            let _ = writeln!(out, "<p class=\"answer\">{}</p>", text(one));
+        }
+        several => {
+            out.push_str("<ul class=\"answer\">\n");
+            for answer in several {
+                let _ = writeln!(out, "<li>{}</li>", text(answer));
+            }
+            out.push_str("</ul>\n");
+        }
+    }
+    if let Some(note) = &part.note {
+        let _ = writeln!(out, "<p class=\"note\">{}</p>", text(note));
+    }
+    for figure in &part.figures {
+        let question = figure.caption.split_inclusive(['?', '.']).next().unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "<figure>\n<div class=\"figure\" role=\"img\" aria-label=\"{}\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
+            text(question),
+            figure.figure.svg()?.trim_end(),
+            text(&figure.caption)
+        );
+    }
+    for shown in &part.tables {
+        table(out, shown);
+    }
+    out.push_str("</section>\n");
+    Ok(())
+}
+
+fn end(out: &mut String, page: &Page) {
+    out.push_str("<section id=\"formulas\">\n<h2>What the numbers mean</h2>\n<dl class=\"formulas\">\n");
+    for definition in &page.definitions {
+        let _ = writeln!(
+            out,
+            "<dt>{}</dt><dd><code>{}</code><br>{}</dd>",
+            text(&definition.name),
+            text(&definition.formula),
+            text(&definition.meaning)
+        );
+    }
+    out.push_str("</dl>\n</section>\n<section id=\"numbers\">\n<h2>Every number</h2>\n<details>\n");
+    let _ = writeln!(out, "<summary>{} numbers</summary>", page.numbers.rows.len());
+    table(out, &page.numbers);
+    let _ = writeln!(
+        out,
+        "</details>\n</section>\n<section id=\"again\">\n<h2>Make it again</h2>\n<pre>{}</pre>\n<p>The same command gives the same bytes, on any number of threads.</p>\n<p class=\"note\">",
+        text(&page.command)
+    );
+    let versions: Vec<String> = page.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let _ = writeln!(
+        out,
+        "{}</p>\n<details>\n<summary>The experiment with all defaults</summary>\n<pre>{}</pre>\n</details>\n</section>",
+        text(&versions.join(" · ")),
+        text(page.config.trim_end())
+    );
+}
+
+fn table(out: &mut String, table: &Table) {
+    out.push_str("<div class=\"wide\"><table>\n");
+    let _ = writeln!(out, "<caption>{}</caption>\n<thead><tr>", text(&table.caption));
+    for column in &table.columns {
+        let _ = write!(out, "<th scope=\"col\">{}</th>", text(column));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in &table.rows {
+        out.push_str("<tr>");
+        for (i, cell) in row.iter().enumerate() {
+            let tag = if i == 0 { "th scope=\"row\"" } else { "td" };
+            let _ = write!(out, "<{tag}>{}</{}>", text(cell), &tag[..2]);
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table></div>\n");
+}
+
+fn class(look: Look) -> &'static str {
+    match look {
+        Look::Encoder => "encoder",
+        Look::Filtered => "filtered",
+        Look::Smoothed => "smoothed",
+        Look::Control => "control",
+        Look::Baseline => "baseline",
+        Look::Plain => "plain",
+    }
+}
+
+/// Text between tags or in an attribute's double quotes.
+fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

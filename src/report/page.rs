@@ -1,0 +1,359 @@
+//! What the report says, in order, without any markup: Markdown and HTML are two ways of writing this down.
+
+use super::gather::{ModelResults, Results};
+use super::numbers;
+use super::summary::{ModelSummary, READOUTS, Spread, Summary};
+use crate::analysis::{Definition, Metric, NamedFigure, Table};
+use crate::error::Result;
+use crate::experiment::Experiment;
+use indexmap::IndexMap;
+
+pub(super) struct Page {
+    pub name: String,
+    pub question: String,
+    /// One a model: its main numbers.
+    pub headlines: Vec<Headline>,
+    pub main: MainTable,
+    pub models: Vec<ModelPart>,
+    pub baselines: Option<AnalysisPart>,
+    /// Every number over seeds.
+    pub numbers: Table,
+    pub definitions: Vec<Definition>,
+    pub config: String,
+    pub command: String,
+    pub versions: Vec<(String, String)>,
+}
+
+/// The answer on the first screen.
+pub(super) struct Headline {
+    pub model: String,
+    /// Kind and seeds.
+    pub about: String,
+    /// Value, name, and what stands behind it.
+    pub numbers: Vec<(String, String, Look)>,
+    /// The analyses' answers for the first seed.
+    pub answers: Vec<String>,
+}
+
+/// How a row or number is marked: the colours of the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Encoder,
+    Filtered,
+    Smoothed,
+    Control,
+    Baseline,
+    Plain,
+}
+
+/// Read-outs, controls and baselines in one table.
+pub(super) struct MainTable {
+    pub columns: Vec<String>,
+    pub groups: Vec<(String, Vec<MainRow>)>,
+    pub note: String,
+}
+
+pub(super) struct MainRow {
+    pub name: String,
+    pub look: Look,
+    pub cells: Vec<String>,
+}
+
+pub(super) struct ModelPart {
+    pub name: String,
+    pub about: String,
+    pub analyses: Vec<AnalysisPart>,
+}
+
+pub(super) struct AnalysisPart {
+    pub name: String,
+    pub question: String,
+    /// With the seed in front where there are several.
+    pub answers: Vec<String>,
+    pub tables: Vec<Table>,
+    pub figures: Vec<NamedFigure>,
+    /// Folder of the drawn figures, from the report's place; none when they are not drawn.
+    pub folder: Option<String>,
+    /// What of this part is for the first seed only.
+    pub note: Option<String>,
+}
+
+/// Columns of the main table: what metrics are called before the `/`, and in the head.
+const COLUMNS: [(&str, &str); 4] = [
+    ("position_r2", "position R²"),
+    ("velocity_r2", "velocity R²"),
+    ("position_rmse", "position RMSE"),
+    ("velocity_rmse", "velocity RMSE"),
+];
+
+impl Page {
+    pub(super) fn new(experiment: &Experiment, results: &Results, summary: &Summary) -> Result<Self> {
+        let about = |model: &ModelResults| {
+            let kind = experiment.model_kind(&model.name);
+            let seeds: Vec<String> = model.seeds.iter().map(|s| s.seed.to_string()).collect();
+            let plural = if seeds.len() == 1 { "" } else { "s" };
+            format!("{kind}, seed{plural} {}", seeds.join(", "))
+        };
+        let mut models = Vec::new();
+        let mut headlines = Vec::new();
+        for model in &results.models {
+            let numbers = summary.models.get(&model.name);
+            headlines.push(Headline {
+                model: model.name.clone(),
+                about: about(model),
+                numbers: numbers.map(main_numbers).unwrap_or_default(),
+                answers: first_answers(model),
+            });
+            models.push(ModelPart {
+                name: model.name.clone(),
+                about: about(model),
+                analyses: analyses(model),
+            });
+        }
+        let baselines = results.baselines.as_ref().map(|finding| AnalysisPart {
+            name: finding.analysis.clone(),
+            question: finding.question.clone(),
+            answers: vec![finding.answer.clone()],
+            tables: finding.tables.clone(),
+            figures: finding.figures.clone(),
+            folder: None,
+            note: None,
+        });
+        Ok(Self {
+            name: experiment.name.clone(),
+            question: experiment.question.clone(),
+            headlines,
+            main: main_table(summary),
+            models,
+            baselines,
+            numbers: all_numbers(summary),
+            definitions: definitions(results),
+            config: experiment.to_yaml()?,
+            command: results.about.command.clone(),
+            versions: results.about.versions.clone().into_iter().collect(),
+        })
+    }
+}
+
+fn first_answers(model: &ModelResults) -> Vec<String> {
+    let findings = model.seeds.first().map(|s| s.findings.as_slice());
+    let told = findings.unwrap_or_default().iter();
+    told.filter(|f| !f.answer.is_empty() && !f.answer.starts_with("not applicable"))
+        .map(|f| f.answer.clone())
+        .collect()
+}
+
+fn look(row: &str) -> Look {
+    match row {
+        _ if row.starts_with("untrained") || row.starts_with("shuffled") => Look::Control,
+        _ if row.starts_with("encoder") => Look::Encoder,
+        _ if row.starts_with("filtered") => Look::Filtered,
+        _ if row.starts_with("smoothed") => Look::Smoothed,
+        _ => Look::Plain,
+    }
+}
+
+fn main_numbers(model: &ModelSummary) -> Vec<(String, String, Look)> {
+    let mut list = Vec::new();
+    let best = |of: &IndexMap<String, Spread>| {
+        let row = READOUTS.iter().find(|row| of.contains_key(**row))?;
+        Some((row.to_string(), of[*row].clone()))
+    };
+    if let Some((row, spread)) = best(&model.position_r2) {
+        let name = format!("position R², {row}");
+        list.push((numbers::spread(&spread), name, look(&row)));
+    }
+    for row in READOUTS {
+        if let Some(spread) = model.velocity_r2.get(row) {
+            let name = format!("velocity R², {row}");
+            list.push((numbers::spread(spread), name, look(row)));
+        }
+    }
+    if let Some(elbo) = &model.elbo_nats_per_frame {
+        let name = "ELBO on test sequences, nats/frame".to_string();
+        list.push((numbers::spread(elbo), name, Look::Plain));
+    }
+    list
+}
+
+/// Rows of a set of metrics: the part behind the `/`, in order of appearance.
+fn rows<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut rows = Vec::new();
+    for name in names {
+        if let Some((quantity, row)) = name.split_once('/')
+            && COLUMNS.iter().any(|(column, _)| *column == quantity)
+            && !rows.contains(&row)
+        {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+fn main_table(summary: &Summary) -> MainTable {
+    let units = |quantity: &str| {
+        let in_models = summary.models.values().flat_map(|m| m.metrics.values());
+        let model = in_models
+            .flat_map(|of| of.iter())
+            .find(|(name, _)| name.starts_with(&format!("{quantity}/")))
+            .map(|(_, spread)| spread.unit.clone());
+        model.filter(|unit| unit != "1")
+    };
+    let mut columns = vec!["read-out".to_string()];
+    columns.extend(COLUMNS.iter().map(|(quantity, head)| match units(quantity) {
+        Some(unit) => format!("{head} ({unit})"),
+        None => head.to_string(),
+    }));
+    columns.push("seeds".to_string());
+
+    let mut groups = Vec::new();
+    for (name, model) in &summary.models {
+        let names = model.metrics.values().flat_map(|of| of.keys());
+        let rows = rows(names.map(String::as_str)).into_iter().map(|row| {
+            let spreads = COLUMNS.map(|(quantity, _)| model.get(&format!("{quantity}/{row}")));
+            let seeds = spreads.iter().flatten().map(|s| s.n()).max().unwrap_or(0);
+            let mut cells: Vec<String> = spreads
+                .iter()
+                .map(|s| s.map_or("–".to_string(), numbers::spread))
+                .collect();
+            cells.push(seeds.to_string());
+            MainRow {
+                name: row.to_string(),
+                look: look(row),
+                cells,
+            }
+        });
+        groups.push((name.clone(), rows.collect::<Vec<_>>()));
+    }
+    let baselines = rows(summary.baselines.keys().map(String::as_str))
+        .into_iter()
+        .map(|row| {
+            let of = |quantity: &str| summary.baselines.get(&format!("{quantity}/{row}"));
+            let mut cells: Vec<String> = COLUMNS
+                .iter()
+                .map(|(quantity, _)| of(quantity).map_or("–".to_string(), numbers::metric))
+                .collect();
+            cells.push("–".to_string());
+            MainRow {
+                name: row.to_string(),
+                look: Look::Baseline,
+                cells,
+            }
+        });
+    let baselines: Vec<MainRow> = baselines.collect();
+    if !baselines.is_empty() {
+        groups.push(("trivial baselines on the same data".to_string(), baselines));
+    }
+    let spread = match summary.seeds.len() {
+        1 => "In brackets: 95 % bootstrap interval over sequences, of one training seed".to_string(),
+        n => format!(
+            "Mean ± standard deviation over {n} training seeds; baselines with their 95 % bootstrap interval over sequences"
+        ),
+    };
+    let note = format!(
+        "Linear read-outs, fitted on training sequences and measured on {} held-out sequences. {spread}. R² = 1 is perfect, \
+         0 is no better than the mean. Controls show what a read-out finds by chance or in an untrained network.",
+        summary.test_sequences
+    );
+    MainTable {
+        columns,
+        groups: groups.into_iter().filter(|(_, rows)| !rows.is_empty()).collect(),
+        note,
+    }
+}
+
+fn analyses(model: &ModelResults) -> Vec<AnalysisPart> {
+    let Some(first) = model.seeds.first() else {
+        return Vec::new();
+    };
+    let several = model.seeds.len() > 1;
+    let part = |(i, finding): (usize, &crate::analysis::Finding)| {
+        let answers = model.seeds.iter().filter_map(|seed| {
+            let answer = &seed.findings.get(i)?.answer;
+            Some(match several {
+                true => format!("seed {}: {answer}", seed.seed),
+                false => answer.clone(),
+            })
+        });
+        let shown = !(finding.tables.is_empty() && finding.figures.is_empty());
+        AnalysisPart {
+            name: finding.analysis.clone(),
+            question: finding.question.clone(),
+            answers: answers.collect(),
+            tables: finding.tables.clone(),
+            figures: finding.figures.clone(),
+            folder: Some(format!("{}/seed-{}/figures", model.name, first.seed)),
+            note: (several && shown).then(|| {
+                format!(
+                    "Shown: seed {}. Those of the other seeds are in {}/seed-*/.",
+                    first.seed, model.name
+                )
+            }),
+        }
+    };
+    first.findings.iter().enumerate().map(part).collect()
+}
+
+fn all_numbers(summary: &Summary) -> Table {
+    let mut rows = Vec::new();
+    for (model, of) in &summary.models {
+        for (analysis, metrics) in &of.metrics {
+            for (name, spread) in metrics {
+                let values = spread.values.iter().map(|v| match v {
+                    Some(value) => numbers::number(*value, &spread.unit),
+                    None => "–".to_string(),
+                });
+                rows.push(vec![
+                    model.clone(),
+                    analysis.clone(),
+                    name.clone(),
+                    numbers::spread(spread),
+                    match spread.unit.as_str() {
+                        "1" => String::new(),
+                        unit => unit.to_string(),
+                    },
+                    values.collect::<Vec<_>>().join(", "),
+                ]);
+            }
+        }
+    }
+    for metric in summary.baselines.values() {
+        rows.push(baseline_row(metric));
+    }
+    Table {
+        caption: "Every number: mean ± standard deviation over seeds, or value with 95 % interval.".to_string(),
+        columns: ["model", "analysis", "metric", "value", "unit", "by seed"]
+            .map(str::to_string)
+            .to_vec(),
+        rows,
+    }
+}
+
+fn baseline_row(metric: &Metric) -> Vec<String> {
+    vec![
+        "–".to_string(),
+        "baselines".to_string(),
+        metric.name.clone(),
+        numbers::metric(metric),
+        match metric.unit.as_str() {
+            "1" => String::new(),
+            unit => unit.to_string(),
+        },
+        "–".to_string(),
+    ]
+}
+
+/// The formulas of all analyses, each once.
+fn definitions(results: &Results) -> Vec<Definition> {
+    let of_models = results.models.iter().flat_map(|m| &m.seeds);
+    let findings = of_models
+        .flat_map(|s| &s.findings)
+        .chain(&results.baselines);
+    let mut list: Vec<Definition> = Vec::new();
+    for definition in findings.flat_map(|f| &f.definitions) {
+        if !list.contains(definition) {
+            list.push(definition.clone());
+        }
+    }
+    list
+}

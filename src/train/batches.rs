@@ -1,0 +1,103 @@
+//! Which sequences a step sees, how they become pixels in [0, 1], and what the ELBO of many sequences is.
+
+use crate::data::Split;
+use crate::error::Result;
+use crate::models::{Clips, Model};
+use crate::nn::tensor::{matrix, value};
+use crate::seeds::Seeds;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+/// The clips of these sequences, pixels in [0, 1].
+///
+/// # Errors
+/// Out of memory.
+pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32>> {
+    let mut pixels = Vec::new();
+    for &i in indices {
+        pixels.extend(split.frames(i).iter().map(|&v| f32::from(v) / 255.0));
+    }
+    let rows = indices.len() * steps;
+    let columns = pixels.len() / rows.max(1);
+    Ok(Clips {
+        frames: matrix(pixels, rows, columns)?,
+        sequences: indices.len(),
+        steps,
+    })
+}
+
+/// The order in which training visits its sequences: a new permutation every epoch, the last incomplete batch left out.
+pub(super) struct Order {
+    sequences: usize,
+    batch: usize,
+    seeds: Seeds,
+    epoch: Option<(usize, Vec<usize>)>,
+}
+
+impl Order {
+    pub fn new(sequences: usize, batch: usize, seeds: Seeds) -> Self {
+        Self {
+            sequences,
+            batch,
+            seeds,
+            epoch: None,
+        }
+    }
+
+    /// Sequence indices of step number `step`.
+    pub fn batch(&mut self, step: usize) -> &[usize] {
+        let per_epoch = self.sequences / self.batch;
+        let (epoch, place) = (step / per_epoch, step % per_epoch);
+        if self.epoch.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            let mut order: Vec<usize> = (0..self.sequences).collect();
+            order.shuffle(&mut self.seeds.stream("train/order", epoch as u64));
+            self.epoch = Some((epoch, order));
+        }
+        let order = self.epoch.as_ref().map_or(&[][..], |(_, order)| order);
+        &order[place * self.batch..(place + 1) * self.batch]
+    }
+}
+
+/// Sequences that one evaluation part holds.
+const EVALUATION_CUT: usize = 16;
+
+/// The ELBO of a split and its terms, nats per frame: names and means, `elbo` first. The noise is the same at every call.
+///
+/// # Errors
+/// A covariance that lost positive definiteness; frames of another size.
+pub fn evaluate(
+    model: &dyn Model<f32>,
+    split: &Split,
+    limit: usize,
+    steps: usize,
+    seeds: Seeds,
+) -> Result<Vec<(String, f64)>> {
+    let all: Vec<usize> = (0..split.len().min(limit)).collect();
+    let parts: Vec<Vec<(&'static str, f64)>> = all
+        .par_chunks(EVALUATION_CUT)
+        .enumerate()
+        .map(|(i, part)| {
+            let mut rng = seeds.stream("evaluate/noise", i as u64);
+            Ok(model
+                .elbo(&clips(split, part, steps)?, 1.0, &mut rng)?
+                .terms)
+        })
+        .collect::<Result<_>>()?;
+    let frames = (all.len() * steps).max(1) as f64;
+    let mut means: Vec<(String, f64)> = vec![("elbo".into(), 0.0)];
+    for part in parts {
+        for (i, (name, total)) in part.into_iter().enumerate() {
+            if means.len() <= i + 1 {
+                means.push((name.into(), 0.0));
+            }
+            means[i + 1].1 += total / frames;
+            means[0].1 += total / frames;
+        }
+    }
+    Ok(means)
+}
+
+/// The loss of one micro-batch as a number; kept here so that the loop reads without tensors.
+pub(super) fn objective(elbo: &crate::models::Elbo<f32>) -> f64 {
+    value(&elbo.objective)
+}

@@ -1,0 +1,186 @@
+//! A training run on disk: parameters, optimiser moments and the step, which is also the state of the randomness.
+
+use crate::error::{Error, Result};
+use crate::models::Model;
+use crate::nn::optimiser::Adam;
+use crate::store::tensors::{self, NamedTensor, TensorData};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a checkpoint says beside its tensors.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct State {
+    /// Optimiser steps done.
+    pub step: usize,
+    /// Which start of the tournament won.
+    pub start: usize,
+    /// Best validation ELBO so far, nats per frame, and its step.
+    pub best: Option<(f64, usize)>,
+}
+
+/// The parameters of a model as named tensors.
+pub fn parameters(model: &mut dyn Model<f32>) -> Vec<NamedTensor> {
+    let mut list = Vec::new();
+    model.parameters("", &mut list);
+    list.into_iter()
+        .map(|(name, p)| NamedTensor {
+            name,
+            shape: p.shape().to_vec(),
+            data: TensorData::F32(p.values().to_vec()),
+        })
+        .collect()
+}
+
+/// Saves parameters alone: what a user takes away.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save_model(
+    path: &Path,
+    model: &mut dyn Model<f32>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    tensors::save(path, &parameters(model), metadata).map(drop)
+}
+
+/// Loads parameters into a model of the same architecture.
+///
+/// # Errors
+/// A tensor that is missing, superfluous or of another shape is named.
+pub fn load_model(path: &Path, model: &mut dyn Model<f32>) -> Result<BTreeMap<String, String>> {
+    let (stored, metadata) = tensors::load(path)?;
+    let stored: BTreeMap<String, NamedTensor> =
+        stored.into_iter().map(|t| (t.name.clone(), t)).collect();
+    fill(path, model, &stored, "")?;
+    Ok(metadata)
+}
+
+fn fill(
+    path: &Path,
+    model: &mut dyn Model<f32>,
+    stored: &BTreeMap<String, NamedTensor>,
+    prefix: &str,
+) -> Result<()> {
+    let mut list = Vec::new();
+    model.parameters("", &mut list);
+    let expected = list.len();
+    for (name, p) in list {
+        let shape = p.shape().to_vec();
+        p.set(&values(path, stored, &format!("{prefix}{name}"), &shape)?)?;
+    }
+    let found = stored.keys().filter(|k| k.starts_with(prefix)).count();
+    if found != expected {
+        return Err(Error::file(
+            path,
+            format!("{expected} parameter tensors expected, got {found}"),
+        ));
+    }
+    Ok(())
+}
+
+fn values(
+    path: &Path,
+    stored: &BTreeMap<String, NamedTensor>,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<f32>> {
+    let tensor = stored
+        .get(name)
+        .ok_or_else(|| Error::file(path, format!("tensor {name} of shape {shape:?} is missing")))?;
+    match &tensor.data {
+        TensorData::F32(v) if tensor.shape == shape => Ok(v.clone()),
+        other => Err(Error::file(
+            path,
+            format!(
+                "tensor {name}: f32 of shape {shape:?} expected, got {} of shape {:?}",
+                other.kind(),
+                tensor.shape
+            ),
+        )),
+    }
+}
+
+/// Saves everything that going on needs.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save(
+    path: &Path,
+    model: &mut dyn Model<f32>,
+    adam: &mut Adam<f32>,
+    state: &State,
+) -> Result<()> {
+    let mut out = Vec::new();
+    let mut list = Vec::new();
+    model.parameters("", &mut list);
+    for (name, p) in list {
+        let shape = p.shape().to_vec();
+        let (first, second) = adam.moments(p)?;
+        for (kind, data) in [
+            ("model.", p.values().to_vec()),
+            ("first.", first),
+            ("second.", second),
+        ] {
+            out.push(NamedTensor {
+                name: format!("{kind}{name}"),
+                shape: shape.clone(),
+                data: TensorData::F32(data),
+            });
+        }
+    }
+    let mut metadata = BTreeMap::new();
+    metadata.insert("step".into(), state.step.to_string());
+    metadata.insert("start".into(), state.start.to_string());
+    if let Some((elbo, step)) = state.best {
+        metadata.insert("best_elbo".into(), format!("{elbo:?}"));
+        metadata.insert("best_step".into(), step.to_string());
+    }
+    tensors::save(path, &out, &metadata).map(drop)
+}
+
+/// Restores model and optimiser; returns where the run stood.
+///
+/// # Errors
+/// A tensor or a number that is missing, superfluous or malformed is named.
+pub fn load(path: &Path, model: &mut dyn Model<f32>, adam: &mut Adam<f32>) -> Result<State> {
+    let (stored, metadata) = tensors::load(path)?;
+    let stored: BTreeMap<String, NamedTensor> =
+        stored.into_iter().map(|t| (t.name.clone(), t)).collect();
+    let state = State {
+        step: number(path, &metadata, "step")?,
+        start: number(path, &metadata, "start")?,
+        best: match metadata.contains_key("best_elbo") {
+            true => Some((
+                number(path, &metadata, "best_elbo")?,
+                number(path, &metadata, "best_step")?,
+            )),
+            false => None,
+        },
+    };
+    fill(path, model, &stored, "model.")?;
+    let mut list = Vec::new();
+    model.parameters("", &mut list);
+    for (name, p) in list {
+        let shape = p.shape().to_vec();
+        let first = values(path, &stored, &format!("first.{name}"), &shape)?;
+        let second = values(path, &stored, &format!("second.{name}"), &shape)?;
+        adam.restore(state.step, p, &(first, second))?;
+    }
+    Ok(state)
+}
+
+fn number<N: std::str::FromStr>(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<N> {
+    let text = metadata
+        .get(key)
+        .ok_or_else(|| Error::file(path, format!("metadata {key} is missing")))?;
+    text.parse().map_err(|_| {
+        Error::file(
+            path,
+            format!("metadata {key}: a number expected, got {text:?}"),
+        )
+    })
+}

@@ -1,0 +1,247 @@
+//! The `train:` section of an experiment and its schedules.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How a model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Sequences per step, B.
+    pub batch: usize,
+    /// Parts that a batch is cut into, each with its own tape on its own thread. Part of the configuration and not of the
+    /// machine, because sums of floats depend on the cut: the same bytes come out on any number of threads.
+    pub micro_batches: usize,
+    /// Adam's step size over time.
+    pub learning_rate: LearningRate,
+    /// Largest global norm of the gradient of the loss in nats per frame; larger ones are scaled down to it.
+    pub gradient_clip: f64,
+    /// Weight of all ELBO terms but the reconstruction: too much of it at the start and the codes collapse before the decoder
+    /// has found the ball.
+    pub latent_weight: Warmup,
+    /// Steps between validations; a checkpoint is written at each.
+    pub validate_every: usize,
+    /// Short runs from different starts, of which the best goes on.
+    pub starts: Starts,
+}
+
+/// Adam's step size over time: a linear rise, a plateau, a linear fall.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LearningRate {
+    /// Plateau.
+    pub peak: f64,
+    /// Steps of the rise.
+    pub warmup: usize,
+    /// Fraction of all steps after which the fall begins, 0..=1.
+    pub decay_from: f64,
+    /// End of the fall, as a fraction of the peak.
+    pub last: f64,
+}
+
+/// A weight that rises linearly and then stays at 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Warmup {
+    /// At the first step.
+    pub from: f64,
+    /// Fraction of all steps after which it is 1, 0..=1.
+    pub over: f64,
+}
+
+/// A tournament of starts, judged without labels by the ELBO on validation sequences.
+///
+/// Some networks fold the image plane in their first hundred steps and never recover; their ELBO tells at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Starts {
+    /// How many starts compete; 1 for none.
+    pub candidates: usize,
+    /// Steps that each is given. The winner keeps them.
+    pub steps: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 3000,
+            batch: 32,
+            micro_batches: 4,
+            learning_rate: LearningRate::default(),
+            gradient_clip: 10.0,
+            latent_weight: Warmup::default(),
+            validate_every: 250,
+            starts: Starts::default(),
+        }
+    }
+}
+
+impl Default for LearningRate {
+    fn default() -> Self {
+        Self {
+            peak: 2e-3,
+            warmup: 100,
+            decay_from: 0.6,
+            last: 0.02,
+        }
+    }
+}
+
+impl Default for Warmup {
+    fn default() -> Self {
+        Self {
+            from: 0.1,
+            over: 0.2,
+        }
+    }
+}
+
+impl Default for Starts {
+    fn default() -> Self {
+        Self {
+            candidates: 1,
+            steps: 200,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// # Errors
+    /// [`Error::Experiment`] names the key under `at`, what was expected and got.
+    pub fn check(&self, at: &str) -> Result<()> {
+        let bad = |key: &str, want: &str, got: &dyn std::fmt::Display| {
+            Err(Error::Experiment(format!(
+                "{at}.{key}: {want} expected, got {got}"
+            )))
+        };
+        let fraction = |v: f64| (0.0..=1.0).contains(&v);
+        if self.steps == 0 || self.steps > 100_000_000 {
+            return bad("steps", "a number in 1..=100000000", &self.steps);
+        }
+        if self.batch == 0 {
+            return bad("batch", "a positive number", &self.batch);
+        }
+        if self.micro_batches == 0 || self.micro_batches > self.batch {
+            return bad(
+                "micro_batches",
+                &format!("a number in 1..={} (the batch)", self.batch),
+                &self.micro_batches,
+            );
+        }
+        let rate = &self.learning_rate;
+        if !(rate.peak > 0.0 && rate.peak.is_finite()) {
+            return bad("learning_rate.peak", "a positive number", &rate.peak);
+        }
+        if !fraction(rate.decay_from) {
+            return bad(
+                "learning_rate.decay_from",
+                "a fraction in 0..=1",
+                &rate.decay_from,
+            );
+        }
+        if !fraction(rate.last) {
+            return bad("learning_rate.last", "a fraction in 0..=1", &rate.last);
+        }
+        if !(self.gradient_clip > 0.0) {
+            return bad("gradient_clip", "a positive number", &self.gradient_clip);
+        }
+        if !fraction(self.latent_weight.from) {
+            return bad(
+                "latent_weight.from",
+                "a fraction in 0..=1",
+                &self.latent_weight.from,
+            );
+        }
+        if !fraction(self.latent_weight.over) {
+            return bad(
+                "latent_weight.over",
+                "a fraction in 0..=1",
+                &self.latent_weight.over,
+            );
+        }
+        if self.validate_every == 0 {
+            return bad("validate_every", "a positive number", &self.validate_every);
+        }
+        if self.starts.candidates == 0 || self.starts.candidates > 1000 {
+            return bad(
+                "starts.candidates",
+                "a number in 1..=1000",
+                &self.starts.candidates,
+            );
+        }
+        if self.starts.candidates > 1 && (self.starts.steps == 0 || self.starts.steps >= self.steps)
+        {
+            return bad(
+                "starts.steps",
+                &format!("a number in 1..{} (below steps)", self.steps),
+                &self.starts.steps,
+            );
+        }
+        Ok(())
+    }
+
+    /// Adam's step size at step 0 .. steps-1.
+    pub fn learning_rate_at(&self, step: usize) -> f64 {
+        let rate = &self.learning_rate;
+        let rise = ((step + 1) as f64 / rate.warmup.max(1) as f64).min(1.0);
+        let done = step as f64 / self.steps as f64;
+        let fall = if done <= rate.decay_from {
+            1.0
+        } else {
+            (1.0 - done) / (1.0 - rate.decay_from)
+        };
+        rate.peak * rise * (rate.last + (1.0 - rate.last) * fall)
+    }
+
+    /// Weight of the latent terms at step 0 .. steps-1.
+    pub fn latent_weight_at(&self, step: usize) -> f64 {
+        let w = &self.latent_weight;
+        let done = step as f64 / (self.steps as f64 * w.over).max(1.0);
+        w.from + (1.0 - w.from) * done.min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_stays_and_falls_to_its_last_value() {
+        let c = TrainConfig {
+            steps: 1000,
+            ..TrainConfig::default()
+        };
+        let peak = c.learning_rate.peak;
+        assert!(c.learning_rate_at(0) < 0.02 * peak);
+        assert_eq!(c.learning_rate_at(300), peak);
+        assert!((c.learning_rate_at(1000) - 0.02 * peak).abs() < 1e-12);
+        assert!((1..1000).all(|s| c.learning_rate_at(s) > 0.0 && c.learning_rate_at(s) <= peak));
+    }
+
+    #[test]
+    fn the_latent_weight_ends_at_one() {
+        let c = TrainConfig {
+            steps: 1000,
+            ..TrainConfig::default()
+        };
+        assert_eq!(c.latent_weight_at(0), 0.1);
+        assert_eq!(c.latent_weight_at(200), 1.0);
+        assert_eq!(c.latent_weight_at(999), 1.0);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_with_what_was_expected() {
+        let c = TrainConfig {
+            micro_batches: 64,
+            batch: 32,
+            ..TrainConfig::default()
+        };
+        let message = c.check("train").unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "train.micro_batches: a number in 1..=32 (the batch) expected, got 64"
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! The training loop.
+
+use super::batches::{Order, clips, evaluate, objective};
+use super::checkpoint::{self, State};
+use super::config::TrainConfig;
+use super::starts;
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::models::Model;
+use crate::nn::optimiser::Adam;
+use crate::progress::Progress;
+use crate::seeds::Seeds;
+use dfdx::prelude::Backward;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Values by name: `train/elbo`, `validation/elbo`, ... in nats per frame, `gradient_norm`, `learning_rate`.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// Builds the model of start number i: different weights for every i.
+pub type Build<'a> = dyn Fn(usize) -> Result<Box<dyn Model<f32>>> + Sync + 'a;
+/// More numbers to record at every validation, such as how well states can be read from the latents.
+pub type Watch<'a> = dyn Fn(&dyn Model<f32>) -> Result<Vec<(String, f64)>> + Sync + 'a;
+
+/// Everything that one training run needs.
+pub struct Job<'a> {
+    /// How to train.
+    pub config: &'a TrainConfig,
+    /// Frames per sequence, T.
+    pub steps: usize,
+    /// Sequences to learn from.
+    pub train: &'a Split,
+    /// Sequences to judge by.
+    pub validation: &'a Split,
+    /// Streams of every draw.
+    pub seeds: Seeds,
+    /// Where `model.safetensors` (best validation ELBO), `checkpoint.safetensors` (last) and `metrics.jsonl` go.
+    pub folder: &'a Path,
+    /// Builds a model to start from.
+    pub build: &'a Build<'a>,
+    /// What else to record at every validation.
+    pub watch: &'a Watch<'a>,
+    /// Where to tell what happens.
+    pub progress: &'a Progress,
+}
+
+/// Sequences of the validation split that judge a checkpoint; more costs time and changes little.
+const VALIDATION_SEQUENCES: usize = 200;
+
+/// A model on its way, with its optimiser.
+pub(super) struct Run {
+    pub model: Box<dyn Model<f32>>,
+    pub adam: Adam<f32>,
+    pub state: State,
+}
+
+/// Trains to the end, from the last checkpoint if there is one, and returns the model with the best validation ELBO.
+///
+/// # Errors
+/// [`Error::Numeric`] names the step and the term that is not finite; files that cannot be read or written.
+pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
+    let config = job.config;
+    if job.train.len() < config.batch {
+        return Err(Error::Experiment(format!(
+            "train.batch: at most {} (the training sequences) expected, got {}",
+            job.train.len(),
+            config.batch
+        )));
+    }
+    let (last, best) = (
+        job.folder.join("checkpoint.safetensors"),
+        job.folder.join("model.safetensors"),
+    );
+    let mut log = Log::open(job.folder.join("metrics.jsonl"))?;
+    let mut run = if last.exists() {
+        let mut run = Run {
+            model: (job.build)(0)?,
+            adam: Adam::new(),
+            state: State::default(),
+        };
+        run.state = checkpoint::load(&last, run.model.as_mut(), &mut run.adam)?;
+        job.progress
+            .say(&format!("going on from step {}", run.state.step));
+        run
+    } else {
+        starts::choose(job)?
+    };
+    log.keep_until(run.state.step as u64)?;
+    let bar = job.progress.bar("train", config.steps as u64, "steps");
+    bar.advance(run.state.step as u64);
+    let mut order = Order::new(job.train.len(), config.batch, job.seeds);
+    let mut recent = Recent::default();
+    while run.state.step < config.steps {
+        recent.add(step(job, &mut run, &mut order)?);
+        bar.advance(1);
+        if run.state.step % config.validate_every == 0 || run.state.step == config.steps {
+            let elbo = validate(job, &mut run, &mut recent, &mut log)?;
+            bar.message(&format!("validation ELBO {elbo:.2} nats/frame"));
+            if run.state.best.is_none_or(|(b, _)| elbo > b) {
+                run.state.best = Some((elbo, run.state.step));
+                let metadata = BTreeMap::from([("step".to_string(), run.state.step.to_string())]);
+                checkpoint::save_model(&best, run.model.as_mut(), &metadata)?;
+            }
+            checkpoint::save(&last, run.model.as_mut(), &mut run.adam, &run.state)?;
+        }
+    }
+    checkpoint::load_model(&best, run.model.as_mut())?;
+    Ok(run.model)
+}
+
+/// One optimiser step; returns what to record.
+pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(String, f64)>> {
+    let config = job.config;
+    let at = run.state.step;
+    let indices = order.batch(at);
+    let weight = config.latent_weight_at(at);
+    let cut = indices.len().div_ceil(config.micro_batches);
+    let model = run.model.as_ref();
+    let parts: Vec<_> = indices
+        .par_chunks(cut)
+        .enumerate()
+        .map(|(i, part)| {
+            let mut rng = job
+                .seeds
+                .stream("train/noise", (at * config.micro_batches + i) as u64);
+            let elbo = model.elbo(&clips(job.train, part, job.steps)?, weight, &mut rng)?;
+            if !objective(&elbo).is_finite() {
+                let terms: Vec<String> =
+                    elbo.terms.iter().map(|(n, v)| format!("{n} {v}")).collect();
+                return Err(Error::Numeric(format!(
+                    "step {at}: the ELBO is not finite: {}",
+                    terms.join(", ")
+                )));
+            }
+            let terms = elbo.terms;
+            let gradients = elbo
+                .objective
+                .try_backward()
+                .map_err(|e| Error::Numeric(format!("step {at}: {e}")))?;
+            Ok((gradients, terms))
+        })
+        .collect::<Result<_>>()
+        .map_err(|e| match e {
+            Error::Numeric(m) if !m.starts_with("step") => {
+                Error::Numeric(format!("step {at}: {m}"))
+            }
+            e => e,
+        })?;
+    let frames = (indices.len() * job.steps) as f64;
+    let (mut gradients, terms): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let mut values: Vec<(String, f64)> = vec![("train/elbo".into(), 0.0)];
+    for (name, total) in terms.into_iter().flatten() {
+        let name = format!("train/{name}");
+        values[0].1 += total / frames;
+        match values.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, v)) => *v += total / frames,
+            None => values.push((name, total / frames)),
+        }
+    }
+    let rate = config.learning_rate_at(at);
+    let mut list = Vec::new();
+    run.model.parameters("", &mut list);
+    // The objective is climbed, Adam descends: the sign goes into the scale.
+    let norm = run
+        .adam
+        .update(list, &mut gradients, -frames, config.gradient_clip, rate)
+        .map_err(|e| Error::Numeric(format!("step {at}: {e}")))?;
+    run.state.step += 1;
+    values.push(("gradient_norm".into(), norm));
+    values.push(("learning_rate".into(), rate));
+    values.push(("latent_weight".into(), weight));
+    Ok(values)
+}
+
+/// Judges the model, records the means since the last time, and returns the validation ELBO.
+fn validate(job: &Job, run: &mut Run, recent: &mut Recent, log: &mut Log) -> Result<f64> {
+    let found = evaluate(
+        run.model.as_ref(),
+        job.validation,
+        VALIDATION_SEQUENCES,
+        job.steps,
+        job.seeds,
+    )?;
+    let elbo = found[0].1;
+    if !elbo.is_finite() {
+        return Err(Error::Numeric(format!(
+            "step {}: the validation ELBO is not finite",
+            run.state.step
+        )));
+    }
+    let mut values = recent.take();
+    values.extend(
+        found
+            .into_iter()
+            .map(|(name, v)| (format!("validation/{name}"), v)),
+    );
+    values.extend(
+        (job.watch)(run.model.as_ref())?
+            .into_iter()
+            .map(|(n, v)| (format!("validation/{n}"), v)),
+    );
+    log.append(Record {
+        step: run.state.step as u64,
+        values,
+    })?;
+    Ok(elbo)
+}
+
+/// Means of training values since the last validation.
+#[derive(Default)]
+struct Recent {
+    sums: BTreeMap<String, f64>,
+    count: usize,
+}
+
+impl Recent {
+    fn add(&mut self, values: Vec<(String, f64)>) {
+        for (name, v) in values {
+            *self.sums.entry(name).or_default() += v;
+        }
+        self.count += 1;
+    }
+    fn take(&mut self) -> BTreeMap<String, f64> {
+        let n = std::mem::take(&mut self.count).max(1) as f64;
+        std::mem::take(&mut self.sums)
+            .into_iter()
+            .map(|(k, v)| (k, v / n))
+            .collect()
+    }
+}
+
+/// `metrics.jsonl`: one line a validation.
+struct Log {
+    path: std::path::PathBuf,
+    lines: Vec<Record>,
+}
+
+impl Log {
+    fn open(path: std::path::PathBuf) -> Result<Self> {
+        let mut lines = Vec::new();
+        if path.exists() {
+            let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+            for (i, line) in text.lines().enumerate() {
+                lines.push(
+                    serde_json::from_str(line)
+                        .map_err(|e| Error::file(&path, format!("line {}: {e}", i + 1)))?,
+                );
+            }
+        }
+        Ok(Self { path, lines })
+    }
+    /// Drops what was recorded after the checkpoint that the run goes on from.
+    fn keep_until(&mut self, step: u64) -> Result<()> {
+        self.lines.retain(|r| r.step <= step);
+        self.write()
+    }
+    fn append(&mut self, record: Record) -> Result<()> {
+        self.lines.push(record);
+        self.write()
+    }
+    fn write(&self) -> Result<()> {
+        let mut text = String::new();
+        for record in &self.lines {
+            text += &serde_json::to_string(record)
+                .map_err(|e| Error::file(&self.path, e.to_string()))?;
+            text.push('\n');
+        }
+        crate::store::atomic::write_atomic(&self.path, text.as_bytes()).map(drop)
+    }
+}
