@@ -126,3 +126,16 @@ fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
         (sides.left, sides.bottom, sides.right, sides.top)
     }))
 }
+
+/// Trivial read-outs of the dataset, `baselines.json`: what needs no learning.
+///
+/// # Errors
+/// A dataset that can't be read.
+pub(super) fn baselines(
+    _experiment: &Experiment,
+    folder: &RunFolder,
+    _progress: &Progress,
+) -> Result<()> {
+    json::write(folder.baselines(), &crate::analysis::Finding::new("baselines", "What needs no learning?"))?;
+    Ok(())
+}
