@@ -1,69 +1,183 @@
 //! What the latents mean: regressions on the true state, the learned law in physical units, prediction, imputation.
+//!
+//! An analysis reads a [`Study`] (everything about one trained model and one seed, as plain arrays) and gives a
+//! [`Finding`] (numbers with intervals, their formulas, tables, figures). One file and one line in `analyses!` add one.
 
-use crate::figures::Figure;
+pub mod affine;
+pub mod arrays;
+pub mod baselines;
+pub mod bootstrap;
+pub mod constant_velocity;
+pub mod finding;
+pub mod gram;
+mod interpolate;
+pub mod kinematics;
+mod neighbours;
+pub mod pixels;
+mod plane;
+pub mod readout;
+pub mod regression;
+pub mod scores;
+pub mod study;
+#[cfg(test)]
+mod testing;
+
+pub use baselines::baselines;
+pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
+pub use kinematics::Kinematics;
+pub use study::{SplitStudy, Study, TrainingPoint};
+
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// One number that an analysis found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Metric {
-    /// Path of the number: `velocity_r2/smoothed`. Rows and columns of tables over seeds are made from it.
-    pub name: String,
-    /// The number.
-    pub value: f64,
-    /// 95 % bootstrap interval over held-out sequences, where there is one.
-    pub interval: Option<(f64, f64)>,
-    /// Unit: `1`, `px`, `px/s`, `nats/frame`.
-    pub unit: String,
+/// A question about a trained model.
+pub trait Analysis {
+    /// The registered name, as an experiment file has it.
+    fn name(&self) -> &'static str;
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`crate::Error::Experiment`] names the key, the expected range and the value.
+    fn check(&self) -> Result<()>;
+    /// Answers the question. A model that lacks what is asked about gives a finding that says so.
+    ///
+    /// # Errors
+    /// Arrays that do not fit together, values that are not finite.
+    fn run(&self, study: &Study) -> Result<Finding>;
 }
 
-/// A metric explained by its formula.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Definition {
-    /// The metric's name in the tables.
-    pub name: String,
-    /// Formula in plain text (Unicode letters, no TeX).
-    pub formula: String,
-    /// What it says, in one sentence.
-    pub meaning: String,
+/// Declares the modules, the YAML enum and its dispatch. One line per analysis: `file::Type`.
+macro_rules! analyses {
+    ($($file:ident :: $Analysis:ident),* $(,)?) => {
+        $(pub mod $file;)*
+        /// Any registered analysis, as an experiment file names it: a one-key map, `probe: {}`.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum AnyAnalysis {
+            $(
+                #[doc = concat!("See [`", stringify!($file), "`].")]
+                $Analysis($file::$Analysis)
+            ),*
+        }
+        impl AnyAnalysis {
+            /// Every registered name.
+            pub fn names() -> Vec<&'static str> {
+                vec![$(stringify!($file)),*]
+            }
+            /// Every registered analysis with its default parameters.
+            pub fn all_defaults() -> Vec<Self> {
+                vec![$(Self::$Analysis($file::$Analysis::default())),*]
+            }
+        }
+        impl std::ops::Deref for AnyAnalysis {
+            type Target = dyn Analysis;
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$Analysis(analysis) => analysis),*
+                }
+            }
+        }
+    };
 }
 
-/// A table of text; numbers are formatted by whoever fills it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Table {
-    /// What the table shows, one line.
-    pub caption: String,
-    /// Column heads.
-    pub columns: Vec<String>,
-    /// Rows, each as long as `columns`.
-    pub rows: Vec<Vec<String>>,
+analyses! {
+    probe::Probe,
+    lag_scan::LagScan,
+    law::Law,
+    horizon::Horizon,
+    imputation::Imputation,
+    training::Training,
+    filmstrip::Filmstrip,
+    geometry::Geometry,
 }
 
-/// A figure with its name and caption.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NamedFigure {
-    /// File name without ending: `probe_scatter`.
-    pub name: String,
-    /// First sentence: the question; then what is drawn, n, and what bands mean.
-    pub caption: String,
-    /// The data.
-    pub figure: Figure,
-}
+#[cfg(test)]
+mod tests {
+    use super::testing::study;
+    use super::*;
 
-/// What one analysis found for one trained model: saved as `<analysis>.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The analysis' registered name.
-    pub analysis: String,
-    /// The question it answers, one sentence.
-    pub question: String,
-    /// The answer with its main number, one sentence.
-    pub answer: String,
-    /// All numbers.
-    pub metrics: Vec<Metric>,
-    /// Formulas of the numbers.
-    pub definitions: Vec<Definition>,
-    /// Tables for the report.
-    pub tables: Vec<Table>,
-    /// Figures for the report.
-    pub figures: Vec<NamedFigure>,
+    #[test]
+    fn every_analysis_has_its_registered_name_in_yaml_and_valid_defaults() {
+        #[derive(Serialize, Deserialize)]
+        struct Holder {
+            #[serde(with = "serde_yaml::with::singleton_map_recursive")]
+            analyses: Vec<AnyAnalysis>,
+        }
+        let all = AnyAnalysis::all_defaults();
+        assert_eq!(all.len(), AnyAnalysis::names().len());
+        for (analysis, name) in all.iter().zip(AnyAnalysis::names()) {
+            analysis.check().unwrap();
+            assert_eq!(analysis.name(), name);
+            let read: Holder = serde_yaml::from_str(&format!("analyses: [{name}: {{}}]")).unwrap();
+            assert_eq!(&read.analyses[0], analysis);
+            let wrong = format!("analyses: [{name}: {{no_such_key: 1}}]");
+            assert!(
+                serde_yaml::from_str::<Holder>(&wrong).is_err(),
+                "{name} takes unknown keys"
+            );
+        }
+    }
+
+    #[test]
+    fn every_analysis_answers_repeats_itself_and_survives_its_file() {
+        let study = study(12, true);
+        for analysis in AnyAnalysis::all_defaults() {
+            let finding = analysis.run(&study).unwrap();
+            assert_eq!(finding.analysis, analysis.name());
+            assert!(
+                finding.question.ends_with('?') && !finding.answer.is_empty(),
+                "{finding:?}"
+            );
+            let text = serde_json::to_string(&finding).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Finding>(&text).unwrap(),
+                finding,
+                "{}",
+                analysis.name()
+            );
+            assert_eq!(
+                analysis.run(&study).unwrap(),
+                finding,
+                "{} differs from itself",
+                analysis.name()
+            );
+            for table in &finding.tables {
+                assert!(
+                    table
+                        .rows
+                        .iter()
+                        .all(|row| row.len() == table.columns.len()),
+                    "{table:?}"
+                );
+            }
+            for metric in &finding.metrics {
+                assert!(metric.value.is_finite(), "{metric:?}");
+            }
+            for figure in &finding.figures {
+                let first = figure
+                    .caption
+                    .split_inclusive(['?', '.'])
+                    .next()
+                    .unwrap_or("");
+                assert!(first.ends_with('?'), "{}: {}", figure.name, figure.caption);
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_with_nothing_but_codes_or_nothing_at_all_is_told_plainly() {
+        for keep in ["encoder", "nothing"] {
+            let mut study = study(6, true);
+            study.law = None;
+            for split in [&mut study.train, &mut study.validation, &mut study.test] {
+                split.latents.arrays.retain(|name, _| name == keep);
+                split.untrained.arrays.clear();
+                split.frames.clear();
+            }
+            for analysis in AnyAnalysis::all_defaults() {
+                let finding = analysis.run(&study).unwrap();
+                assert!(!finding.answer.is_empty(), "{}", analysis.name());
+            }
+        }
+    }
 }

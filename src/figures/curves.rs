@@ -1,7 +1,8 @@
 //! Curves with 95 % bands, in panels: training, error against horizon, imputation, calibration.
 
 use super::Draw;
-use super::canvas::{Canvas, Entry, Rect, legend_height};
+use super::canvas::{Canvas, Rect};
+use super::legend::{Entry, legend_height};
 use super::plot::{BELOW, Plot, room_left};
 use super::range::Range;
 use super::style::{DOUBLE, Look, Marker, SINGLE, Stroke};
@@ -66,21 +67,34 @@ impl Draw for Curves {
         let width = if columns == 1 { SINGLE } else { DOUBLE };
         let cell = (width - 2.0 * MARGIN - (columns - 1) as f64 * GAP) / columns as f64;
         let height = [175.0, 165.0, 140.0][columns - 1];
+        let lefts = panels.iter();
+        let lefts = lefts.map(|panel| room_left(panel.range_y(), &panel.y_label, height));
+        let left = lefts.fold(0.0, f64::max);
         let legends: Vec<Vec<Entry>> = panels.iter().map(|p| self.legend(p)).collect();
-        let shared = legends.iter().all(|legend| *legend == legends[0]);
+        // One legend above all panels where they share it, or where a panel's own would be wider than the panel.
+        let widest = |entries: &[Entry]| entries.iter().map(Entry::width).fold(0.0, f64::max);
+        let own = legends.iter().any(|legend| *legend != legends[0])
+            && legends.iter().all(|legend| widest(legend) <= cell - left);
+        let mut common: Vec<Entry> = Vec::new();
+        for entry in legends.iter().flatten() {
+            if !common.contains(entry) {
+                common.push(entry.clone());
+            }
+        }
 
-        let mut canvas = Canvas::new(width, 1.0);
+        let indent = MARGIN + left;
+        let mut canvas = Canvas::new(width.max(indent + widest(&common) + MARGIN), 1.0);
         let mut y = 8.0;
-        if shared {
-            y += canvas.legend(&legends[0], MARGIN + 30.0, y, width - 2.0 * MARGIN - 30.0) + 8.0;
+        if !own {
+            // Flush with the axis, unless that costs a row.
+            let room = |x: f64| canvas.width - x - MARGIN;
+            let costs = legend_height(&common, room(indent)) > legend_height(&common, room(MARGIN));
+            let x = if costs { MARGIN } else { indent };
+            y += canvas.legend(&common, x, y, room(x)) + 8.0;
         }
         for (row, legends) in panels.chunks(columns).zip(legends.chunks(columns)) {
-            let left = row
-                .iter()
-                .map(|panel| room_left(panel.range_y(), &panel.y_label, height));
-            let left = left.fold(0.0, f64::max);
             let mut top = y;
-            if !shared {
+            if own {
                 let tall = |legend: &Vec<Entry>| legend_height(legend, cell - left);
                 top += legends.iter().map(tall).fold(0.0, f64::max) + 8.0;
                 for (i, legend) in legends.iter().enumerate() {

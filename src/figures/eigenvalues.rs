@@ -1,7 +1,8 @@
 //! Eigenvalues of the learned law on the complex plane: does it conserve, rotate, decay or grow?
 
 use super::Draw;
-use super::canvas::{Canvas, Entry, Point, Rect};
+use super::canvas::{Canvas, Point, Rect};
+use super::legend::Entry;
 use super::plot::{BELOW, Plot};
 use super::range::Range;
 use super::style::{AXIS, GRID, INK, Look, MIDDLE, Marker, SINGLE, Stroke};

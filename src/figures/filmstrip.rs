@@ -1,9 +1,10 @@
 //! Rows of frames, true, reconstructed and predicted: what does the model see, and what does it expect?
 
 use super::canvas::{Align, Canvas, Picture, Rect};
-use super::numbers::{fixed, significant};
-use super::style::{DOUBLE, GRID, INK, Look, SMALL, Stroke, TEXT, text_width};
-use super::{Draw, pixels, render};
+use super::font::text_width;
+use super::numbers::significant;
+use super::style::{DOUBLE, GRID, INK, Look, SMALL, Stroke, TEXT};
+use super::{Draw, film_gif};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,8 @@ mod bytes_as_base64 {
 const MOST_FRAMES: usize = 10;
 /// Width of a frame that still shows something, px.
 const LEAST: f64 = 26.0;
+/// Width of a frame that is large enough, px.
+const LARGEST: f64 = 64.0;
 const GAP: f64 = 3.0;
 const MARGIN: f64 = 8.0;
 const HEAD: f64 = 8.0;
@@ -66,20 +69,8 @@ impl Draw for Filmstrip {
             .map(|row| text_width(&row.label, TEXT, false));
         let left = MARGIN + labels.fold(0.0, f64::max) + 8.0;
         let room = DOUBLE - left - MARGIN;
-        let zoom_for = |shown: usize| {
-            // Whole pixels at two a px: half a px is one zoom.
-            let each = room / shown as f64 - GAP;
-            ((2.0 * each / self.width as f64).floor() / 2.0)
-                .clamp(0.5, 64.0 / self.width.min(64) as f64)
-        };
-        let all_fit = zoom_for(count) * self.width as f64 >= LEAST && room / count as f64 >= LEAST;
-        let stride = if all_fit {
-            1
-        } else {
-            count.div_ceil(MOST_FRAMES)
-        };
+        let (stride, zoom) = self.pick(count, room);
         let shown: Vec<usize> = (0..count).step_by(stride).collect();
-        let zoom = zoom_for(shown.len());
         let (w, h) = (zoom * self.width as f64, zoom * self.height as f64);
         let (step_x, step_y) = ((w + GAP).ceil(), (h + GAP).ceil());
 
@@ -127,67 +118,7 @@ impl Draw for Filmstrip {
     }
 
     fn animate(&self) -> Result<Option<Vec<u8>>> {
-        let count = self.check()?;
-        if count == 0 {
-            return Ok(None);
-        }
-        let zoom = 128_usize.div_ceil(self.width.max(self.height)).max(1);
-        let (w, h) = ((zoom * self.width) as f64, (zoom * self.height) as f64);
-        let labels = self
-            .rows
-            .iter()
-            .map(|row| text_width(&row.label, TEXT, false));
-        let cell = labels.fold(w, f64::max).ceil() + 12.0;
-        let width = cell * self.rows.len() as f64 + 12.0;
-        let mut pictures = Vec::with_capacity(count);
-        let mut size = (0, 0);
-        for t in 0..count {
-            let mut canvas = Canvas::new(width.max(150.0), h + 46.0);
-            let unseen = self.start(count).is_some_and(|start| t >= start);
-            for (i, row) in self.rows.iter().enumerate() {
-                let over = Rect::new(
-                    12.0 + (i as f64 * cell + 0.5 * (cell - 12.0 - w)).floor(),
-                    22.0,
-                    w,
-                    h,
-                );
-                let expected = unseen && self.is_predicted(row);
-                let colour = if expected {
-                    Look::Prediction.colour()
-                } else {
-                    INK
-                };
-                let (x, _) = over.centre();
-                canvas.styled_text((x, 15.0), &row.label, Align::Centre, TEXT, false, colour);
-                if let Some(frame) = self.frame(row, t) {
-                    canvas.image(over, frame);
-                }
-                let line = if expected {
-                    Stroke::solid(colour, 2.0)
-                } else {
-                    Stroke::solid(GRID, 1.0)
-                };
-                canvas.border(
-                    Rect::new(over.x - 1.0, over.y - 1.0, w + 2.0, h + 2.0),
-                    line,
-                );
-            }
-            let time = fixed(t as f64 * self.dt, 2);
-            let note = if unseen {
-                ", predicted without seeing"
-            } else {
-                ""
-            };
-            canvas.text(
-                (12.0, h + 38.0),
-                &format!("frame {t}, {time} s{note}"),
-                Align::Left,
-            );
-            let (w, h, rgb) = render::bitmap(&canvas, 1)?;
-            size = (w, h);
-            pictures.push(indexed(&rgb));
-        }
-        pixels::gif(size, &palette(), pictures.into_iter(), self.dt).map(Some)
+        film_gif::animation(self)
     }
 
     fn example() -> Self {
@@ -230,7 +161,7 @@ impl Draw for Filmstrip {
 
 impl Filmstrip {
     /// Number of frames of the longest row.
-    fn check(&self) -> Result<usize> {
+    pub(super) fn check(&self) -> Result<usize> {
         let size = self.width * self.height;
         let broken = self
             .rows
@@ -253,16 +184,35 @@ impl Filmstrip {
         }
     }
 
-    fn start(&self, count: usize) -> Option<usize> {
+    /// Every how manieth frame is shown, and how large: whole pixels at two a px, so half a px is one zoom.
+    fn pick(&self, count: usize, room: f64) -> (usize, f64) {
+        let width = self.width as f64;
+        let zoom =
+            |shown: usize| ((room / shown as f64 - GAP).max(0.0) * 2.0 / width).floor() / 2.0;
+        let readable = |shown: usize| zoom(shown) * width >= LEAST;
+        let strides =
+            (1..=count).filter(|stride| *stride == 1 || count.div_ceil(*stride) <= MOST_FRAMES);
+        let shown = |stride: &usize| count.div_ceil(*stride);
+        let stride = strides
+            .into_iter()
+            .find(|stride| readable(shown(stride)))
+            .unwrap_or(count);
+        (
+            stride,
+            zoom(shown(&stride)).clamp(0.5, (LARGEST / width).max(0.5)),
+        )
+    }
+
+    pub(super) fn start(&self, count: usize) -> Option<usize> {
         self.prediction_start.filter(|start| *start < count)
     }
 
-    fn is_predicted(&self, row: &FilmRow) -> bool {
+    pub(super) fn is_predicted(&self, row: &FilmRow) -> bool {
         let named = |row: &FilmRow| row.label.starts_with("predict");
         named(row) || !self.rows.iter().any(named)
     }
 
-    fn frame(&self, row: &FilmRow, t: usize) -> Option<Picture> {
+    pub(super) fn frame(&self, row: &FilmRow, t: usize) -> Option<Picture> {
         let grey = row.frames.chunks_exact(self.width * self.height).nth(t)?;
         Some(Picture {
             width: self.width,
@@ -299,51 +249,9 @@ impl Filmstrip {
     }
 }
 
-/// Grey levels, then white to the colour of predictions.
-const GREYS: usize = 232;
-const REDS: usize = 256 - GREYS;
-
-fn palette() -> Vec<u8> {
-    let greys = (0..GREYS).map(|i| [(i as f64 * 255.0 / (GREYS - 1) as f64).round() as u8; 3]);
-    let reds = (0..REDS).map(|i| {
-        let share = i as f64 / (REDS - 1) as f64;
-        let colour = super::style::mix(Look::Prediction.colour(), super::style::WHITE, share);
-        [colour.0, colour.1, colour.2]
-    });
-    greys.chain(reds).flatten().collect()
-}
-
-/// Colours of [`palette`] nearest to RGB pixels that are grey or mixed of white and the colour of predictions.
-fn indexed(rgb: &[u8]) -> Vec<u8> {
-    let nearest = |pixel: &[u8]| {
-        let (red, blue) = (f64::from(pixel[0]), f64::from(pixel[2]));
-        if red - blue < 8.0 {
-            (red * (GREYS - 1) as f64 / 255.0).round() as u8
-        } else {
-            GREYS as u8 + ((255.0 - blue) * (REDS - 1) as f64 / 255.0).round() as u8
-        }
-    };
-    rgb.chunks_exact(3).map(nearest).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_animation_has_every_frame_at_the_speed_of_the_data() {
-        let film = Filmstrip::example();
-        let bytes = film.animate().unwrap().unwrap();
-        let mut decoder = gif::DecodeOptions::new()
-            .read_info(std::io::Cursor::new(bytes))
-            .unwrap();
-        let mut count = 0;
-        while let Some(frame) = decoder.read_next_frame().unwrap() {
-            assert_eq!(frame.delay, 10);
-            count += 1;
-        }
-        assert_eq!(count, 20);
-    }
 
     #[test]
     fn twenty_frames_are_picked_evenly_and_few_are_all_shown() {
@@ -372,20 +280,5 @@ mod tests {
                 .to_string()
                 .contains("\"reconstructed\"")
         );
-    }
-
-    #[test]
-    fn palette_colours_come_back_from_their_own_rgb() {
-        for (i, pixel) in palette().chunks(3).enumerate() {
-            let at = indexed(pixel)[0] as usize;
-            let back = &palette()[3 * at..3 * at + 3];
-            let far = pixel
-                .iter()
-                .zip(back)
-                .map(|(a, b)| a.abs_diff(*b))
-                .max()
-                .unwrap();
-            assert!(far <= 12, "colour {i}: {pixel:?} became {back:?}");
-        }
     }
 }

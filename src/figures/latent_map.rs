@@ -1,10 +1,12 @@
 //! The latent plane coloured by true quantities: does the map fold, shear or bend?
 
 use super::Draw;
-use super::canvas::{BAR_HEIGHT, Canvas, Point, Rect};
+use super::canvas::{Canvas, Point, Rect};
+use super::colours::viridis;
+use super::legend::BAR_HEIGHT;
 use super::plot::{BELOW, Plot, room_left};
 use super::range::Range;
-use super::style::{DOUBLE, MIDDLE, SINGLE, viridis};
+use super::style::{DOUBLE, MIDDLE, SINGLE};
 use crate::error::{Error, Result};
 use crate::seeds::Seeds;
 use rand::RngExt;

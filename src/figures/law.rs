@@ -1,11 +1,12 @@
 //! The learned law beside the true one, in physical coordinates: is it Newton's?
 
 use super::Draw;
-use super::canvas::{Align, BAR_HEIGHT, Canvas, Rect};
+use super::canvas::{Align, Canvas, Rect};
+use super::colours::{diverging, is_dark};
+use super::font::text_width;
+use super::legend::BAR_HEIGHT;
 use super::numbers::{fixed, significant};
-use super::style::{
-    DOUBLE, GRID, INK, SINGLE, SMALL, Stroke, WHITE, diverging, is_dark, text_width,
-};
+use super::style::{DOUBLE, GRID, INK, SINGLE, SMALL, Stroke, WHITE};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 

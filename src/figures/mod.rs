@@ -4,18 +4,24 @@
 //! drawn, an example, tests) and one line in `figures!` add a kind.
 
 mod canvas;
+mod clips;
+mod colours;
+mod film_gif;
+mod font;
+mod legend;
 mod numbers;
 mod pixels;
 mod plot;
 mod range;
 mod render;
 mod style;
+mod trace;
 
 use crate::error::Result;
 use canvas::Canvas;
 use serde::{Deserialize, Serialize};
 
-pub use pixels::{clip_gif, contact_sheet};
+pub use clips::{clip_gif, contact_sheet};
 pub use style::Look;
 
 /// What a kind of figure has to offer.

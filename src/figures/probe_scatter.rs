@@ -1,10 +1,12 @@
 //! Decoded against true state, one panel a variable: how much of the state do the latents hold?
 
-use super::canvas::{Align, BAR_HEIGHT, Canvas, Picture, Rect};
+use super::canvas::{Align, Canvas, Picture, Rect};
+use super::colours::viridis;
+use super::legend::BAR_HEIGHT;
 use super::numbers::{fixed, significant};
 use super::plot::{BELOW, Plot, room_left};
 use super::range::Range;
-use super::style::{DOUBLE, INK, Look, SINGLE, Stroke, WHITE, viridis};
+use super::style::{DOUBLE, INK, Look, SINGLE, Stroke, WHITE};
 use super::{Draw, canvas::Point};
 use crate::error::{Error, Result};
 use crate::seeds::Seeds;

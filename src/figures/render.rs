@@ -1,8 +1,8 @@
 //! Plays a canvas through plotters: as SVG with a tenth of a px as its unit, or as a bitmap with 4 x 4 samples a pixel.
 
 use super::canvas::{Align, Canvas, Picture, Point, Rect, Shape};
+use super::font::{LINE_PER_EM, font};
 use super::pixels;
-use super::style::{LINE_PER_EM, font};
 use crate::error::{Error, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use plotters::coord::Shift;

@@ -1,8 +1,7 @@
-//! How every figure looks: the meaning of each colour, dash and marker; sizes; colour maps; the font.
+//! How every figure looks: the meaning of each colour, dash and marker; the sizes.
 
-use plotters::style::{FontDesc, FontFamily, FontStyle, RGBColor, register_font};
+use plotters::style::RGBColor;
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
 
 /// What a curve, point or row stands for: one meaning, one look, in every figure and table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -138,125 +137,9 @@ pub(super) const SEQUENCES: [RGBColor; 7] = [
     RGBColor(0x11, 0x77, 0x33),
 ];
 
-/// Magnitudes: viridis at 0 (dark) to 1 (yellow), linear between nine of its colours; outside values take the end.
-pub(super) fn viridis(at: f64) -> RGBColor {
-    const COLOURS: [RGBColor; 9] = [
-        RGBColor(0x44, 0x01, 0x54),
-        RGBColor(0x47, 0x2D, 0x7B),
-        RGBColor(0x3B, 0x52, 0x8B),
-        RGBColor(0x2C, 0x72, 0x8E),
-        RGBColor(0x21, 0x91, 0x8C),
-        RGBColor(0x28, 0xAE, 0x80),
-        RGBColor(0x5E, 0xC9, 0x62),
-        RGBColor(0xAD, 0xDC, 0x30),
-        RGBColor(0xFD, 0xE7, 0x25),
-    ];
-    between(&COLOURS, at)
-}
-
-/// Signed values: blue at -1, white at 0, red at 1 (as bright on either side); outside values take the end.
-pub(super) fn diverging(at: f64) -> RGBColor {
-    const COLOURS: [RGBColor; 9] = [
-        RGBColor(0x21, 0x66, 0xAC),
-        RGBColor(0x43, 0x93, 0xC3),
-        RGBColor(0x92, 0xC5, 0xDE),
-        RGBColor(0xD1, 0xE5, 0xF0),
-        RGBColor(0xFF, 0xFF, 0xFF),
-        RGBColor(0xFD, 0xDB, 0xC7),
-        RGBColor(0xF4, 0xA5, 0x82),
-        RGBColor(0xD6, 0x60, 0x4D),
-        RGBColor(0xB2, 0x18, 0x2B),
-    ];
-    between(&COLOURS, (at + 1.0) / 2.0)
-}
-
-fn between(colours: &[RGBColor], at: f64) -> RGBColor {
-    let at = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
-    let left = (at as usize).min(colours.len() - 2);
-    mix(colours[left + 1], colours[left], at - left as f64)
-}
-
-/// `share` of `over`, the rest of `under`.
-pub(super) fn mix(over: RGBColor, under: RGBColor, share: f64) -> RGBColor {
-    let one = |a: u8, b: u8| (share * f64::from(a) + (1.0 - share) * f64::from(b)).round() as u8;
-    RGBColor(
-        one(over.0, under.0),
-        one(over.1, under.1),
-        one(over.2, under.2),
-    )
-}
-
-/// Whether white text is easier to read on this colour than near-black (contrast ratio of WCAG 2.1).
-pub(super) fn is_dark(colour: RGBColor) -> bool {
-    let linear = |c: u8| (f64::from(c) / 255.0).powf(2.2);
-    0.2126 * linear(colour.0) + 0.7152 * linear(colour.1) + 0.0722 * linear(colour.2) < 0.2
-}
-
-/// What an SVG asks for, in this order; sizes are measured (and PNGs drawn) in DejaVu Sans, the widest of them.
-const FAMILY: &str = "Helvetica, Arial, DejaVu Sans, sans-serif";
-
-/// Ascent minus descent of DejaVu Sans, em: the bitmap backend takes this height for a font's size.
-pub(super) const LINE_PER_EM: f64 = (1901.0 + 483.0) / 2048.0;
-
-/// The font at a size in the backend's own measure; registered once from the bytes in the binary.
-pub(super) fn font(size: f64, bold: bool) -> FontDesc<'static> {
-    static REGISTERED: OnceLock<()> = OnceLock::new();
-    REGISTERED.get_or_init(|| {
-        // A broken font would show as a drawing error; the bytes are compiled in and every figure's test draws text.
-        let _ = register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular());
-        let _ = register_font(FAMILY, FontStyle::Bold, dejavu::sans::bold());
-    });
-    let style = if bold {
-        FontStyle::Bold
-    } else {
-        FontStyle::Normal
-    };
-    FontDesc::new(FontFamily::Name(FAMILY), size, style)
-}
-
-/// Width of a line of text, px, at a font size in px.
-pub(super) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
-    const FINE: f64 = 100.0;
-    let measured = font(FINE * size * LINE_PER_EM, bold).layout_box(text);
-    measured.map_or(0.0, |(_, (width, _))| f64::from(width) / FINE)
-}
-
-/// Breaks text at spaces into lines no wider than `width`, px; a longer word keeps its own line.
-pub(super) fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if text_width(&format!("{line} {word}"), size, false) <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_string()),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn colour_maps_keep_their_ends_and_centre() {
-        assert_eq!(viridis(0.0), RGBColor(0x44, 0x01, 0x54));
-        assert_eq!(viridis(7.0), RGBColor(0xFD, 0xE7, 0x25));
-        assert_eq!(diverging(0.0), WHITE);
-        assert_eq!(diverging(-1.0), RGBColor(0x21, 0x66, 0xAC));
-        assert_eq!(diverging(f64::INFINITY), RGBColor(0xB2, 0x18, 0x2B));
-    }
-
-    #[test]
-    fn text_is_measured_in_px_of_the_font() {
-        // DejaVu Sans: every digit is 1303/2048 em wide.
-        let want = 4.0 * 1303.0 / 2048.0 * 10.0;
-        let got = text_width("1234", 10.0, false);
-        assert!((got - want).abs() < 0.05, "{got} px, expected {want}");
-        assert!(text_width("1234", 10.0, true) > got);
-    }
 
     #[test]
     fn every_look_has_its_own_colour_and_no_line_without_marker_shares_a_dash_with_another() {
@@ -273,17 +156,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn wrapped_lines_are_no_wider_than_asked() {
-        let lines = wrap("one two three four five six", SMALL, 60.0);
-        assert!(lines.len() > 1);
-        assert!(
-            lines
-                .iter()
-                .all(|line| text_width(line, SMALL, false) <= 60.0)
-        );
-        assert_eq!(lines.join(" "), "one two three four five six");
     }
 }

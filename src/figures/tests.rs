@@ -1,7 +1,7 @@
 //! What every kind of figure promises, checked over the examples; and that hard data is survived.
 
 use super::canvas::{Align, Shape};
-use super::style::text_width;
+use super::font::text_width;
 use super::*;
 
 fn decoded(png: &[u8]) -> (u32, u32, Vec<u8>) {
@@ -173,9 +173,95 @@ fn text_boxes(canvas: &Canvas) -> Vec<(String, [f64; 4])> {
     canvas.shapes.iter().filter_map(boxed).collect()
 }
 
+/// The examples with fewer and more panels, longer labels and other data: other layouts.
+fn layouts() -> Vec<(String, Figure)> {
+    let mut all: Vec<(String, Figure)> = Vec::new();
+    for (name, figure) in Figure::examples() {
+        let mut add = |what: &str, figure: Figure| all.push((format!("{name}, {what}"), figure));
+        add("example", figure.clone());
+        match figure {
+            Figure::Curves(curves) => {
+                for count in [1, 3, 4, 5] {
+                    let mut panels: Vec<Panel> =
+                        curves.panels.iter().cycle().take(count).cloned().collect();
+                    add(
+                        &format!("{count} panels"),
+                        Curves {
+                            panels: panels.clone(),
+                        }
+                        .into(),
+                    );
+                    panels[0].series.truncate(2);
+                    panels[0].y_label = "root mean squared velocity error (px/s)".to_string();
+                    panels[0].series[0].label = "published by an author and others".to_string();
+                    panels[0].series[0].y.iter_mut().for_each(|y| *y *= 1e6);
+                    add(
+                        &format!("{count} panels, own legends"),
+                        Curves { panels }.into(),
+                    );
+                }
+            }
+            Figure::ProbeScatter(scatter) => {
+                for count in [1, 2, 3, 6, 8] {
+                    let panels = scatter.panels.iter().cycle().take(count).cloned().collect();
+                    add(
+                        &format!("{count} panels"),
+                        ProbeScatter { panels, ..scatter }.into(),
+                    );
+                }
+            }
+            Figure::Law(mut law) => {
+                law.panels[0].values[4] = -1234.5;
+                add("large constant", law.clone().into());
+                law.panels.truncate(1);
+                add("one panel", law.into());
+            }
+            Figure::Eigenvalues(mut eigenvalues) => {
+                eigenvalues.learned.extend([(-0.4, 0.8), (1.31, 0.0)]);
+                add("spread", eigenvalues.clone().into());
+                eigenvalues.truth.clear();
+                eigenvalues.learned = vec![(0.999_98, 0.000_01), (0.999_97, 0.0)];
+                add("close", eigenvalues.into());
+            }
+            Figure::Trajectories(mut paths) => {
+                paths.latent.clear();
+                paths.axes.1 = "velocity x (px/s)".to_string();
+                add("phase portrait", paths.clone().into());
+                paths.decoded.clear();
+                add("true only", paths.into());
+            }
+            Figure::LatentMap(map) => {
+                for count in [1, 2, 4, 5] {
+                    let colours = map.colours.iter().cycle().take(count).cloned().collect();
+                    add(
+                        &format!("{count} colours"),
+                        LatentMap {
+                            colours,
+                            ..map.clone()
+                        }
+                        .into(),
+                    );
+                }
+            }
+            Figure::Filmstrip(mut film) => {
+                film.rows[0].frames = film.rows[0].frames.repeat(60);
+                film.prediction_start = Some(1_190);
+                add("1200 frames", film.clone().into());
+                film.rows.truncate(1);
+                (film.width, film.height) = (512, 2);
+                film.prediction_start = Some(0);
+                add("wide frames", film.clone().into());
+                (film.width, film.height) = (1, 1);
+                add("frames of one pixel", film.into());
+            }
+        }
+    }
+    all
+}
+
 #[test]
 fn no_text_is_cut_off_too_small_or_over_another() {
-    for (name, figure) in Figure::examples() {
+    for (name, figure) in layouts() {
         let canvas = figure.draw().unwrap();
         let boxes = text_boxes(&canvas);
         for (i, (text, [l, t, r, b])) in boxes.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! Trajectories, true and decoded, beside the same in the latent plane; also position against velocity.
 
 use super::Draw;
-use super::canvas::{Canvas, Entry, Point, Rect};
+use super::canvas::{Canvas, Point, Rect};
+use super::legend::Entry;
 use super::plot::{BELOW, Plot, room_left, unit};
 use super::range::Range;
 use super::style::{DOUBLE, INK, Look, Marker, SEQUENCES, SINGLE, Stroke};

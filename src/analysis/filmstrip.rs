@@ -1,0 +1,209 @@
+//! What do reconstructions and predictions look like, frame by frame?
+
+use super::bootstrap::Estimate;
+use super::{Analysis, Finding, Study};
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::figures::{Figure, FilmRow, Filmstrip as FilmstripFigure};
+use serde::{Deserialize, Serialize};
+
+/// True, reconstructed and predicted frames of the first held-out sequences.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filmstrip {
+    /// Sequences shown, one figure each: the first ones, so that nothing is picked.
+    pub sequences: usize,
+}
+
+impl Default for Filmstrip {
+    fn default() -> Self {
+        Self { sequences: 2 }
+    }
+}
+
+const QUESTION: &str = "What do reconstructions and predictions look like?";
+
+impl Analysis for Filmstrip {
+    fn name(&self) -> &'static str {
+        "filmstrip"
+    }
+
+    fn check(&self) -> Result<()> {
+        if (1..=20).contains(&self.sequences) {
+            return Ok(());
+        }
+        let got = self.sequences;
+        Err(Error::Experiment(format!(
+            "filmstrip.sequences: want 1..=20, got {got}"
+        )))
+    }
+
+    fn run(&self, study: &Study) -> Result<Finding> {
+        study.check()?;
+        self.check()?;
+        let films: Vec<(&str, &Array)> = [
+            ("reconstructed", "film_reconstructed"),
+            ("predicted", "film_predicted"),
+        ]
+        .into_iter()
+        .filter_map(|(label, name)| Some((label, study.test.latents.get(name)?)))
+        .collect();
+        if study.test.frames.is_empty() || films.is_empty() {
+            let reason = "there are no frames, or none were decoded";
+            return Ok(Finding::not_applicable(self.name(), QUESTION, reason));
+        }
+        let (total, size) = (
+            study.test.states.shape()[1],
+            study.frame_shape.iter().product::<usize>(),
+        );
+        for (label, film) in &films {
+            if film.data().len() != film.shape()[0] * total * size {
+                let got = film.shape();
+                return Err(Error::Shape(format!(
+                    "film of {label} frames: want (M, {total}, {size}), got {got:?}"
+                )));
+            }
+        }
+        let held = films
+            .iter()
+            .map(|(_, film)| film.shape()[0])
+            .min()
+            .unwrap_or(0);
+        let mut finding = Finding::new(self.name(), QUESTION);
+        let mut answers = Vec::new();
+        for (label, film) in &films {
+            let first = if *label == "predicted" {
+                study.encode.context.min(total)
+            } else {
+                0
+            };
+            let rmse = grey_rmse(film, &study.test.frames, total, size, first);
+            finding.metric(format!("film_rmse/{label}"), Estimate::point(rmse), "1");
+            answers.push(format!("{label} frames are off by {rmse:.3}"));
+        }
+        finding.answer = format!(
+            "In grey value (0..1, root mean square over pixels of the first {held} held-out sequences) {}.",
+            answers.join(", ")
+        );
+        finding.define(
+            "film_rmse",
+            "√( mean over pixels of (x − x̂)² ) / 255; predicted: frames after the context only",
+            "Grey-value error of decoded frames; an empty box has about 0.16 on a disc that covers 2.8 % of the frame.",
+        );
+        for i in 0..self.sequences.min(held) {
+            let name = if i == 0 {
+                "filmstrip".into()
+            } else {
+                format!("filmstrip_{}", i + 1)
+            };
+            let caption = format!(
+                "What do reconstructions and predictions look like? Held-out sequence {}, frames {} s apart; the predicted \
+                 row sees the first {} frames only, the red line stands before the first predicted one.",
+                i + 1,
+                study.dt,
+                study.encode.context
+            );
+            finding.figure(
+                &name,
+                caption,
+                Figure::Filmstrip(strip(study, &films, i, total, size)),
+            );
+        }
+        Ok(finding)
+    }
+}
+
+/// Root mean square of the grey-value error, 0..1, of frames from `first` on.
+fn grey_rmse(film: &Array, frames: &[u8], total: usize, size: usize, first: usize) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (k, (decoded, truth)) in film
+        .data()
+        .chunks_exact(size)
+        .zip(frames.chunks_exact(size))
+        .enumerate()
+    {
+        if k % total >= first {
+            let square = |(a, b): (&f64, &u8)| ((a - f64::from(*b)) / 255.0).powi(2);
+            sum += decoded.iter().zip(truth).map(square).sum::<f64>();
+            count += size as f64;
+        }
+    }
+    (sum / count).sqrt()
+}
+
+fn strip(
+    study: &Study,
+    films: &[(&str, &Array)],
+    i: usize,
+    total: usize,
+    size: usize,
+) -> FilmstripFigure {
+    let [channels, height, width] = study.frame_shape;
+    let truth = &study.test.frames[i * total * size..(i + 1) * total * size];
+    let truth: Vec<f64> = truth.iter().map(|&v| f64::from(v)).collect();
+    let row = |label: &str, values: &[f64]| FilmRow {
+        label: label.into(),
+        frames: grey(values, channels, height * width),
+    };
+    let mut rows = vec![row("true", &truth)];
+    rows.extend(films.iter().map(|(label, film)| row(label, film.row(i))));
+    let predicted = films.iter().any(|(label, _)| *label == "predicted");
+    FilmstripFigure {
+        width,
+        height,
+        rows,
+        prediction_start: (predicted && study.encode.context < total)
+            .then_some(study.encode.context),
+        dt: study.dt,
+    }
+}
+
+/// Mean over channels, (T, C, H W) to (T, H W) bytes.
+fn grey(values: &[f64], channels: usize, area: usize) -> Vec<u8> {
+    let frame = |frame: &[f64]| -> Vec<u8> {
+        let mean =
+            |p: usize| (0..channels).map(|c| frame[c * area + p]).sum::<f64>() / channels as f64;
+        (0..area)
+            .map(|p| mean(p).round().clamp(0.0, 255.0) as u8)
+            .collect()
+    };
+    values
+        .chunks_exact(channels * area)
+        .flat_map(frame)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::study;
+    use super::*;
+
+    #[test]
+    fn rows_hold_the_true_frames_and_prediction_starts_after_the_context() {
+        let study = study(3, true);
+        let finding = Filmstrip::default().run(&study).unwrap();
+        assert_eq!(finding.value("film_rmse/predicted"), Some(0.0));
+        assert_eq!(finding.figures.len(), 2);
+        let Figure::Filmstrip(strip) = &finding.figures[1].figure else {
+            panic!("{:?}", finding.figures[1].name);
+        };
+        assert_eq!(
+            strip.rows[0].frames,
+            study.test.frames[20 * 1024..40 * 1024]
+        );
+        assert_eq!(
+            strip
+                .rows
+                .iter()
+                .map(|r| r.label.as_str())
+                .collect::<Vec<_>>(),
+            ["true", "reconstructed", "predicted"]
+        );
+        assert_eq!(strip.prediction_start, Some(5));
+    }
+
+    #[test]
+    fn colour_becomes_the_mean_of_its_channels() {
+        assert_eq!(grey(&[0., 30., 60., 60., 30., 300.], 3, 2), [30, 130]);
+    }
+}

@@ -1,0 +1,129 @@
+//! What an analysis hands on: numbers, their formulas, tables and figures.
+
+use super::bootstrap::Estimate;
+use crate::figures::Figure;
+use serde::{Deserialize, Serialize};
+
+/// One number that an analysis found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Path of the number: `velocity_r2/smoothed`. Rows and columns of tables over seeds are made from it.
+    pub name: String,
+    /// The number.
+    pub value: f64,
+    /// 95 % bootstrap interval over held-out sequences, where there is one.
+    pub interval: Option<(f64, f64)>,
+    /// Unit: `1`, `px`, `px/s`, `nats/frame`.
+    pub unit: String,
+}
+
+/// A metric explained by its formula.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The metric's name in the tables.
+    pub name: String,
+    /// Formula in plain text (Unicode letters, no TeX).
+    pub formula: String,
+    /// What it says, in one sentence.
+    pub meaning: String,
+}
+
+/// A table of text; numbers are formatted by whoever fills it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// What the table shows, one line.
+    pub caption: String,
+    /// Column heads.
+    pub columns: Vec<String>,
+    /// Rows, each as long as `columns`.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A figure with its name and caption.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NamedFigure {
+    /// File name without ending: `probe_scatter`.
+    pub name: String,
+    /// First sentence: the question; then what is drawn, n, and what bands mean.
+    pub caption: String,
+    /// The data.
+    pub figure: Figure,
+}
+
+/// What one analysis found for one trained model: saved as `<analysis>.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The analysis' registered name.
+    pub analysis: String,
+    /// The question it answers, one sentence.
+    pub question: String,
+    /// The answer with its main number, one sentence.
+    pub answer: String,
+    /// All numbers.
+    pub metrics: Vec<Metric>,
+    /// Formulas of the numbers.
+    pub definitions: Vec<Definition>,
+    /// Tables for the report.
+    pub tables: Vec<Table>,
+    /// Figures for the report.
+    pub figures: Vec<NamedFigure>,
+}
+
+impl Finding {
+    /// An empty finding that asks `question`.
+    pub fn new(analysis: &str, question: &str) -> Self {
+        Self {
+            analysis: analysis.into(),
+            question: question.into(),
+            answer: String::new(),
+            metrics: Vec::new(),
+            definitions: Vec::new(),
+            tables: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+
+    /// The finding of a model that lacks what the question is about: "not applicable: this model has no law".
+    pub fn not_applicable(analysis: &str, question: &str, reason: &str) -> Self {
+        Self {
+            answer: format!("not applicable: {reason}"),
+            ..Self::new(analysis, question)
+        }
+    }
+
+    /// Adds a number. One that is not finite (the R² of a constant column) has no meaning and is left out.
+    pub fn metric(&mut self, name: impl Into<String>, estimate: Estimate, unit: &str) {
+        if estimate.value.is_finite() {
+            self.metrics.push(Metric {
+                name: name.into(),
+                value: estimate.value,
+                interval: estimate.interval,
+                unit: unit.into(),
+            });
+        }
+    }
+
+    /// Adds the formula of a number.
+    pub fn define(&mut self, name: &str, formula: &str, meaning: &str) {
+        self.definitions.push(Definition {
+            name: name.into(),
+            formula: formula.into(),
+            meaning: meaning.into(),
+        });
+    }
+
+    /// Adds a figure.
+    pub fn figure(&mut self, name: &str, caption: String, figure: Figure) {
+        self.figures.push(NamedFigure {
+            name: name.into(),
+            caption,
+            figure,
+        });
+    }
+
+    /// Value of the metric of this name.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        let metric = self.metrics.iter().find(|m| m.name == name)?;
+        Some(metric.value)
+    }
+}

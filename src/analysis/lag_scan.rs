@@ -1,0 +1,195 @@
+//! Which frame's state do the latents at frame t hold? Tells off-by-one errors in data, model or probe.
+
+use super::arrays::frames;
+use super::bootstrap::{Bootstrap, RESAMPLES};
+use super::readout::{KINDS, look};
+use super::regression::Readout;
+use super::scores::Scores;
+use super::{Analysis, Finding, Kinematics, Study};
+use crate::error::{Error, Result};
+use crate::figures::{Curves, Figure, Panel, Series};
+use serde::{Deserialize, Serialize};
+
+/// R² of linear read-outs of the states at t + lag from the latents at t.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LagScan {
+    /// Lags from -max_lag to max_lag frames. Two tell an error of one frame from a flat curve.
+    pub max_lag: usize,
+}
+
+impl Default for LagScan {
+    fn default() -> Self {
+        Self { max_lag: 2 }
+    }
+}
+
+const QUESTION: &str = "Which frame's state do the latents at frame t hold?";
+
+impl Analysis for LagScan {
+    fn name(&self) -> &'static str {
+        "lag_scan"
+    }
+
+    fn check(&self) -> Result<()> {
+        if (1..=5).contains(&self.max_lag) {
+            return Ok(());
+        }
+        let got = self.max_lag;
+        Err(Error::Experiment(format!(
+            "lag_scan.max_lag: want 1..=5, got {got}"
+        )))
+    }
+
+    fn run(&self, study: &Study) -> Result<Finding> {
+        study.check()?;
+        self.check()?;
+        let kinematics = Kinematics::of(&study.state_columns)?;
+        let &[n, total, _] = study.test.states.shape() else {
+            return Err(Error::Shape("lag_scan: states want three axes".into()));
+        };
+        let kinds: Vec<&str> = KINDS
+            .into_iter()
+            .filter(|kind| study.first_of(&[kind]).is_some())
+            .collect();
+        if kinds.is_empty() {
+            return Ok(Finding::not_applicable(
+                self.name(),
+                QUESTION,
+                "this model has no latents",
+            ));
+        }
+        if total <= 2 * self.max_lag {
+            let reason = format!("{total} frames are too few for lags up to {}", self.max_lag);
+            return Ok(Finding::not_applicable(self.name(), QUESTION, &reason));
+        }
+        let mut finding = Finding::new(self.name(), QUESTION);
+        let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
+        let groups = [
+            ("position", &kinematics.positions),
+            ("velocity", &kinematics.velocities),
+        ];
+        let mut panels = groups.map(|(kind, _)| Panel {
+            x_label: "lag of the state (frames)".into(),
+            y_label: format!("{kind} R²"),
+            series: Vec::new(),
+            y_range: None,
+        });
+        let mut answers = Vec::new();
+        for kind in kinds {
+            let lags = self.scan(study, kind)?;
+            for ((group, columns), panel) in groups.iter().zip(&mut panels) {
+                let mut series = empty(kind);
+                for (lag, scores) in &lags {
+                    let r2 = boot.estimate(|drawn| scores.r2(columns, drawn));
+                    finding.metric(format!("{group}_r2_lag_{lag:+}/{kind}"), r2, "1");
+                    series.x.push(*lag as f64);
+                    series.y.push(r2.value);
+                    let (low, high) = r2.interval.unwrap_or((r2.value, r2.value));
+                    series.low.push(low);
+                    series.high.push(high);
+                }
+                if let Some(best) =
+                    (0..series.y.len()).max_by(|&a, &b| series.y[a].total_cmp(&series.y[b]))
+                {
+                    let (lag, r2) = (series.x[best], series.y[best]);
+                    let estimate = super::bootstrap::Estimate::point(lag);
+                    finding.metric(format!("best_{group}_lag/{kind}"), estimate, "frames");
+                    if *group == "position" {
+                        answers.push(format!(
+                            "{kind} latents tell the position best at lag {lag:+} (R² {r2:.3})"
+                        ));
+                    }
+                }
+                if series.y.iter().all(|v| v.is_finite()) {
+                    panel.series.push(series);
+                }
+            }
+        }
+        finding.answer = format!("{}; 0 is right.", answers.join(", "));
+        finding.define(
+            "position_r2_lag_k, velocity_r2_lag_k",
+            "R² of the linear read-out ŝ_{t+k} = M_k z_t + c_k, fitted anew for every lag k, on frames where all lags exist",
+            "Position must peak at lag 0; a peak elsewhere is an off-by-one error between frames, states and latents.",
+        );
+        let caption = format!(
+            "Which frame's state do the latents at frame t hold? R² of the state at t + lag from the latents at t, on {n} \
+             held-out sequences; bands are 95 % bootstrap intervals over sequences."
+        );
+        let curves = Curves {
+            panels: panels.into(),
+        };
+        finding.figure("lag_scan", caption, Figure::Curves(curves));
+        Ok(finding)
+    }
+}
+
+impl LagScan {
+    /// Scores of every lag for one kind of latents.
+    fn scan(&self, study: &Study, kind: &str) -> Result<Vec<(i64, Scores)>> {
+        let max = self.max_lag;
+        let total = study.test.states.shape()[1];
+        let latents = study.splits().map(|(_, split)| {
+            let array = split.latents.get(kind).cloned().unwrap_or_default();
+            frames(&array, max..total - max)
+        });
+        let mut found = Vec::new();
+        for shift in 0..=2 * max {
+            let states = study
+                .splits()
+                .map(|(_, split)| frames(&split.states, shift..total - 2 * max + shift));
+            let readout = Readout::fit((&latents[0], &states[0]), (&latents[1], &states[1]))?;
+            let scores = Scores::new(&readout.decode(&latents[2])?, &states[2])?;
+            found.push((shift as i64 - max as i64, scores));
+        }
+        Ok(found)
+    }
+}
+
+fn empty(kind: &str) -> Series {
+    Series {
+        label: kind.into(),
+        look: look(kind),
+        x: Vec::new(),
+        y: Vec::new(),
+        low: Vec::new(),
+        high: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arrays::{at, build};
+    use super::super::testing::study;
+    use super::*;
+
+    #[test]
+    fn exact_latents_peak_at_lag_0() {
+        let finding = LagScan::default().run(&study(80, true)).unwrap();
+        for row in ["encoder", "smoothed"] {
+            assert_eq!(
+                finding.value(&format!("best_position_lag/{row}")),
+                Some(0.0),
+                "{finding:?}"
+            );
+        }
+        assert_eq!(finding.value("best_velocity_lag/smoothed"), Some(0.0));
+        let one_late = finding.value("velocity_r2_lag_+1/smoothed").unwrap();
+        assert!(one_late < 0.95, "bounces change velocities: {one_late}");
+    }
+
+    #[test]
+    fn latents_one_frame_late_peak_at_lag_minus_1() {
+        let mut study = study(80, true);
+        for split in [&mut study.train, &mut study.validation, &mut study.test] {
+            let codes = split.latents.arrays.get_mut("encoder").unwrap();
+            let [n, t, f] = super::super::arrays::sizes(codes);
+            let late = build([n, t, f], |i, t, row| {
+                row.copy_from_slice(at(codes, i, t.saturating_sub(1)));
+            });
+            *codes = late;
+        }
+        let finding = LagScan::default().run(&study).unwrap();
+        assert_eq!(finding.value("best_position_lag/encoder"), Some(-1.0));
+    }
+}

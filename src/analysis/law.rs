@@ -1,0 +1,356 @@
+//! Is the learned law of motion Newton's?
+//!
+//! The latent coordinates are arbitrary, so the law is first carried into physical ones. With the affine map
+//! s = M z + c, fitted by least squares from smoothed latents to true states, z' = A z + b becomes s' = A_s s + b_s:
+//!
+//! A_s = M A M⁻¹,   b_s = M b + c − A_s c.
+//!
+//! Free flight in columns (position, velocity) is A = [[I, dt I], [0, I]], b = 0. With more latent dimensions than state
+//! columns M⁺ (pseudo-inverse) takes the place of M⁻¹: the law on the smallest latent state that stands for s.
+
+use super::affine::{AffineSums, carry, eigenvalues};
+use super::bootstrap::{Bootstrap, Estimate};
+use super::{Analysis, Finding, Kinematics, Study, Table};
+use crate::error::{Error, Result};
+use crate::figures::{Eigenvalues, Figure, Law as LawFigure, MatrixPanel};
+use crate::latents::LinearGaussian;
+use nalgebra::{DMatrix, DVector};
+use serde::{Deserialize, Serialize};
+
+/// The learned law of motion in physical coordinates, beside Newton's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Law {}
+
+const QUESTION: &str = "Is the learned law of motion Newton's?";
+
+/// Resamples for the intervals of the entries; each refits the affine map.
+const DRAWS: usize = 500;
+
+impl Analysis for Law {
+    fn name(&self) -> &'static str {
+        "law"
+    }
+
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&self, study: &Study) -> Result<Finding> {
+        study.check()?;
+        let no = |reason: &str| Ok(Finding::not_applicable(self.name(), QUESTION, reason));
+        let Some(law) = &study.law else {
+            return no("this model has no law");
+        };
+        let Some(latents) = study.train.latents.get("smoothed") else {
+            return no("this model has no smoothed latents");
+        };
+        let (a, b) = matrices(law)?;
+        let kinematics = Kinematics::of(&study.state_columns)?;
+        let order = ordered(&kinematics);
+        let d = order.len();
+        if law.latent < d {
+            return no(&format!(
+                "{} latent dimensions cannot hold {d} state columns",
+                law.latent
+            ));
+        }
+        let sums = AffineSums::new(
+            latents,
+            &super::arrays::columns(&study.train.states, &order),
+        )?;
+        let boot = Bootstrap::new(sums.sequences(), DRAWS, &study.seeds());
+        // (D, D + 1) entries of [A_s, b_s], row-major.
+        let entries = boot.estimates(|drawn| {
+            let (m, c) = sums.fit(drawn)?;
+            let (a, b) = carry(&m, &c, &a, &b)?;
+            let rows = (0..d).flat_map(|i| (0..=d).map(move |j| (i, j)));
+            Some(
+                rows.map(|(i, j)| if j < d { a[(i, j)] } else { b[i] })
+                    .collect(),
+            )
+        });
+        let Some(entries) = entries else {
+            return no(
+                "the map from latents to states is singular, so there is no law in physical coordinates",
+            );
+        };
+        let newton = newton(&order, &kinematics, study.dt);
+        let mut finding = Finding::new(self.name(), QUESTION);
+        let names: Vec<&str> = order
+            .iter()
+            .map(|&j| study.state_columns[j].name.as_str())
+            .collect();
+        metrics(
+            &mut finding,
+            &entries,
+            &newton,
+            &kinematics,
+            &order,
+            study.dt,
+        );
+        let max = finding.value("law/max_abs_error").unwrap_or(f64::NAN);
+        let coupling = finding
+            .value("law/position_velocity_coupling")
+            .unwrap_or(f64::NAN);
+        finding.answer = format!(
+            "In physical coordinates, time in frames, the learned law differs from free flight by at most {max:.3} in any \
+             entry; a velocity moves its position by {coupling:.3} of what Newton's law says.{}",
+            if law.latent > d {
+                " (More latent dimensions than state columns: pseudo-inverse.)"
+            } else {
+                ""
+            }
+        );
+        finding.tables.push(entry_table(&entries, &newton, &names));
+        let n = study.train.states.shape()[0];
+        finding.figure(
+            "law",
+            format!(
+                "Is the learned law of motion Newton's? [A, b] of s' = A s + b in physical coordinates (dt = {} s) beside \
+                 free flight and their difference; ± is the half width of a 95 % bootstrap interval over the {n} \
+                 sequences that the affine map from latents to states is fitted on.",
+                study.dt
+            ),
+            Figure::Law(panels(&entries, &newton, &names)),
+        );
+        let learned = eigenvalues(&a)?;
+        let truth = vec![(1.0, 0.0); d];
+        finding.figure(
+            "eigenvalues",
+            "Does the learned law keep what it should keep? Eigenvalues of the learned A on the complex plane with the unit \
+             circle; crosses: free flight, where all are 1. Inside the circle motion dies out, outside it grows. One \
+             model, no interval."
+                .into(),
+            Figure::Eigenvalues(Eigenvalues { learned, truth }),
+        );
+        Ok(finding)
+    }
+}
+
+/// A (n, n) and b (n) of the law.
+fn matrices(law: &LinearGaussian) -> Result<(DMatrix<f64>, DVector<f64>)> {
+    let n = law.latent;
+    let got = (law.transition_matrix.len(), law.transition_offset.len());
+    if got != (n * n, n) {
+        return Err(Error::Shape(format!(
+            "law: want ({}, {n}) entries of A and b, got {got:?}",
+            n * n
+        )));
+    }
+    if law
+        .transition_matrix
+        .iter()
+        .chain(&law.transition_offset)
+        .any(|v| !v.is_finite())
+    {
+        return Err(Error::Numeric("law: A or b is not finite".into()));
+    }
+    let a = DMatrix::from_row_slice(n, n, &law.transition_matrix);
+    Ok((a, DVector::from_row_slice(&law.transition_offset)))
+}
+
+/// The kinematic columns: positions, then their velocities.
+fn ordered(kinematics: &Kinematics) -> Vec<usize> {
+    kinematics
+        .positions
+        .iter()
+        .chain(&kinematics.velocities)
+        .copied()
+        .collect()
+}
+
+/// Row-major [A, b] of free flight, (D, D + 1).
+fn newton(order: &[usize], kinematics: &Kinematics, dt: f64) -> Vec<f64> {
+    let (d, axes) = (order.len(), kinematics.axes());
+    let mut all = vec![0.0; d * (d + 1)];
+    for i in 0..d {
+        all[i * (d + 1) + i] = 1.0;
+        if i < axes {
+            all[i * (d + 1) + axes + i] = dt;
+        }
+    }
+    all
+}
+
+/// Numbers of the whole law, with velocities in position units a frame so that all entries of A have one unit.
+fn metrics(
+    finding: &mut Finding,
+    entries: &[Estimate],
+    newton: &[f64],
+    kinematics: &Kinematics,
+    order: &[usize],
+    dt: f64,
+) {
+    let (d, axes) = (order.len(), kinematics.axes());
+    // s̃ = diag(1, dt) s: A~_ij = A_ij scale_i / scale_j.
+    let scale = |i: usize| if i < axes { 1.0 } else { dt };
+    let error = |i: usize, j: usize| {
+        let at = i * (d + 1) + j;
+        (entries[at].value - newton[at]) * scale(i) / if j < d { scale(j) } else { 1.0 }
+    };
+    let pairs = || (0..d).flat_map(|i| (0..d).map(move |j| (i, j)));
+    let max = pairs().map(|(i, j)| error(i, j).abs()).fold(0.0, f64::max);
+    let frobenius = pairs()
+        .map(|(i, j)| error(i, j).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    let offset = (0..d).map(|i| error(i, d).abs()).fold(0.0, f64::max);
+    let coupling = (0..axes).map(|k| 1.0 + error(k, axes + k)).sum::<f64>() / axes as f64;
+    let inertia = (axes..d).map(|k| 1.0 + error(k, k)).sum::<f64>() / axes as f64;
+    let mut add = |name: &str, value, unit: &str, formula: &str, meaning: &str| {
+        finding.metric(name, Estimate::point(value), unit);
+        finding.define(name, formula, meaning);
+    };
+    add(
+        "law/max_abs_error",
+        max,
+        "1",
+        "max_ij |Ã − Ã_Newton|_ij, Ã = D M A M⁻¹ D⁻¹, D = diag(1, dt): velocities in position units a frame",
+        "Largest difference of any entry of the transition matrix from free flight; 0 is Newton's law.",
+    );
+    add(
+        "law/frobenius_error",
+        frobenius,
+        "1",
+        "√ Σ_ij (Ã − Ã_Newton)²_ij",
+        "All differences of the transition matrix together.",
+    );
+    add(
+        "law/max_abs_offset",
+        offset,
+        &kinematics.position_unit,
+        "max_i |D b_s|_i, b_s = M b + c − A_s c",
+        "Largest constant push a frame; 0 without gravity.",
+    );
+    add(
+        "law/position_velocity_coupling",
+        coupling,
+        "1",
+        "mean over axes k of A_s[position k, velocity k] / dt",
+        "How far a velocity carries its position in one frame, as a share of Newton's dt: 1 is right.",
+    );
+    add(
+        "law/velocity_persistence",
+        inertia,
+        "1",
+        "mean over axes k of A_s[velocity k, velocity k]",
+        "Share of a velocity that is left after one frame: 1 is inertia; bounces that the law averages over lower it.",
+    );
+}
+
+fn panels(entries: &[Estimate], newton: &[f64], names: &[&str]) -> LawFigure {
+    let values: Vec<f64> = entries.iter().map(|e| e.value).collect();
+    let half_width: Vec<f64> = entries
+        .iter()
+        .filter_map(|e| e.interval.map(|(low, high)| (high - low) / 2.0))
+        .collect();
+    let difference = values.iter().zip(newton).map(|(a, b)| a - b).collect();
+    let panel = |title: &str, values, half_width| MatrixPanel {
+        title: title.into(),
+        values,
+        half_width,
+    };
+    LawFigure {
+        rows: names.iter().map(|name| format!("{name}'")).collect(),
+        columns: names
+            .iter()
+            .map(|name| (*name).into())
+            .chain(["1".into()])
+            .collect(),
+        panels: vec![
+            panel("learned", values, half_width.clone()),
+            panel("Newton", newton.to_vec(), Vec::new()),
+            panel("difference", difference, half_width),
+        ],
+    }
+}
+
+fn entry_table(entries: &[Estimate], newton: &[f64], names: &[&str]) -> Table {
+    let d = names.len();
+    let heads = names
+        .iter()
+        .map(|name| (*name).to_string())
+        .chain(["1".into()]);
+    let row = |i: usize| {
+        let cells = (0..=d).map(|j| {
+            let at = i * (d + 1) + j;
+            format!("{} ({:.3})", entries[at].text(), newton[at])
+        });
+        [format!("{}'", names[i])]
+            .into_iter()
+            .chain(cells)
+            .collect()
+    };
+    Table {
+        caption: "Learned law s' = A s + b in physical coordinates: entry [95 % interval] (free flight); last column b.".into(),
+        columns: ["next".to_string()].into_iter().chain(heads).collect(),
+        rows: (0..d).map(row).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{DT, study};
+    use super::*;
+
+    #[test]
+    fn newton_hidden_by_an_affine_map_comes_back_to_1e_9() {
+        let finding = Law::default().run(&study(50, true)).unwrap();
+        assert!(
+            finding.value("law/max_abs_error").unwrap() < 1e-9,
+            "{:?}",
+            finding.metrics
+        );
+        assert!(finding.value("law/max_abs_offset").unwrap() < 1e-9);
+        assert!((finding.value("law/position_velocity_coupling").unwrap() - 1.0).abs() < 1e-9);
+        let Figure::Law(law) = &finding.figures[0].figure else {
+            panic!("{:?}", finding.figures[0].name);
+        };
+        assert_eq!(law.columns, ["x", "y", "vx", "vy", "1"]);
+        let dt = law.panels[0].values[2];
+        assert!((dt - DT).abs() < 1e-9, "x' of vx is {dt}");
+        assert!(law.panels[2].values.iter().all(|v| v.abs() < 1e-9));
+        let Figure::Eigenvalues(found) = &finding.figures[1].figure else {
+            panic!("{:?}", finding.figures[1].name);
+        };
+        // Two Jordan blocks of size 2: a perturbation of 1e-16 moves their eigenvalues by its square root.
+        assert!(
+            found
+                .learned
+                .iter()
+                .all(|(re, im)| (re - 1.0).hypot(*im) < 1e-6),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_law_that_loses_speed_says_how_much() {
+        let mut study = study(30, true);
+        let law = study.law.as_mut().unwrap();
+        // z' = 0.9 A z scales every entry by 0.9.
+        law.transition_matrix.iter_mut().for_each(|v| *v *= 0.9);
+        let finding = Law::default().run(&study).unwrap();
+        assert!((finding.value("law/velocity_persistence").unwrap() - 0.9).abs() < 1e-9);
+        assert!((finding.value("law/position_velocity_coupling").unwrap() - 0.9).abs() < 1e-9);
+    }
+
+    #[test]
+    fn latents_that_collapsed_to_one_dimension_have_no_physical_law() {
+        let mut study = study(10, true);
+        for row in study
+            .train
+            .latents
+            .arrays
+            .get_mut("smoothed")
+            .unwrap()
+            .data_mut()
+            .chunks_exact_mut(4)
+        {
+            let first = row[0];
+            row[1..].fill(first);
+        }
+        let finding = Law::default().run(&study).unwrap();
+        assert!(finding.answer.contains("singular"), "{}", finding.answer);
+    }
+}

@@ -1,0 +1,235 @@
+//! How much of the true positions and velocities do the latents hold, linearly?
+//!
+//! Linear regression (see [`super::regression`]) of every kind of latents on every true state column: fitted on the
+//! training sequences, measured on held-out ones, with controls beside it (an untrained encoder, shuffled targets).
+
+use super::arrays::{central_differences, columns as cut, reorder};
+use super::bootstrap::{Bootstrap, RESAMPLES};
+use super::readout::{Row, define, look, table};
+use super::regression::Readout;
+use super::scores::Scores;
+use super::{Analysis, Finding, Kinematics, SplitStudy, Study};
+use crate::array::Array;
+use crate::error::Result;
+use crate::figures::{Figure, ProbeScatter, ScatterPanel};
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+/// At most so many points a panel are kept for the figure.
+const POINTS: usize = 10_000;
+
+/// Linear regression of the latents on the true states.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {}
+
+const QUESTION: &str =
+    "How much of the true positions and velocities do the latents hold, linearly?";
+
+impl Analysis for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&self, study: &Study) -> Result<Finding> {
+        study.check()?;
+        let kinematics = Kinematics::of(&study.state_columns)?;
+        let mut finding = Finding::new(self.name(), QUESTION);
+        let latents =
+            |name: &'static str| move |split: &SplitStudy| split.latents.get(name).cloned();
+        let mut rows = Vec::new();
+        let mut decoded = None;
+        for name in ["encoder", "filtered", "smoothed"] {
+            if let Some((found, scores)) = fit(study, latents(name), None)? {
+                rows.push(Row::new(name, scores));
+                if name == "filtered" {
+                    let late = Scores::where_(&found, &study.test.states, |_, t| t >= 2)?;
+                    rows.push(Row::new("filtered t>=2", late));
+                }
+                decoded = Some((name, found));
+            }
+        }
+        let Some((best, decoded)) = decoded else {
+            return Ok(Finding::not_applicable(
+                self.name(),
+                QUESTION,
+                "this model has no latents",
+            ));
+        };
+        let differences = |split: &SplitStudy| {
+            let codes = split.latents.get("encoder")?;
+            central_differences(codes, study.dt).ok()
+        };
+        if let Some((_, scores)) = fit(study, differences, None)? {
+            rows.push(Row::velocities("encoder central differences", scores));
+        }
+        if let Some((_, scores)) = fit(study, |s| s.untrained.get("encoder").cloned(), None)? {
+            rows.push(Row::new("untrained encoder", scores));
+        }
+        if let Some((_, scores)) = fit(study, latents(best), Some("analysis/shuffle"))? {
+            rows.push(Row::new("shuffled targets", scores));
+        }
+
+        let n = study.test.states.shape()[0];
+        let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
+        for row in &rows {
+            row.add_metrics(&mut finding, &boot, &study.state_columns, &kinematics);
+        }
+        define(&mut finding);
+        finding.tables.push(table(&rows, &boot, &kinematics, n));
+        let pick = |name: String| finding.value(&name).unwrap_or(f64::NAN);
+        finding.answer = format!(
+            "{best} latents hold position with R² {:.3} and velocity with R² {:.3} on {n} held-out sequences.",
+            pick(format!("position_r2/{best}")),
+            pick(format!("velocity_r2/{best}")),
+        );
+        let caption = format!(
+            "Does the {best} latent state tell the true state? Linear read-out against truth on {n} held-out sequences, \
+             one panel a state variable, identity line; R² and RMSE over all their frames."
+        );
+        let figure = scatter(study, best, &decoded)?;
+        finding.figure("probe_scatter", caption, Figure::ProbeScatter(figure));
+        Ok(finding)
+    }
+}
+
+/// Fits `features` of the training split on the states and scores them on the test split. With `shuffle`, the states of
+/// every split are given to other sequences by that random stream: what is left is what chance gives. (Scored against
+/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features.
+fn fit(
+    study: &Study,
+    features: impl Fn(&SplitStudy) -> Option<Array>,
+    shuffle: Option<&str>,
+) -> Result<Option<(Array, Scores)>> {
+    let all = (
+        features(&study.train),
+        features(&study.validation),
+        features(&study.test),
+    );
+    let (Some(train), Some(validation), Some(test)) = all else {
+        return Ok(None);
+    };
+    let targets = |split: &SplitStudy, index: u64| match shuffle {
+        None => split.states.clone(),
+        Some(stream) => {
+            let mut order: Vec<u32> = (0..split.states.shape()[0] as u32).collect();
+            order.shuffle(&mut study.seeds().stream(stream, index));
+            reorder(&split.states, &order)
+        }
+    };
+    let readout = Readout::fit(
+        (&train, &targets(&study.train, 0)),
+        (&validation, &targets(&study.validation, 1)),
+    )?;
+    let decoded = readout.decode(&test)?;
+    let scores = Scores::new(&decoded, &targets(&study.test, 2))?;
+    Ok(Some((decoded, scores)))
+}
+
+fn scatter(study: &Study, name: &str, decoded: &Array) -> Result<ProbeScatter> {
+    let scores = Scores::new(decoded, &study.test.states)?;
+    let all: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
+    let frames = study.test.states.shape()[0] * study.test.states.shape()[1];
+    let every = frames.div_ceil(POINTS);
+    // Four digits behind the point are finer than any pixel of the figure and keep its file small.
+    let thin = |array: &Array, j: usize| -> Vec<f64> {
+        let values = cut(array, &[j]);
+        values
+            .data()
+            .iter()
+            .step_by(every)
+            .map(|v| (v * 1e4).round() / 1e4)
+            .collect()
+    };
+    let panels = study
+        .state_columns
+        .iter()
+        .enumerate()
+        .map(|(j, column)| ScatterPanel {
+            name: column.name.clone(),
+            unit: column.unit.clone(),
+            truth: thin(&study.test.states, j),
+            decoded: thin(decoded, j),
+            r2: scores.r2(&[j], &all),
+            rmse: scores.rmse(&[j], &all),
+        });
+    Ok(ProbeScatter {
+        look: look(name),
+        panels: panels.filter(|panel| panel.r2.is_finite()).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::study;
+    use super::*;
+
+    #[test]
+    fn an_affine_image_of_the_state_is_read_out_to_1e_9() {
+        let finding = Probe::default().run(&study(60, true)).unwrap();
+        for name in ["position", "velocity"] {
+            let r2 = finding.value(&format!("{name}_r2/smoothed")).unwrap();
+            let rmse = finding.value(&format!("{name}_rmse/smoothed")).unwrap();
+            assert!(
+                (1.0 - r2).abs() < 1e-9 && rmse < 1e-9,
+                "{name}: {r2} {rmse}"
+            );
+        }
+        assert!((finding.value("position_r2/encoder").unwrap() - 1.0).abs() < 1e-9);
+        let velocity = finding.value("velocity_r2/encoder").unwrap();
+        assert!(
+            velocity < 0.3,
+            "one frame's position tells little of velocity: {velocity}"
+        );
+    }
+
+    #[test]
+    fn controls_find_nothing() {
+        let finding = Probe::default().run(&study(300, true)).unwrap();
+        for row in ["shuffled targets", "untrained encoder"] {
+            for name in ["position", "velocity"] {
+                let r2 = finding.value(&format!("{name}_r2/{row}")).unwrap();
+                // 300 x 20 rows, two to four features, frames of a sequence correlated: |R²| of chance is below 2 %.
+                assert!(r2.abs() < 0.02, "{row} {name}: {r2}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_without_dynamics_reports_its_encoder_only() {
+        let mut study = study(20, true);
+        for split in [&mut study.train, &mut study.validation, &mut study.test] {
+            split.latents.arrays.retain(|name, _| name == "encoder");
+        }
+        let finding = Probe::default().run(&study).unwrap();
+        assert!(finding.value("velocity_r2/smoothed").is_none());
+        assert!(
+            finding
+                .value("velocity_r2/encoder central differences")
+                .unwrap()
+                > 0.5
+        );
+        assert!(finding.answer.starts_with("encoder"), "{}", finding.answer);
+    }
+
+    #[test]
+    fn a_latent_that_is_not_finite_is_named() {
+        let mut study = study(4, true);
+        study
+            .test
+            .latents
+            .arrays
+            .get_mut("smoothed")
+            .unwrap()
+            .data_mut()[4 * 23] = f64::NAN;
+        let error = Probe::default().run(&study).unwrap_err().to_string();
+        assert!(
+            error.contains("test smoothed") && error.contains("sequence 1, frame 3"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! Linear read-outs by ridge regression with intercept.
+//!
+//! Features are standardised on the training sequences, x̃ = (x − mean) / std; a feature that does not vary is left out.
+//! W_λ minimises mean over rows of |s − W'x̃ − c|² + λ |W|² (Hoerl & Kennard 1970), by normal equations in f64. λ is
+//! chosen per target from [`PENALTIES`] as the one with the least squared error on the validation sequences.
+
+use super::arrays::sizes;
+use super::gram::{Gram, solve};
+use crate::array::Array;
+use crate::error::{Error, Result};
+use nalgebra::DMatrix;
+use rayon::prelude::*;
+
+/// The grid of λ, in units of a standardised feature's variance: from practically least squares to heavy shrinkage.
+pub const PENALTIES: [f64; 13] = [
+    1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0,
+];
+
+/// Rows per block: enough for full-speed products, little memory.
+const BLOCK_ROWS: usize = 512;
+
+/// Rows of features by sequence, made on demand: latents are there as arrays, pixels are turned into f64 block by block.
+pub trait Features: Sync {
+    /// (N, T, F).
+    fn shape(&self) -> [usize; 3];
+    /// Writes the features of one sequence, (T, F).
+    fn fill(&self, sequence: usize, out: &mut [f64]);
+}
+
+impl Features for Array {
+    fn shape(&self) -> [usize; 3] {
+        sizes(self)
+    }
+    fn fill(&self, sequence: usize, out: &mut [f64]) {
+        out.copy_from_slice(self.row(sequence));
+    }
+}
+
+/// A fitted read-out from F features to D targets.
+#[derive(Clone, Debug)]
+pub struct Readout {
+    features: usize,
+    /// Indices of features that vary.
+    active: Vec<usize>,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+    /// (active, D), for standardised features.
+    weights: DMatrix<f64>,
+    /// (D).
+    intercept: Vec<f64>,
+    /// Chosen λ per target.
+    pub penalties: Vec<f64>,
+}
+
+impl Readout {
+    /// Fits on `train`, chooses λ on `validation`; features with targets (N, T, D).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when features and targets do not fit; [`Error::Numeric`] when no λ gives a solution.
+    pub fn fit(
+        train: (&dyn Features, &Array),
+        validation: (&dyn Features, &Array),
+    ) -> Result<Self> {
+        for (split, (features, targets)) in [("train", train), ("validation", validation)] {
+            let ([n, t, f], [m, u, d]) = (features.shape(), sizes(targets));
+            if (n, t) != (m, u) || n * t == 0 || f != train.0.shape()[2] || d != sizes(train.1)[2] {
+                let want = (train.0.shape()[2], sizes(train.1)[2]);
+                return Err(Error::Shape(format!(
+                    "read-out on {split}: want {want:?} features and targets, got {:?} and {:?}",
+                    [n, t, f],
+                    [m, u, d]
+                )));
+            }
+        }
+        let [n, t, f] = train.0.shape();
+        let (mean, std) = moments(train.0);
+        let active: Vec<usize> = (0..f)
+            .filter(|&j| std[j] > 1e-12 * (1.0 + mean[j].abs()))
+            .collect();
+        let width = sizes(train.1)[2];
+        let rows = (n * t) as f64;
+        let intercept: Vec<f64> = (0..width)
+            .map(|j| train.1.data().iter().skip(j).step_by(width).sum::<f64>() / rows)
+            .collect();
+        let mut readout = Self {
+            features: f,
+            weights: DMatrix::zeros(active.len(), width),
+            penalties: vec![1.0; width],
+            active,
+            mean,
+            std,
+            intercept,
+        };
+        let (mut gram, mut cross) = (Gram::new(readout.active.len()), readout.weights.clone());
+        readout.blocks(train.0, |first, x| {
+            let y = readout.targets(train.1, first, x.ncols());
+            gram.add(x);
+            cross.gemm(1.0 / rows, x, &y, 1.0);
+        });
+        let gram = gram.mean(rows);
+        let solutions: Vec<(f64, DMatrix<f64>)> = PENALTIES
+            .par_iter()
+            .filter_map(|&penalty| Some((penalty, solve(&gram, penalty, &cross)?)))
+            .collect();
+        readout.choose(&solutions, validation)?;
+        Ok(readout)
+    }
+
+    /// Takes for every target the solution with the least squared error on `validation`.
+    fn choose(
+        &mut self,
+        solutions: &[(f64, DMatrix<f64>)],
+        validation: (&dyn Features, &Array),
+    ) -> Result<()> {
+        let width = self.intercept.len();
+        let mut errors = vec![0.0; solutions.len() * width];
+        self.blocks(validation.0, |first, x| {
+            let y = self.targets(validation.1, first, x.ncols());
+            for (k, (_, weights)) in solutions.iter().enumerate() {
+                let residual = x.tr_mul(weights) - &y;
+                for j in 0..width {
+                    errors[k * width + j] += residual.column(j).norm_squared();
+                }
+            }
+        });
+        for j in 0..width {
+            let error = |k: &usize| errors[k * width + j];
+            let best = (0..solutions.len())
+                .filter(|k| error(k).is_finite())
+                .min_by(|a, b| error(a).total_cmp(&error(b)));
+            let Some(best) = best else {
+                return Err(Error::Numeric(format!(
+                    "read-out: target {j} has no solution for any of {} penalties",
+                    PENALTIES.len()
+                )));
+            };
+            self.penalties[j] = solutions[best].0;
+            self.weights.set_column(j, &solutions[best].1.column(j));
+        }
+        Ok(())
+    }
+
+    /// Decoded targets, (N, T, D).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the number of features differs from the fit.
+    pub fn decode(&self, features: &dyn Features) -> Result<Array> {
+        let [n, t, f] = features.shape();
+        if f != self.features {
+            return Err(Error::Shape(format!(
+                "read-out: want {} features, got {f}",
+                self.features
+            )));
+        }
+        let width = self.intercept.len();
+        let mut out = Array::zeros([n, t, width]);
+        self.blocks(features, |first, x| {
+            let y = x.tr_mul(&self.weights); // (rows, D)
+            for r in 0..y.nrows() {
+                for j in 0..width {
+                    out.data_mut()[(first + r) * width + j] = y[(r, j)] + self.intercept[j];
+                }
+            }
+        });
+        Ok(out)
+    }
+
+    /// The map in the features' own units: M (D, F) and c (D) of s = M x + c.
+    pub fn affine(&self) -> (DMatrix<f64>, Vec<f64>) {
+        let mut matrix = DMatrix::zeros(self.intercept.len(), self.features);
+        let mut offset = self.intercept.clone();
+        for (k, &feature) in self.active.iter().enumerate() {
+            for (j, c) in offset.iter_mut().enumerate() {
+                let slope = self.weights[(k, j)] / self.std[feature];
+                matrix[(j, feature)] = slope;
+                *c -= slope * self.mean[feature];
+            }
+        }
+        (matrix, offset)
+    }
+
+    /// Calls `with` for blocks of whole sequences: index of the first row, standardised features (active, rows).
+    fn blocks(&self, features: &dyn Features, mut with: impl FnMut(usize, &DMatrix<f64>)) {
+        let [n, t, f] = features.shape();
+        let each = (BLOCK_ROWS / t).max(1);
+        let mut raw = vec![0.0; t * f];
+        for first in (0..n).step_by(each) {
+            let count = each.min(n - first);
+            let mut x = DMatrix::zeros(self.active.len(), count * t);
+            for i in 0..count {
+                features.fill(first + i, &mut raw);
+                for (r, row) in raw.chunks_exact(f.max(1)).enumerate() {
+                    for (value, &j) in x.column_mut(i * t + r).iter_mut().zip(&self.active) {
+                        *value = (row[j] - self.mean[j]) / self.std[j];
+                    }
+                }
+            }
+            with(first * t, &x);
+        }
+    }
+
+    /// Rows `first..first + count` of the targets less the intercept, (rows, D).
+    fn targets(&self, targets: &Array, first: usize, count: usize) -> DMatrix<f64> {
+        let width = self.intercept.len();
+        DMatrix::from_fn(count, width, |r, j| {
+            targets.data()[(first + r) * width + j] - self.intercept[j]
+        })
+    }
+}
+
+/// Mean and standard deviation of every feature over all rows; two passes, so that a large mean costs no digits.
+fn moments(features: &dyn Features) -> (Vec<f64>, Vec<f64>) {
+    let [n, t, f] = features.shape();
+    let rows = (n * t) as f64;
+    let mut raw = vec![0.0; t * f];
+    let (mut mean, mut var) = (vec![0.0; f], vec![0.0; f]);
+    for i in 0..n {
+        features.fill(i, &mut raw);
+        for row in raw.chunks_exact(f.max(1)) {
+            for (m, value) in mean.iter_mut().zip(row) {
+                *m += value / rows;
+            }
+        }
+    }
+    for i in 0..n {
+        features.fill(i, &mut raw);
+        for row in raw.chunks_exact(f.max(1)) {
+            for ((v, m), value) in var.iter_mut().zip(&mean).zip(row) {
+                *v += (value - m).powi(2) / rows;
+            }
+        }
+    }
+    (mean, var.into_iter().map(f64::sqrt).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arrays::build;
+    use super::*;
+    use crate::seeds::Seeds;
+    use rand_distr::{Distribution, StandardNormal};
+
+    fn normal(shape: [usize; 3], index: u64) -> Array {
+        let mut rng = Seeds::new(5).stream("regression", index);
+        build(shape, |_, _, row| {
+            row.fill_with(|| StandardNormal.sample(&mut rng))
+        })
+    }
+
+    /// s = (2 x0 - x1 + 100, 5 - 3 x2), and a fourth feature that is constant.
+    fn affine(x: &Array) -> Array {
+        let [n, t, _] = sizes(x);
+        build([n, t, 2], |i, t, row| {
+            let x = super::super::arrays::at(x, i, t);
+            row.copy_from_slice(&[2.0 * x[0] - x[1] + 100.0, 5.0 - 3.0 * x[2]]);
+        })
+    }
+
+    #[test]
+    fn an_affine_map_comes_back_to_1e_9() {
+        let features = |index, n| {
+            let mut x = normal([n, 7, 4], index);
+            for row in x.data_mut().chunks_exact_mut(4) {
+                row[1] += 0.9 * row[0]; // correlated
+                row[3] = 3.25;
+            }
+            x
+        };
+        let (train, validation) = (features(0, 50), features(1, 10));
+        let fit = Readout::fit(
+            (&train, &affine(&train)),
+            (&validation, &affine(&validation)),
+        )
+        .unwrap();
+        let (matrix, offset) = fit.affine();
+        let want = DMatrix::from_row_slice(2, 4, &[2., -1., 0., 0., 0., 0., -3., 0.]);
+        assert!((&matrix - &want).amax() < 1e-9, "{matrix}");
+        assert!(
+            (offset[0] - 100.0).abs() < 1e-9 && (offset[1] - 5.0).abs() < 1e-9,
+            "{offset:?}"
+        );
+        let test = features(2, 4);
+        let decoded = fit.decode(&test).unwrap();
+        for (a, b) in decoded.data().iter().zip(affine(&test).data()) {
+            assert!((a - b).abs() < 1e-9, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn validation_shrinks_a_map_of_noise() {
+        // 40 useless features, 60 rows: least squares would fit noise.
+        let (x, y) = (normal([6, 10, 40], 3), normal([6, 10, 1], 4));
+        let (vx, vy) = (normal([50, 10, 40], 5), normal([50, 10, 1], 6));
+        let fit = Readout::fit((&x, &y), (&vx, &vy)).unwrap();
+        assert_eq!(fit.penalties, [1.0]);
+    }
+
+    #[test]
+    fn other_features_than_fitted_are_an_error() {
+        let (x, y) = (normal([3, 4, 2], 7), normal([3, 4, 1], 8));
+        let fit = Readout::fit((&x, &y), (&x, &y)).unwrap();
+        let error = fit.decode(&normal([1, 4, 3], 9)).unwrap_err().to_string();
+        assert!(
+            error.contains("want 2") && error.contains("got 3"),
+            "{error}"
+        );
+        assert!(Readout::fit((&x, &y), (&normal([3, 4, 5], 9), &y)).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! Everything about one trained model and one seed, as plain arrays: what an analysis reads.
+
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::latents::{EncodeConfig, Latents, LinearGaussian};
+use crate::seeds::Seeds;
+use serde::{Deserialize, Serialize};
+use simulators::Column;
+use std::collections::BTreeMap;
+
+/// Everything about one trained model and one seed, as plain arrays. Sizes: N sequences, T frames, D state columns.
+#[derive(Clone, Debug, Default)]
+pub struct Study {
+    /// The model's name in the experiment.
+    pub name: String,
+    /// The sequences that read-outs are fitted on.
+    pub train: SplitStudy,
+    /// The sequences that choose a read-out's penalty.
+    pub validation: SplitStudy,
+    /// The held-out sequences that every number is measured on.
+    pub test: SplitStudy,
+    /// Name and unit of every state column.
+    pub state_columns: Vec<Column>,
+    /// Time between frames, s.
+    pub dt: f64,
+    /// What the encode stage did.
+    pub encode: EncodeConfig,
+    /// The learned law of motion, where the model has one.
+    pub law: Option<LinearGaussian>,
+    /// What training logged, in order of steps.
+    pub training: Vec<TrainingPoint>,
+    /// (C, H, W) of a frame.
+    pub frame_shape: [usize; 3],
+    /// Where a body's centre can be (x0, y0, x1, y1): the box less the radius, or the box, if there is one.
+    pub outline: Option<(f64, f64, f64, f64)>,
+    /// The training seed; also the root of the analyses' own draws (bootstrap, shuffling).
+    pub seed: u64,
+}
+
+/// One split of a [`Study`].
+#[derive(Clone, Debug, Default)]
+pub struct SplitStudy {
+    /// True states, (N, T, D).
+    pub states: Array,
+    /// The trained model's arrays.
+    pub latents: Latents,
+    /// The same model before training: its `encoder` array only.
+    pub untrained: Latents,
+    /// Frames, (N, T, C, H, W); empty where no analysis needs them.
+    pub frames: Vec<u8>,
+    /// Contact counts, (N, T, E); may be empty.
+    pub events: Vec<u8>,
+}
+
+/// What training logged at one step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingPoint {
+    /// Optimiser steps made.
+    pub step: u64,
+    /// Values by `<split>/<quantity>`: `validation/elbo`.
+    pub values: BTreeMap<String, f64>,
+}
+
+impl Study {
+    /// The streams of this study's random draws.
+    pub fn seeds(&self) -> Seeds {
+        Seeds::new(self.seed)
+    }
+
+    /// The three splits with their names.
+    pub fn splits(&self) -> [(&'static str, &SplitStudy); 3] {
+        [
+            ("train", &self.train),
+            ("validation", &self.validation),
+            ("test", &self.test),
+        ]
+    }
+
+    /// The first of `names` that all three splits have.
+    pub fn first_of<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        let everywhere = |name: &&str| {
+            self.splits()
+                .iter()
+                .all(|(_, s)| s.latents.get(name).is_some())
+        };
+        names.iter().copied().find(|name| everywhere(name))
+    }
+
+    /// Checks that all arrays fit together and that every value is finite.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] names the split and the array, expected and got; [`Error::Numeric`] names the array and the
+    /// sequence and frame of the first value that is not finite.
+    pub fn check(&self) -> Result<()> {
+        for (split, study) in self.splits() {
+            let subject =
+                |array: &str| format!("{} seed {}, {split} {array}", self.name, self.seed);
+            let &[n, t, d] = study.states.shape() else {
+                let got = study.states.shape();
+                return Err(Error::Shape(format!(
+                    "{}: want (N, T, D), got {got:?}",
+                    subject("states")
+                )));
+            };
+            if n == 0 || t == 0 || d != self.state_columns.len() {
+                return Err(Error::Shape(format!(
+                    "{}: want N > 0, T > 0, D = {}, got {:?}",
+                    subject("states"),
+                    self.state_columns.len(),
+                    study.states.shape()
+                )));
+            }
+            check_finite(&subject("states"), &study.states)?;
+            let pixels: usize = self.frame_shape.iter().product();
+            if !study.frames.is_empty() && study.frames.len() != n * t * pixels {
+                return Err(Error::Shape(format!(
+                    "{}: want {} bytes, got {}",
+                    subject("frames"),
+                    n * t * pixels,
+                    study.frames.len()
+                )));
+            }
+            for (name, array) in study.latents.arrays.iter().chain(&study.untrained.arrays) {
+                // The film strip is there for the first few sequences only.
+                let fits = match array.shape() {
+                    [m, u, ..] if name.starts_with("film_") => *m <= n && *u == t,
+                    [m, u, ..] => *m == n && *u == t,
+                    _ => false,
+                };
+                if !fits {
+                    let got = array.shape();
+                    return Err(Error::Shape(format!(
+                        "{}: want ({n}, {t}, ..), got {got:?}",
+                        subject(name)
+                    )));
+                }
+                check_finite(&subject(name), array)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_finite(subject: &str, array: &Array) -> Result<()> {
+    let Some(at) = array.data().iter().position(|v| !v.is_finite()) else {
+        return Ok(());
+    };
+    let frame = array.shape()[2..].iter().product::<usize>().max(1);
+    let (sequence, t) = (at / frame / array.shape()[1], at / frame % array.shape()[1]);
+    let value = array.data()[at];
+    Err(Error::Numeric(format!(
+        "{subject}: {value} in sequence {sequence}, frame {t}"
+    )))
+}
