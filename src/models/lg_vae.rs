@@ -1,10 +1,12 @@
 //! A VAE whose codes are observed through a linear-Gaussian state-space model, trained on the exact likelihood of the codes.
 //!
-//!     a_t ~ q(a_t | x_t)                                     encoder, diagonal Gaussian, one frame at a time
-//!     z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + b, Q)     law of motion
-//!     a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)            emission, decoder
+//! ```text
+//! a_t ~ q(a_t | x_t)                                     encoder, diagonal Gaussian, one frame at a time
+//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + b, Q)     law of motion
+//! a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)            emission, decoder
 //!
-//!     ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ```
 //!
 //! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3) with one matrix (K = 1). Departures:
 //! 1. log p(a) is the exact marginal likelihood from the innovations of the filter, where the paper samples z from smoothed
