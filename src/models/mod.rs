@@ -1,4 +1,4 @@
-//! Temporal variational autoencoders. One file and one line in [`models!`] add a model.
+//! Temporal variational autoencoders. One file and one line in `models!` add a model.
 //!
 //! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests.
 

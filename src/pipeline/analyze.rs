@@ -38,7 +38,7 @@ pub(super) fn analyze(
 /// Reads everything about one model and seed.
 ///
 /// # Errors
-/// See [`analyze`].
+/// Latents or a dataset that can't be read.
 pub fn study(
     experiment: &Experiment,
     dataset: &Dataset,
@@ -115,7 +115,7 @@ fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
         .iter()
         .rev()
         .find_map(|shape| match &shape.outline {
-            Outline::Rectangle(sides) => Some(sides.clone()),
+            Outline::Rectangle(sides) => Some(*sides),
             _ => None,
         });
     let radii = dataset

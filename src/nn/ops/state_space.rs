@@ -41,7 +41,7 @@ fn pack(name: &str, cov: &[f64], n: usize) -> Result<Vec<f64>> {
             let dot: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
             let rest = cov[i * n + j] - dot;
             if i == j {
-                if !(rest > 0.0) {
+                if rest.is_nan() || rest <= 0.0 {
                     return Err(Error::Numeric(format!(
                         "{name} is not positive definite: pivot {i} is {rest:e}"
                     )));
@@ -176,7 +176,7 @@ impl<F: Float> Module<F> for StateSpace<F> {
 }
 
 /// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p). Exact, in f64; every gradient in closed form
-/// (Fisher's identity, see [`crate::lgssm::gradients`]), so nothing is differentiated through the filter.
+/// (Fisher's identity, see [`crate::lgssm`]), so nothing is differentiated through the filter.
 ///
 /// # Errors
 /// [`Error::Shape`] when the codes do not fit; a covariance that lost positive definiteness, with its step.
