@@ -25,7 +25,10 @@ fn tiny(command: &str, out: &Path, more: &[&str]) -> Output {
     let out = out.display().to_string();
     let mut args = vec![command, "experiments/quickstart.yaml", "--out", &out];
     for set in TINY.iter().chain(more) {
-        args.extend(["--set", set]);
+        match set.starts_with("--") {
+            true => args.push(set),
+            false => args.extend(["--set", set]),
+        }
     }
     kinostate(&args)
 }
@@ -82,6 +85,13 @@ fn one_command_goes_from_nothing_to_the_report_and_a_second_finds_all_done() {
         let read = |root: &Path| std::fs::read(root.join(file)).unwrap();
         assert!(read(&one) == read(&two), "{file} differs");
     }
+
+    // Asked again, an analysis finds the same.
+    let findings =
+        |root: &Path| std::fs::read(root.join("lg_vae/seed-0/findings/law.json")).unwrap();
+    let found = findings(&one);
+    succeeds(&tiny("analyze", &one, &["--again"]));
+    assert!(found == findings(&one));
 
     // Other analyses leave the training alone; another training does not.
     let weights = |root: &Path| {

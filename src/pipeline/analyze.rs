@@ -25,6 +25,8 @@ pub(super) fn analyze(
 ) -> Result<()> {
     let dataset = Dataset::open(&folder.data())?;
     let study = study(experiment, &dataset, model, seed, folder)?;
+    let findings = folder.findings(model, seed);
+    std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
     let bar = progress.bar("analyze", experiment.analyses.len() as u64, "analyses");
     for analysis in &experiment.analyses {
         bar.message(analysis.name());
