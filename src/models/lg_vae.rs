@@ -16,8 +16,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::{Error, Result};
-use crate::latents::LinearGaussian;
-use crate::lgssm::{self, Posterior};
+use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::ops::StateSpace;
@@ -128,7 +127,7 @@ impl LgVae {
 
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the
     /// codes instead.
-    fn law_at_start(&self, rng: &mut Rng) -> LinearGaussian {
+    fn law_at_start(&self, rng: &mut Rng) -> Lgssm {
         let (n, p) = (self.latent, self.codes);
         let mut draw = |std: f64| {
             let v: f64 = StandardNormal.sample(rng);
@@ -157,7 +156,7 @@ impl LgVae {
                 emission.iter_mut().for_each(|c| *c += draw(0.3));
             }
         }
-        LinearGaussian {
+        Lgssm {
             latent: n,
             code: p,
             transition_matrix: transition,
@@ -232,10 +231,10 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
             frame_mask: seen,
             ..lgssm::Batch::new(codes, sequences, steps)
         };
-        lgssm::infer(&(&self.law.law()).into(), &batch).map(Some)
+        lgssm::infer(&self.law.law(), &batch).map(Some)
     }
 
-    fn law(&self) -> Option<LinearGaussian> {
+    fn law(&self) -> Option<Lgssm> {
         Some(self.law.law())
     }
 }

@@ -5,8 +5,7 @@
 mod frames;
 
 use crate::error::Result;
-use crate::latents::LinearGaussian;
-use crate::lgssm::Posterior;
+use crate::lgssm::{Lgssm, Posterior};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
 use serde::{Deserialize, Serialize};
@@ -87,7 +86,7 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
         Ok(None)
     }
     /// The law of motion, where the model has a time-invariant linear one.
-    fn law(&self) -> Option<LinearGaussian> {
+    fn law(&self) -> Option<Lgssm> {
         None
     }
 }

@@ -6,7 +6,8 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::latents::{EncodeConfig, Latents, LinearGaussian};
+use crate::latents::{EncodeConfig, Latents};
+use crate::lgssm::Lgssm;
 use crate::progress::Progress;
 use crate::store::json;
 use simulators::Outline;
@@ -72,7 +73,7 @@ pub fn study(
         dt: config.dt,
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
-            true => Some(LinearGaussian::load(&law)?),
+            true => Some(Lgssm::load(&law)?),
             false => None,
         },
         training: training(&folder.training(model, seed))?,

@@ -80,7 +80,7 @@ impl RunFolder {
     pub fn encode(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("encode.json")
     }
-    /// The learned law, where there is one: [`crate::latents::LinearGaussian`].
+    /// The learned law, where there is one: [`crate::lgssm::Lgssm`].
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("law.json")
     }
