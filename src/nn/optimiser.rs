@@ -139,3 +139,6 @@ impl<F: Float> Default for Adam<F> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

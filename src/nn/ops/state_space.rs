@@ -218,3 +218,6 @@ pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
     });
     Ok(out.put_tape(tape))
 }
+
+#[cfg(test)]
+mod tests;
