@@ -76,17 +76,18 @@ impl Gains {
         roots: &Roots,
     ) -> Result<()> {
         for t in 0..sequence.batch.frames {
-            self.predict((n, p), sequence, roots, t)?;
+            self.predict((n, p), sequence.transition_matrix(t), sequence, roots, t)?;
             self.update((n, p), sequence, roots, t)?;
         }
         Ok(())
     }
 
-    /// Root of P_{t|t-1} from the root of P_{t-1|t-1}.
+    /// Root of P_{t|t-1} from the root of P_{t-1|t-1} and A_t = `matrix`, which is not read at t = 0.
     #[inline(always)]
     pub(super) fn predict<N: Dim, P: Dim>(
         &mut self,
         (n, _): (N, P),
+        matrix: &[f64],
         sequence: &Sequence,
         roots: &Roots,
         t: usize,
@@ -99,14 +100,7 @@ impl Gains {
         }
         let filtered = &self.filtered_root[(t - 1) * n * n..][..n * n];
         predicted.copy_from_slice(&roots.transition);
-        multiply_nt(
-            &mut self.bottom,
-            filtered,
-            sequence.transition_matrix(t),
-            n,
-            n,
-            n,
-        );
+        multiply_nt(&mut self.bottom, filtered, matrix, n, n, n);
         triangularize(predicted, &mut self.bottom, &mut self.row, (n, n, n));
         match (0..n).all(|i| predicted[i * n + i].is_finite()) {
             true => Ok(()),
@@ -199,17 +193,20 @@ impl Means {
     ) -> Result<f64> {
         let mut log_likelihood = 0.0;
         for t in 0..sequence.batch.frames {
-            self.predict((n, p), sequence, t);
+            let (matrix, offset) = (sequence.transition_matrix(t), sequence.transition_offset(t));
+            self.predict((n, p), matrix, offset, sequence, t);
             log_likelihood += self.update((n, p), sequence, gains, t)?;
         }
         Ok(log_likelihood)
     }
 
-    /// m_{t|t-1} from m_{t-1|t-1}.
+    /// m_{t|t-1} from m_{t-1|t-1}, A_t = `matrix` and c_t = `offset`, which are not read at t = 0.
     #[inline(always)]
     pub(super) fn predict<N: Dim, P: Dim>(
         &mut self,
         (n, _): (N, P),
+        matrix: &[f64],
+        offset: &[f64],
         sequence: &Sequence,
         t: usize,
     ) {
@@ -218,9 +215,9 @@ impl Means {
         if t == 0 {
             predicted.copy_from_slice(&sequence.model.initial_mean);
         } else {
-            predicted.copy_from_slice(sequence.transition_offset(t));
+            predicted.copy_from_slice(offset);
             let before = &self.filtered[(t - 1) * n..][..n];
-            add_product(predicted, sequence.transition_matrix(t), before, n, n);
+            add_product(predicted, matrix, before, n, n);
         }
     }
 

@@ -42,6 +42,7 @@ mod batch;
 mod dispatch;
 pub mod em;
 mod filter;
+pub mod gated;
 mod gradients;
 mod likelihood;
 mod matrix;

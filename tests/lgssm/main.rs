@@ -5,6 +5,7 @@ mod dense;
 mod em;
 mod em_step;
 mod errors;
+mod gated;
 mod golden;
 mod gradients;
 mod hard;
