@@ -6,7 +6,7 @@ use crate::nn::Grad;
 use crate::nn::tensor::value;
 
 /// n = 3, p = 2, nothing diagonal, nothing zero.
-fn law() -> LinearGaussian {
+fn law() -> Lgssm {
     let small = |name: &str, n: usize, scale: f64| -> Vec<f64> {
         numbers(name, n).iter().map(|v| v * scale).collect()
     };
@@ -22,7 +22,7 @@ fn law() -> LinearGaussian {
     };
     let mut transition = small("A", 9, 0.3);
     (0..3).for_each(|i| transition[4 * i] += 0.8);
-    LinearGaussian {
+    Lgssm {
         latent: 3,
         code: 2,
         transition_matrix: transition,
@@ -74,7 +74,7 @@ fn a_root_of_any_values_is_a_positive_definite_covariance() {
 fn the_value_is_the_sum_over_sequences_of_the_exact_likelihood() {
     let model = StateSpace::<f64>::new(&law()).unwrap();
     let codes = random("codes", 3 * 5, 2);
-    let law: lgssm::Lgssm = (&model.law()).into();
+    let law = model.law();
     let one_by_one: f64 = values(&codes)
         .chunks(5 * 2)
         .map(|codes| lgssm::log_likelihood(&law, &Batch::new(codes, 1, 5)).unwrap()[0])
