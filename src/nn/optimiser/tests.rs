@@ -16,7 +16,7 @@ fn param<F: Float>(values: &[f64]) -> Param<F> {
 }
 
 /// Named as in a model.
-fn named<'a, F: Float>(list: Vec<&'a mut Param<F>>) -> Vec<(String, &'a mut Param<F>)> {
+fn named<F: Float>(list: Vec<&mut Param<F>>) -> Vec<(String, &mut Param<F>)> {
     let names = ["first", "second", "third"].map(String::from);
     names.into_iter().zip(list).collect()
 }
