@@ -7,7 +7,8 @@
 //! 3. Frames are anti-aliased (there: binary).
 
 use crate::exact::Axis;
-use crate::flight::{Ball, Flight, Impact, Wall};
+use crate::engine::{Ball, Wall};
+use crate::flight::{Flight, Impact};
 use crate::{Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator, Trajectory};
 use serde::{Deserialize, Serialize};
 
@@ -130,8 +131,9 @@ impl Simulator for BouncingBall {
             return Err(Error::parameter(&key("radius"), expected, self.radius));
         }
         self.restitution.check(&key("restitution"), 0.0, 1.0)?;
-        for gravity in &self.gravity {
-            gravity.check(&key("gravity"), f64::NEG_INFINITY, f64::INFINITY)?;
+        for (axis, gravity) in self.gravity.iter().enumerate() {
+            let key = key(&format!("gravity[{axis}]"));
+            gravity.check(&key, f64::NEG_INFINITY, f64::INFINITY)?;
         }
         self.speed.check(&key("speed"), 0.0, f64::INFINITY)?;
         self.direction

@@ -1,13 +1,13 @@
 //! Exact area of a shape inside each pixel of a grid.
 //!
 //! Both shapes have a closed form for A(x, y), the area of the part of the shape left of x and above y; a pixel's share is
-//! the mixed difference of A over its four corners. So coverage is exact up to rounding: about 1e-15 of the shape's area.
+//! the mixed difference of A over its four corners. So coverage is exact up to rounding, about 1e-15 of the shape's area.
 
 /// Area, left of x and above y, of the disc of radius r about the origin, given the areas `left` of the part left of x and
 /// `above` of the part above y ([`segment`]); x and y already clamped to -r..=r.
 ///
-/// Inside the disc, the quadrants' areas give A = (left + above)/2 - pi r^2/4 + x y. A corner outside the circle cuts the
-/// disc by at most one line that matters in each of its four quadrants.
+/// Inside the disc A = (left + above)/2 - pi r^2/4 + x y (its mixed derivative is 1, and it is pi r^2/4 at the centre). Outside,
+/// the quadrant that points away from the centre is empty, so A is made of whole segments.
 fn disc_corner(radius: f64, x: f64, y: f64, left: f64, above: f64) -> f64 {
     let area = std::f64::consts::PI * radius * radius;
     if x * x + y * y < radius * radius {
@@ -82,7 +82,7 @@ impl Scratch {
     }
 }
 
-/// As [`Scratch::disc`], for the rectangle of columns x[0]..x[1] and rows y[0]..y[1], pixels.
+/// As [`Scratch::disc`], for an upright rectangle: its first and last column (`x`) and row (`y`), pixels.
 pub(crate) fn rectangle(
     [width, height]: [usize; 2],
     x: [f64; 2],
@@ -93,8 +93,9 @@ pub(crate) fn rectangle(
         (high.min(pixel as f64 + 1.0) - low.max(pixel as f64)).max(0.0)
     };
     for i in pixels(y[0], y[1], height) {
+        let tall = overlap(i, y);
         for j in pixels(x[0], x[1], width) {
-            paint(i, j, overlap(i, y) * overlap(j, x));
+            paint(i, j, tall * overlap(j, x));
         }
     }
 }

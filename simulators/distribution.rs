@@ -1,10 +1,9 @@
-//! Distributions of physical parameters, as YAML writes them: a bare number, or a one-key map.
+//! Distributions of physical parameters, drawn once per sequence.
+
+mod yaml;
 
 use crate::{Error, Rng};
 use rand_distr::{Distribution as _, Normal, Uniform};
-use serde::de::{self, MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// The distribution of one number, drawn once per sequence. In YAML:
@@ -45,31 +44,6 @@ pub enum Distribution {
         high: f64,
     },
 }
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limits {
-    low: f64,
-    high: f64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Moments {
-    mean: f64,
-    std: f64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Clipped {
-    mean: f64,
-    std: f64,
-    low: f64,
-    high: f64,
-}
-
-const NAMES: &[&str] = &["uniform", "normal", "clipped_normal"];
 
 impl Distribution {
     /// One draw. A constant takes nothing from the stream.
@@ -156,96 +130,59 @@ impl fmt::Display for Distribution {
     }
 }
 
-impl Serialize for Distribution {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Self::Constant(value) = self {
-            return serializer.serialize_f64(*value);
-        }
-        let mut map = serializer.serialize_map(Some(1))?;
-        match *self {
-            Self::Constant(_) => {} // written above
-            Self::Uniform { low, high } => map.serialize_entry("uniform", &Limits { low, high })?,
-            Self::Normal { mean, std } => map.serialize_entry("normal", &Moments { mean, std })?,
-            Self::ClippedNormal {
-                mean,
-                std,
-                low,
-                high,
-            } => map.serialize_entry(
-                "clipped_normal",
-                &Clipped {
-                    mean,
-                    std,
-                    low,
-                    high,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::rand_core::SeedableRng;
+
+    #[test]
+    fn draws_have_the_mean_and_variance_of_their_law_and_keep_to_the_range() {
+        let n = 100_000;
+        for (law, mean, std) in [
+            (Distribution::Constant(2.0), 2.0, 0.0),
+            // Uniform: (high - low) / sqrt 12.
+            (
+                Distribution::Uniform {
+                    low: 10.0,
+                    high: 15.0,
                 },
-            )?,
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Distribution {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DistributionVisitor)
-    }
-}
-
-struct DistributionVisitor;
-
-impl<'de> Visitor<'de> for DistributionVisitor {
-    type Value = Distribution;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a number, or a map with one key of {NAMES:?}")
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Distribution, E> {
-        Ok(Distribution::Constant(value))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Distribution, E> {
-        Ok(Distribution::Constant(value as f64))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Distribution, E> {
-        Ok(Distribution::Constant(value as f64))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Distribution, A::Error> {
-        let Some(name) = map.next_key::<String>()? else {
-            return Err(de::Error::invalid_length(0, &self));
-        };
-        let found = match name.as_str() {
-            "uniform" => {
-                let Limits { low, high } = map.next_value()?;
-                Distribution::Uniform { low, high }
-            }
-            "normal" => {
-                let Moments { mean, std } = map.next_value()?;
-                Distribution::Normal { mean, std }
-            }
-            "clipped_normal" => {
-                let Clipped {
-                    mean,
-                    std,
-                    low,
-                    high,
-                } = map.next_value()?;
+                12.5,
+                5.0 / 12f64.sqrt(),
+            ),
+            (
+                Distribution::Normal {
+                    mean: -5.0,
+                    std: 2.0,
+                },
+                -5.0,
+                2.0,
+            ),
+            // Standard normal clipped to +-1: variance erf(1/sqrt 2) - 2 phi(1) + 2 (1 - Phi(1)) = 0.51606.
+            (
                 Distribution::ClippedNormal {
-                    mean,
-                    std,
-                    low,
-                    high,
-                }
-            }
-            other => return Err(de::Error::unknown_variant(other, NAMES)),
-        };
-        if let Some(second) = map.next_key::<String>()? {
-            return Err(de::Error::custom(format!(
-                "a distribution has one key, found {name:?} and {second:?}"
-            )));
+                    mean: 0.0,
+                    std: 1.0,
+                    low: -1.0,
+                    high: 1.0,
+                },
+                0.0,
+                0.51606f64.sqrt(),
+            ),
+        ] {
+            let mut rng = Rng::seed_from_u64(1);
+            let draws: Vec<f64> = (0..n).map(|_| law.sample(&mut rng).unwrap()).collect();
+            let [low, high] = law.range();
+            assert!(draws.iter().all(|x| (low..=high).contains(x)), "{law}");
+            let found = draws.iter().sum::<f64>() / n as f64;
+            let variance = draws.iter().map(|x| (x - found).powi(2)).sum::<f64>() / n as f64;
+            let error = std / (n as f64).sqrt();
+            // 6 standard errors; that of a standard deviation is at most std / sqrt(2 n) (normal).
+            assert!((found - mean).abs() <= 6.0 * error, "{law}: mean {found}");
+            assert!(
+                (variance.sqrt() - std).abs() <= 6.0 * error,
+                "{law}: std {}",
+                variance.sqrt()
+            );
         }
-        Ok(found)
     }
 }

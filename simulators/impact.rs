@@ -6,7 +6,7 @@ use rapier2d::prelude::{Collider, Real, Vector};
 pub(crate) const TOUCH: Real = 1e-11;
 
 /// Speed along the normal below which a ball neither nears nor leaves a wall, px/s: above what rounding leaves of it.
-pub(crate) const STILL: Real = 1e-10;
+const STILL: Real = 1e-10;
 /// Share of the acceleration below which it is along the wall: the normal is exact to rounding only.
 pub(crate) const LEVEL: Real = 1e-9;
 
@@ -26,30 +26,30 @@ pub(crate) struct Motion {
     pub acceleration: Vector,
 }
 
-/// A ball and an obstacle at one moment: `gap` px apart along the unit vector `normal` that points to the ball.
+/// How a ball first touches an obstacle.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Gap {
-    /// Distance of the two surfaces, px; negative where they overlap.
-    pub gap: Real,
+pub(crate) struct Touch {
+    /// From now, s.
+    pub time: Real,
     /// From the obstacle's nearest point to the ball's centre, length 1.
     pub normal: Vector,
+    /// Approach speed at that time, against the normal, px/s; at least 0.
+    pub speed: Real,
 }
 
-/// The gap between a ball and an obstacle, asked from the engine's geometry; None if the centre is inside the obstacle.
-pub(crate) fn gap(obstacle: &Collider, centre: Vector, radius: Real) -> Option<Gap> {
+/// Distance of the surfaces of a ball and an obstacle, px (negative where they overlap), and the unit vector from the
+/// obstacle's nearest point to the centre, by the engine's geometry; None if the centre is inside the obstacle.
+fn gap(obstacle: &Collider, centre: Vector, radius: Real) -> Option<(Real, Vector)> {
     let nearest = obstacle
         .shape()
         .project_point(obstacle.position(), centre, false);
     let apart = centre - nearest.point;
     let distance = apart.length();
-    let found = Gap {
-        gap: distance - radius,
-        normal: apart / distance,
-    };
-    (!nearest.is_inside && distance > 0.0).then_some(found)
+    let outside = !nearest.is_inside && distance > 0.0;
+    outside.then(|| (distance - radius, apart / distance))
 }
 
-/// First time within 0..=horizon, s, at which the ball touches the obstacle while moving towards it, and the gap then.
+/// The first touch within 0..=horizon, s, in which the ball moves towards the obstacle or is pressed on it.
 ///
 /// The obstacle is convex, so it lies wholly behind the plane through its point nearest to the ball, across the line that
 /// joins the two. The ball cannot touch it before it reaches that plane, and when it does is a quadratic's root: a lower
@@ -60,20 +60,25 @@ pub(crate) fn first_touch(
     radius: Real,
     motion: &Motion,
     horizon: Real,
-) -> Option<(Real, Gap)> {
+) -> Option<Touch> {
     let mut time = 0.0;
     // A flat wall takes two passes; a round obstacle a handful, the graze that needs more is cut off below its touch.
     for _ in 0..64 {
         let moved = motion.velocity * time + motion.acceleration * (0.5 * time * time);
         let velocity = motion.velocity + motion.acceleration * time;
-        let found = gap(obstacle, motion.position + moved, radius)?;
-        let speed = zero_below(STILL, found.normal.dot(velocity));
+        let (gap, normal) = gap(obstacle, motion.position + moved, radius)?;
+        let speed = zero_below(STILL, normal.dot(velocity));
         let level = LEVEL * motion.acceleration.length();
-        let pull = zero_below(level, found.normal.dot(motion.acceleration));
-        if found.gap <= TOUCH && (speed < 0.0 || (speed == 0.0 && pull < 0.0)) {
-            return Some((time, found));
+        let pull = zero_below(level, normal.dot(motion.acceleration));
+        if gap <= TOUCH && (speed < 0.0 || (speed == 0.0 && pull < 0.0)) {
+            let speed = -speed;
+            return Some(Touch {
+                time,
+                normal,
+                speed,
+            });
         }
-        time += first_descent(found.gap, speed, pull)?;
+        time += first_descent(gap, speed, pull)?;
         if time > horizon {
             return None;
         }
@@ -104,7 +109,7 @@ mod tests {
         let n = 1_000_000;
         (0..=n).map(|k| horizon * k as Real / n as Real).find(|&t| {
             let at = motion.position + motion.velocity * t + motion.acceleration * (0.5 * t * t);
-            gap(obstacle, at, radius).is_none_or(|found| found.gap <= 0.0)
+            gap(obstacle, at, radius).is_none_or(|(gap, _)| gap <= 0.0)
         })
     }
 
@@ -120,7 +125,7 @@ mod tests {
                     velocity: Vector::new(8.0 * angle.cos(), 8.0 * angle.sin()),
                     acceleration: Vector::new(1.0, -9.0),
                 };
-                let found = first_touch(obstacle, 1.5, &motion, 4.0).map(|(t, _)| t);
+                let found = first_touch(obstacle, 1.5, &motion, 4.0).map(|touch| touch.time);
                 let want = sampled(obstacle, 1.5, &motion, 4.0);
                 match (found, want) {
                     (Some(t), Some(sample)) => assert!(
@@ -137,7 +142,7 @@ mod tests {
     #[test]
     fn a_graze_that_straight_casts_miss_is_found_and_a_near_miss_is_not() {
         let ceiling = ColliderBuilder::cuboid(50.0, 1.0).build(); // underside at y = -1
-        for (rise, hits) in [(1.0 + 1e-9 as Real, true), (1.0 - 1e-9, false)] {
+        for (rise, hits) in [(1.0 + 1e-9_f64, true), (1.0 - 1e-9, false)] {
             let motion = Motion {
                 position: Vector::new(-5.0, -4.0), // radius 2: gap 1
                 velocity: Vector::new(3.0, (2.0 * 10.0 * rise).sqrt()), // apex `rise` above

@@ -25,6 +25,7 @@
 
 mod coverage;
 mod distribution;
+mod engine;
 pub mod exact;
 mod flight;
 mod impact;

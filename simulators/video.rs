@@ -68,18 +68,18 @@ impl Video {
     }
 }
 
-/// From world units to pixels: column = origin[0] + scale x, row = origin[1] - scale y. Pixel (i, j) is the square of
+/// From world units to pixels: `column = origin[0] + scale x`, `row = origin[1] - scale y`. Pixel (i, j) is the square of
 /// rows i..i+1 and columns j..j+1, so its centre is at (i + 1/2, j + 1/2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Camera {
     /// Pixels per unit of length.
     pub scale: f64,
-    /// Where the world's origin lies, pixels: (column, row).
+    /// Where the world's origin lies, pixels: column and row.
     pub origin: [f64; 2],
 }
 
 impl Camera {
-    /// Where the world point (x, y) lies, pixels: (column, row).
+    /// Where the world point (x, y) lies, pixels: column and row.
     pub fn to_pixels(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         [
             self.origin[0] + self.scale * x,

@@ -185,8 +185,14 @@ mod tests {
             command("experiments/box.yaml", &["seeds=[0, 1]", "name=it's"]),
             r"kinostate run experiments/box.yaml --set 'seeds=[0, 1]' --set 'name=it'\''s'"
         );
-        assert_eq!(command("/somewhere/else/a.yaml", &[]), "kinostate run a.yaml");
+        assert_eq!(
+            command("/somewhere/else/a.yaml", &[]),
+            "kinostate run a.yaml"
+        );
         let here = std::env::current_dir().unwrap().join("a/b.yaml");
-        assert_eq!(command(here.to_str().unwrap(), &[]), "kinostate run a/b.yaml");
+        assert_eq!(
+            command(here.to_str().unwrap(), &[]),
+            "kinostate run a/b.yaml"
+        );
     }
 }

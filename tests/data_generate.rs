@@ -2,7 +2,7 @@
 
 mod data_support;
 
-use data_support::{assert_same, config, contents, copy, make};
+use data_support::{assert_same, config, contents, make, put};
 use kinostate::data::{DataConfig, Dataset, Split, generate};
 use kinostate::progress::Progress;
 use std::fs;
@@ -177,7 +177,7 @@ fn a_generation_killed_at_any_point_goes_on_to_the_same_bytes() {
     let origin = serde_json::to_vec(&origin).unwrap();
 
     type Damage = fn(&Path);
-    let points: [(&str, Damage); 8] = [
+    let points: [(&str, Damage); 9] = [
         ("before the first shard", |dir| {
             for split in ["train", "validation", "test"] {
                 fs::remove_dir_all(dir.join(split)).unwrap();
@@ -208,6 +208,12 @@ fn a_generation_killed_at_any_point_goes_on_to_the_same_bytes() {
             let bytes = fs::read(&path).unwrap();
             fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
         }),
+        ("with a bit that the disk turned", |dir| {
+            let path = dir.join("train/shard-00003/event_times.npy");
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[200] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }),
         ("with a shard.json cut short", |dir| {
             fs::write(dir.join("test/shard-00001/shard.json"), "{\"sequ").unwrap();
         }),
@@ -221,12 +227,12 @@ fn a_generation_killed_at_any_point_goes_on_to_the_same_bytes() {
     for (point, damage) in points {
         println!("killed {point}");
         let dir = tempfile::tempdir().unwrap();
-        copy(whole.path(), dir.path());
+        put(&want, dir.path());
         fs::write(dir.path().join("unfinished.json"), &origin).unwrap();
         fs::remove_file(dir.path().join("manifest.json")).unwrap();
         damage(dir.path());
         if fs::remove_file(dir.path().join("keep")).is_ok() {
-            copy(whole.path(), dir.path());
+            put(&want, dir.path());
         } else {
             let error = Dataset::open(dir.path()).unwrap_err().to_string();
             let missing = !dir.path().join("unfinished.json").exists();

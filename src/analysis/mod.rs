@@ -12,6 +12,7 @@ pub mod finding;
 pub mod gram;
 mod interpolate;
 pub mod kinematics;
+pub mod monitor;
 mod neighbours;
 pub mod pixels;
 mod plane;
@@ -25,6 +26,7 @@ mod testing;
 pub use baselines::baselines;
 pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
 pub use kinematics::Kinematics;
+pub use monitor::monitor;
 pub use study::{SplitStudy, Study, TrainingPoint};
 
 use crate::error::Result;

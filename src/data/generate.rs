@@ -39,11 +39,17 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
     let bar = progress.bar("generate", total, "sequences");
     let mut made = 0;
     for (split, &sequences) in &config.splits {
+        let shards: Vec<usize> = config.shards(sequences).collect();
+        let kept: Vec<_> = shards
+            .par_iter()
+            .enumerate()
+            .map(|(i, &n)| shard::finished(&shard::folder(dir, split, i), n, &manifest.sizes()))
+            .collect();
         let mut first = 0;
         let mut entries = Vec::new();
-        for (i, n) in config.shards(sequences).enumerate() {
+        for (i, (n, kept)) in shards.into_iter().zip(kept).enumerate() {
             let folder = shard::folder(dir, split, i);
-            let entry = match shard::finished(&folder, n, &manifest.sizes()) {
+            let entry = match kept {
                 Some(entry) => {
                     bar.advance(n as u64);
                     entry
@@ -182,8 +188,12 @@ impl<'a> Source<'a> {
             ..
         } = self.config;
         let mut rng = Seeds::new(*seed).stream(&self.stream, i as u64);
-        let motion = simulator.simulate(*frames, *dt, &mut rng)?;
-        let pictures = simulators::render(&**simulator, &motion, video)?;
+        let failed = |error: simulators::Error| {
+            let message = format!("{} sequence {i}: {error}", self.split);
+            Error::Simulator(simulators::Error::Physics(message))
+        };
+        let motion = simulator.simulate(*frames, *dt, &mut rng).map_err(failed)?;
+        let pictures = simulators::render(&**simulator, &motion, video).map_err(failed)?;
         self.check(i, &motion, &pictures)?;
         Ok((motion, pictures))
     }

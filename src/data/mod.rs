@@ -12,6 +12,27 @@
 //!
 //! Sequence i of a split is drawn from the stream `simulate/<split>`, i of the dataset's seed and from nothing else, so it
 //! is the same bytes whatever the number of sequences, the shard size, the thread count or the order.
+//!
+//! ```
+//! use kinostate::data::{DataConfig, Dataset, generate};
+//! use kinostate::progress::Progress;
+//!
+//! let config: DataConfig = serde_yaml::from_str(
+//!     "
+//! simulator: { bouncing_ball: {} }
+//! frames: 20
+//! dt: 0.2
+//! splits: { train: 3, validation: 1, test: 1 }
+//! ",
+//! )?;
+//! let dir = tempfile::tempdir()?;
+//! generate(&config, dir.path(), &Progress::hidden())?;
+//! let data = Dataset::open(dir.path())?;
+//! let train = data.split("train")?;
+//! assert_eq!(train.frames(2).len(), 20 * 32 * 32); // (T, C, H, W)
+//! assert_eq!(train.states(2).len(), 20 * 4); // (T, D): x, y, vx, vy
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod config;
 mod dataset;
@@ -21,9 +42,11 @@ mod inspect;
 mod lock;
 mod manifest;
 mod shard;
+mod text;
 
 pub use config::DataConfig;
 pub use dataset::{Dataset, Split};
 pub use generate::generate;
 pub use inspect::{Sheet, describe, frames_for_sheet};
-pub use manifest::Manifest;
+pub use manifest::{Manifest, Origin};
+pub use shard::ShardEntry;

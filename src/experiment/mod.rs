@@ -12,7 +12,6 @@ mod set;
 
 pub use check::Problem;
 pub use digest::Stage;
-pub(crate) use kinds::known_analyses;
 pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 
 use crate::data::DataConfig;
@@ -173,8 +172,8 @@ impl Experiment {
     }
 
     /// Names of the analyses, in their order.
-    pub fn analysis_names(&self) -> Vec<String> {
-        self.analyses.iter().map(kinds::analysis_name).collect()
+    pub fn analysis_names(&self) -> Vec<&'static str> {
+        self.analyses.iter().map(|analysis| analysis.name()).collect()
     }
 
     /// The registered kind of a model; empty for an unknown name.

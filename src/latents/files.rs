@@ -3,6 +3,7 @@
 use super::{EncodeConfig, Latents, LinearGaussian};
 use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::store::atomic::remove_leftovers;
 use crate::store::checksum::Checksum;
 use crate::store::json;
 use crate::store::npy::{self, Npy};
@@ -37,6 +38,7 @@ impl Latents {
     /// [`Error::Io`]; [`Error::File`] for a name that is not lower-case letters, digits and `_`.
     pub fn save(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+        remove_leftovers(dir)?;
         let before = json::read::<Index>(dir.join(INDEX)).ok();
         let mut arrays = BTreeMap::new();
         for (name, array) in &self.arrays {

@@ -203,72 +203,88 @@ impl Adjoint {
         means: &Means,
         gradients: &mut Gradients,
     ) {
-        let (n, p) = (n.value(), p.value());
-        self.lambda.fill(0.0);
+        let size = n.value();
         let last = sequence.batch.frames - 1;
+        self.lambda.fill(0.0);
         self.smoothed
-            .copy_from_slice(&means.filtered[last * n..][..n]);
+            .copy_from_slice(&means.filtered[last * size..][..size]);
         for t in (0..=last).rev() {
-            if sequence.seen(t) != Seen::Nothing {
-                let u = &mut self.disturbance[..p];
-                let gain_t = &gains.gain_t[t * p * n..][..p * n];
-                for i in 0..p {
-                    let mut sum = means.weighted_innovation[t * p + i];
-                    for j in 0..n {
-                        sum -= gain_t[i * n + j] * self.lambda[j];
-                    }
-                    u[i] = sum;
-                }
-                let at = sequence.at(t);
-                add_outer(
-                    gradients.emission_matrix_at(at),
-                    1.0,
-                    u,
-                    &self.smoothed,
-                    p,
-                    n,
-                );
-                add_scaled(gradients.emission_offset_at(at), 1.0, u);
-                add_outer(&mut gradients.emission_cov, 0.5, u, u, p, p);
-                add_scaled(&mut gradients.codes[at * p..][..p], -1.0, u);
-                add_product_t(&mut self.lambda, sequence.emission_matrix(t), u, p, n);
+            if t < last {
+                self.transition_mean((n, p), sequence, means, t + 1, gradients);
             }
-            if t == 0 {
-                break;
-            }
-            let (lambda, at) = (&self.lambda[..n], sequence.at(t));
-            add_outer(&mut gradients.transition_cov, 0.5, lambda, lambda, n, n);
-            add_scaled(gradients.transition_offset_at(at), 1.0, lambda);
-            self.previous.fill(0.0);
-            add_product_t(
-                &mut self.previous,
-                sequence.transition_matrix(t),
-                lambda,
-                n,
-                n,
-            );
-            self.smoothed
-                .copy_from_slice(&means.filtered[(t - 1) * n..][..n]);
-            let cov = &self.filtered_cov[(t - 1) * n * n..][..n * n];
-            add_product(&mut self.smoothed, cov, &self.previous, n, n);
-            add_outer(
-                gradients.transition_matrix_at(at),
-                1.0,
-                lambda,
-                &self.smoothed,
-                n,
-                n,
-            );
-            self.lambda.copy_from_slice(&self.previous);
+            self.emission_mean((n, p), sequence, gains, means, t, gradients);
         }
-        add_scaled(&mut gradients.initial_mean, 1.0, &self.lambda);
+        let lambda = &self.lambda[..size];
+        add_scaled(&mut gradients.initial_mean, 1.0, lambda);
+        add_outer(&mut gradients.initial_cov, 0.5, lambda, lambda, size, size);
+    }
+
+    /// From lambda of z_t predicted to lambda+ of z_{t-1} filtered and m_{t-1}, with its share of d/dA_t, d/dc_t and d/dQ.
+    #[inline(always)]
+    fn transition_mean<N: Dim, P: Dim>(
+        &mut self,
+        (n, _): (N, P),
+        sequence: &Sequence,
+        means: &Means,
+        t: usize,
+        gradients: &mut Gradients,
+    ) {
+        let (n, at) = (n.value(), sequence.at(t));
+        let (lambda, previous) = (&mut self.lambda[..n], &mut self.previous[..n]);
+        previous.fill(0.0);
+        add_product_t(previous, sequence.transition_matrix(t), lambda, n, n);
+        let smoothed = &mut self.smoothed[..n];
+        smoothed.copy_from_slice(&means.filtered[(t - 1) * n..][..n]);
+        let cov = &self.filtered_cov[(t - 1) * n * n..][..n * n];
+        add_product(smoothed, cov, previous, n, n);
+        add_outer(&mut gradients.transition_cov, 0.5, lambda, lambda, n, n);
+        add_scaled(gradients.transition_offset_at(at), 1.0, lambda);
         add_outer(
-            &mut gradients.initial_cov,
-            0.5,
-            &self.lambda,
-            &self.lambda,
+            gradients.transition_matrix_at(at),
+            1.0,
+            lambda,
+            smoothed,
             n,
             n,
         );
+        lambda.copy_from_slice(previous);
+    }
+
+    /// From lambda+ of z_t filtered to lambda of z_t predicted, with its share of d/dC_t, d/dd_t, d/da_t and d/dR.
+    #[inline(always)]
+    fn emission_mean<N: Dim, P: Dim>(
+        &mut self,
+        (n, p): (N, P),
+        sequence: &Sequence,
+        gains: &Gains,
+        means: &Means,
+        t: usize,
+        gradients: &mut Gradients,
+    ) {
+        let (n, p, at) = (n.value(), p.value(), sequence.at(t));
+        if sequence.seen(t) == Seen::Nothing {
+            return;
+        }
+        let u = &mut self.disturbance[..p];
+        let gain_t = &gains.gain_t[t * p * n..][..p * n];
+        for i in 0..p {
+            let mut sum = means.weighted_innovation[t * p + i];
+            for j in 0..n {
+                sum -= gain_t[i * n + j] * self.lambda[j];
+            }
+            u[i] = sum;
+        }
+        add_outer(
+            gradients.emission_matrix_at(at),
+            1.0,
+            u,
+            &self.smoothed,
+            p,
+            n,
+        );
+        add_scaled(gradients.emission_offset_at(at), 1.0, u);
+        add_outer(&mut gradients.emission_cov, 0.5, u, u, p, p);
+        add_scaled(&mut gradients.codes[at * p..][..p], -1.0, u);
+        add_product_t(&mut self.lambda, sequence.emission_matrix(t), u, p, n);
     }
 }

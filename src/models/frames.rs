@@ -76,6 +76,9 @@ impl FrameVaeConfig<'_> {
     }
 }
 
+/// Keeps starting logits finite where a pixel is always black or white: |logit| is at most 6.9.
+const PIXEL_MARGIN: f64 = 1e-3;
+
 /// Encoder q(a | x), decoder p(x | a).
 #[derive(Debug)]
 pub struct FrameVae<F: Float> {
@@ -88,6 +91,24 @@ pub struct FrameVae<F: Float> {
 }
 
 impl<F: Float> FrameVae<F> {
+    /// Starts from the mean frame of the training data, pixels in [0, 1]: the encoder looks at what differs from it, the decoder's
+    /// output begins there.
+    ///
+    /// # Errors
+    /// A frame of another size.
+    pub fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
+        let mean: Vec<F> = mean_frame.iter().map(|&v| F::of(v)).collect();
+        self.encoder.start_at(&mean)?;
+        let output = mean_frame.iter().map(|&v| match self.log_std {
+            Some(_) => F::of(v),
+            None => {
+                let p = v.clamp(PIXEL_MARGIN, 1.0 - PIXEL_MARGIN);
+                F::of((p / (1.0 - p)).ln())
+            }
+        });
+        self.decoder.start_at(&output.collect::<Vec<F>>())
+    }
+
     /// The encoder's head on a new tape: means and log variances (rows, 2p).
     ///
     /// # Errors

@@ -150,10 +150,10 @@ impl LgVae {
             code: p,
             transition_matrix: transition,
             transition_offset: vec![0.0; n],
-            transition_cov: identity(n, 0.08),
+            transition_cov: identity(n, 0.05),
             emission_matrix: emission,
             emission_offset: vec![0.0; p],
-            emission_cov: identity(p, 0.03),
+            emission_cov: identity(p, 0.005),
             initial_mean: vec![0.0; n],
             initial_cov: initial,
         }
@@ -177,6 +177,10 @@ impl<F: Float> Module<F> for LgVaeModel<F> {
 impl<F: Float> Model<F> for LgVaeModel<F> {
     fn codes(&self) -> usize {
         self.frames.codes
+    }
+
+    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
+        self.frames.start_at(mean_frame)
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {

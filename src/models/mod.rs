@@ -45,6 +45,11 @@ pub struct Codes {
 pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// Code dimensions, p.
     fn codes(&self) -> usize;
+    /// Takes what all frames have in common, the mean training frame (C*H*W, pixels in [0, 1]), into encoder and decoder.
+    ///
+    /// # Errors
+    /// A frame of another size.
+    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()>;
     /// The evidence lower bound of `clips` with draws from `rng`.
     ///
     /// # Errors

@@ -89,6 +89,10 @@ impl<F: Float> Model<F> for VaeModel<F> {
         self.frames.codes
     }
 
+    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
+        self.frames.start_at(mean_frame)
+    }
+
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
         let head = self.frames.head(&clips.frames)?;
         let kl = ops::standard_normal_kl(head.retaped())?;

@@ -181,6 +181,25 @@ impl<F: Float> Decoder<F> {
         Ok(decoder)
     }
 
+    /// Starts the output at these values (logits, or means of Gaussian pixels) before any code is looked at: pixel by pixel where
+    /// the last layer has a bias for each, else by the mean of each channel.
+    ///
+    /// # Errors
+    /// A frame of another size.
+    pub fn start_at(&mut self, outputs: &[F]) -> Result<()> {
+        if let Some((layer, _)) = &mut self.output {
+            let plane = outputs.len() / layer.bias.values().len();
+            let count = F::of(plane as f64);
+            let means: Vec<F> =
+                outputs.chunks_exact(plane).map(|p| p.iter().copied().sum::<F>() / count).collect();
+            return layer.bias.set(&means);
+        }
+        match self.linears.last_mut() {
+            Some(layer) => layer.bias.set(outputs),
+            None => Ok(()),
+        }
+    }
+
     /// (rows, p) to (rows, C*H*W).
     ///
     /// # Errors

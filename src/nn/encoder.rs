@@ -4,7 +4,8 @@ use super::ops::{self, Activation, Geometry};
 use super::{Float, Mat, Module, Param};
 use crate::error::{Error, Result};
 use crate::seeds::Rng;
-use dfdx::prelude::{Cpu, Tape};
+use super::tensor::{matrix, size, values};
+use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 use serde::{Deserialize, Serialize};
 
 /// The `encoder:` of a model, as a one-key map.
@@ -156,6 +157,8 @@ pub(super) const RELU_GAIN: f64 = std::f64::consts::SQRT_2;
 /// Frames (rows, C*H*W) to the mean and log variance of q(a | x) (rows, 2p).
 #[derive(Debug)]
 pub struct Encoder<F: Float> {
+    /// What every frame has in common, (C*H*W); taken off before anything is looked at. Zeros until [`Encoder::start_at`].
+    mean_frame: Param<F>,
     convolutions: Vec<(Layer<F>, Geometry)>,
     /// The 1x1 convolution before a spatial softmax, with (maps, height, width).
     maps: Option<(Layer<F>, Geometry)>,
@@ -163,7 +166,7 @@ pub struct Encoder<F: Float> {
 }
 
 /// Where log variances start: exp(-3) is small against codes of unit size, and large enough for gradients to flow.
-const START_LOG_VAR: f64 = -3.0;
+const START_LOG_VAR: f64 = -5.0;
 /// Features are positive where something is drawn, so positive weights of this size make the softmax of an untrained map fall on
 /// what is drawn, not on the background: a centroid to start from.
 const MAP_GAIN: f64 = 3.0;
@@ -182,6 +185,7 @@ impl<F: Float> Encoder<F> {
         rng: &mut Rng,
     ) -> Result<Self> {
         let mut encoder = Self {
+            mean_frame: Param::constant([frame.iter().product::<usize>()], 0.0)?.fixed(),
             convolutions: vec![],
             maps: None,
             linears: vec![],
@@ -261,12 +265,38 @@ impl<F: Float> Encoder<F> {
         Ok(encoder)
     }
 
+    /// Takes the mean frame of the training data as what is always there: a static background then never distracts.
+    ///
+    /// # Errors
+    /// A frame of another size.
+    pub fn start_at(&mut self, mean_frame: &[F]) -> Result<()> {
+        self.mean_frame.set(mean_frame)
+    }
+
+    /// Frames less the mean frame. Frames are data, so no gradient flows back.
+    fn centre<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
+        let (frames, tape) = frames.split_tape();
+        let (rows, columns) = size(&frames);
+        let mean = self.mean_frame.values();
+        if columns != mean.len() {
+            return Err(Error::Shape(format!(
+                "encoder: frames of {} values expected, got {columns}",
+                mean.len()
+            )));
+        }
+        let mut centred = values(&frames).to_vec();
+        for row in centred.chunks_exact_mut(columns) {
+            row.iter_mut().zip(mean).for_each(|(x, &m)| *x -= m);
+        }
+        Ok(matrix(centred, rows, columns)?.put_tape(tape))
+    }
+
     /// (rows, C*H*W) to (rows, 2p): means, then log variances.
     ///
     /// # Errors
     /// [`Error::Shape`] when the frames have another size.
     pub fn forward<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
-        let mut x = frames;
+        let mut x = self.centre(frames)?;
         let mut first = true;
         for (layer, geometry) in &self.convolutions {
             x = ops::convolution(
@@ -305,6 +335,7 @@ impl<F: Float> Encoder<F> {
 
 impl<F: Float> Module<F> for Encoder<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        out.push((format!("{at}.mean_frame"), &mut self.mean_frame));
         for (i, (layer, _)) in self.convolutions.iter_mut().enumerate() {
             layer.parameters(format!("{at}.convolution.{i}"), out);
         }

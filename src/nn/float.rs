@@ -15,6 +15,8 @@ pub trait Float:
     fn bernoulli(logits: &[Self], pixels: &[Self], residual: &mut [Self]) -> f64;
     /// Sigmoid of every value, in place.
     fn sigmoid(values: &mut [Self]);
+    /// `to += from`.
+    fn accumulate(to: &mut [Self], from: &[Self]);
 }
 
 impl Float for f32 {
@@ -29,6 +31,9 @@ impl Float for f32 {
     }
     fn sigmoid(values: &mut [Self]) {
         kernels::sigmoid(values);
+    }
+    fn accumulate(to: &mut [Self], from: &[Self]) {
+        kernels::accumulate(to, from);
     }
 }
 
@@ -51,5 +56,8 @@ impl Float for f64 {
         for v in values {
             *v = 1.0 / (1.0 + (-*v).exp());
         }
+    }
+    fn accumulate(to: &mut [Self], from: &[Self]) {
+        to.iter_mut().zip(from).for_each(|(t, &v)| *t += v);
     }
 }

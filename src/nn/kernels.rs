@@ -112,6 +112,13 @@ dispatch! {
     }
 }
 
+dispatch! {
+    /// `to += from`.
+    fn accumulate(to: &mut [f32], from: &[f32]) {
+        to.iter_mut().zip(from).for_each(|(t, &v)| *t += v);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Float;

@@ -43,6 +43,7 @@ impl<F: Float> Adam<F> {
         clip: f64,
         learning_rate: f64,
     ) -> Result<f64> {
+        let parameters: Vec<_> = parameters.into_iter().filter(|(_, p)| !p.is_fixed()).collect();
         let (sum, rest) = parts.split_first_mut().ok_or_else(|| {
             Error::Shape("optimiser: at least one micro-batch expected, got none".into())
         })?;
@@ -63,7 +64,6 @@ impl<F: Float> Adam<F> {
         let shrink = if norm > clip { clip / norm } else { 1.0 };
         let factor = F::of(shrink / scale);
         self.step += 1;
-        self.config.lr = learning_rate;
         for (_, p) in parameters {
             let g = sum.get_or_alloc_mut(&p.tensor).map_err(out_of_memory)?;
             g.iter_mut().for_each(|g| *g *= factor);
@@ -75,6 +75,7 @@ impl<F: Float> Adam<F> {
                 .second
                 .get_or_alloc_mut(&p.tensor)
                 .map_err(out_of_memory)?;
+            self.config.lr = learning_rate * p.rate();
             self.config
                 .try_update(self.step, &mut p.tensor, first, second, g)
                 .map_err(out_of_memory)?;

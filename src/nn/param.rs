@@ -10,6 +10,7 @@ use rand_distr::{Distribution, StandardNormal};
 #[derive(Clone, Debug)]
 pub struct Param<F: Float> {
     shape: Vec<usize>,
+    rate: f64,
     pub(super) tensor: Tensor<(usize,), F, Cpu>,
 }
 
@@ -31,7 +32,11 @@ impl<F: Float> Param<F> {
         let tensor = tensor::device()
             .try_tensor_from_vec(data, (n,))
             .map_err(tensor::out_of_memory)?;
-        Ok(Self { shape, tensor })
+        Ok(Self {
+            shape,
+            rate: 1.0,
+            tensor,
+        })
     }
 
     /// The same value everywhere.
@@ -58,6 +63,30 @@ impl<F: Float> Param<F> {
             })
             .collect();
         Self::new(shape, &values)
+    }
+
+    /// The same as data that belongs to the model but is not learned.
+    #[must_use]
+    pub fn fixed(mut self) -> Self {
+        self.rate = 0.0;
+        self
+    }
+
+    /// Learns at `rate` times the optimiser's step size.
+    #[must_use]
+    pub fn at_rate(mut self, rate: f64) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// Factor on the optimiser's step size.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Whether the optimiser leaves it alone.
+    pub fn is_fixed(&self) -> bool {
+        self.rate == 0.0
     }
 
     /// Logical shape.

@@ -1,9 +1,26 @@
-//! The encode stage: the latents of one trained model. (being built)
+//! The encode stage: the latents of one trained model, and what can only be computed with the model itself.
 
 use super::RunFolder;
-use crate::error::{Error, Result};
-use crate::experiment::Experiment;
+use super::train::build;
+use crate::analysis::Metric;
+use crate::array::Array;
+use crate::data::{Dataset, Split};
+use crate::error::Result;
+use crate::experiment::{EncodeSettings, Experiment};
+use crate::latents::{Latents, LinearGaussian};
+use crate::models::Model;
 use crate::progress::Progress;
+use crate::seeds::Seeds;
+use crate::store::json;
+use crate::train::{checkpoint, clips, evaluate};
+use rand::RngExt;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Sequences that one part of the work holds.
+const CUT: usize = 25;
+/// Test sequences whose reconstructed and predicted frames are kept for the film strip.
+const FILMS: usize = 4;
 
 /// Writes latents of the splits `train` (its first `encode.train_sequences`), `validation` and `test` to
 /// [`RunFolder::split`], those of the untrained model to [`RunFolder::untrained`], [`RunFolder::encode`],
@@ -12,11 +29,186 @@ use crate::progress::Progress;
 /// # Errors
 /// Weights or a dataset that can't be read.
 pub fn encode(
-    _experiment: &Experiment,
-    _model: &str,
-    _seed: u64,
-    _folder: &RunFolder,
-    _progress: &Progress,
+    experiment: &Experiment,
+    model: &str,
+    seed: u64,
+    folder: &RunFolder,
+    progress: &Progress,
 ) -> Result<()> {
-    Err(Error::Numeric("encoding is not built in yet".into()))
+    let data = Dataset::open(&folder.data())?;
+    let settings = &experiment.encode;
+    let untrained = build(experiment, model, seed, 0, &data)?;
+    let mut trained = build(experiment, model, seed, 0, &data)?;
+    checkpoint::load_model(&folder.weights(model, seed), trained.as_mut())?;
+    let bar = progress.bar("encode", 3, "splits");
+    for name in ["train", "validation", "test"] {
+        let split = data.split(name)?;
+        let count = match name {
+            "train" => settings.train_sequences.min(split.len()),
+            _ => split.len(),
+        };
+        let part = Part { split, count, steps: data.config().frames };
+        let mut arrays = part.latents(trained.as_ref())?;
+        if name == "test" {
+            part.tests(trained.as_ref(), settings, Seeds::new(seed), &mut arrays)?;
+        }
+        Latents { arrays }.save(&folder.split(model, seed, name))?;
+        let mut arrays = part.latents(untrained.as_ref())?;
+        arrays.retain(|name, _| name == "encoder");
+        Latents { arrays }.save(&folder.untrained(model, seed, name))?;
+        bar.advance(1);
+    }
+    if let Some(law) = trained.law() {
+        json::write(folder.law(model, seed), &law)?;
+    }
+    let steps = data.config().frames;
+    let elbo = evaluate(trained.as_ref(), data.split("test")?, usize::MAX, steps, Seeds::new(seed))?;
+    let scores: Vec<Metric> = elbo
+        .into_iter()
+        .map(|(name, value)| Metric {
+            name: format!("{name}_nats_per_frame"),
+            value,
+            interval: None,
+            unit: "nats/frame".into(),
+        })
+        .collect();
+    json::write(folder.scores(model, seed), &scores)?;
+    json::write(folder.encode(model, seed), &settings.config())?;
+    Ok(())
+}
+
+type Arrays = BTreeMap<String, Array>;
+
+/// Some sequences of a split.
+struct Part<'a> {
+    split: &'a Split,
+    count: usize,
+    steps: usize,
+}
+
+impl Part<'_> {
+    /// Runs `work` on the sequence numbers `from..to` of every cut, in parallel, and joins the named arrays in order.
+    fn each(&self, work: impl Fn(usize, usize) -> Result<Vec<(String, Vec<f64>)>> + Sync) -> Result<Arrays> {
+        let parts: Vec<Vec<(String, Vec<f64>)>> = (0..self.count.div_ceil(CUT))
+            .into_par_iter()
+            .map(|i| work(i * CUT, ((i + 1) * CUT).min(self.count)))
+            .collect::<Result<_>>()?;
+        let mut joined: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (name, values) in parts.into_iter().flatten() {
+            joined.entry(name).or_default().extend(values);
+        }
+        let frames = self.count * self.steps;
+        joined
+            .into_iter()
+            .map(|(name, values)| {
+                let size = values.len() / frames.max(1);
+                let shape = match name.as_str() {
+                    n if n.ends_with("_cov") => {
+                        vec![self.count, self.steps, size.isqrt(), size.isqrt()]
+                    }
+                    n if n.starts_with("mask_") || n.starts_with("wrong_pixels_") => vec![self.count, self.steps],
+                    _ => vec![self.count, self.steps, size],
+                };
+                Ok((name, Array::new(shape, values)?))
+            })
+            .collect()
+    }
+
+    /// Codes, filtered and smoothed states.
+    fn latents(&self, model: &dyn Model<f32>) -> Result<Arrays> {
+        self.each(|from, to| {
+            let all: Vec<usize> = (from..to).collect();
+            let codes = model.encode(&clips(self.split, &all, self.steps)?.frames)?;
+            let posterior = model.infer(&codes.mean, self.steps, None)?;
+            let mut out = vec![("encoder".to_string(), codes.mean), ("encoder_var".to_string(), codes.var)];
+            if let Some(p) = posterior {
+                out.push(("filtered".into(), p.filtered_mean));
+                out.push(("filtered_cov".into(), p.filtered_cov));
+                out.push(("smoothed".into(), p.smoothed_mean));
+                out.push(("smoothed_cov".into(), p.smoothed_cov));
+            }
+            Ok(out)
+        })
+    }
+
+    /// Adds what only the test split needs: open-loop prediction, imputation at every drop rate, film strips.
+    fn tests(
+        &self,
+        model: &dyn Model<f32>,
+        settings: &EncodeSettings,
+        seeds: Seeds,
+        arrays: &mut Arrays,
+    ) -> Result<()> {
+        let encoder = arrays["encoder"].clone();
+        let films = FILMS.min(self.count);
+        if let Some(law) = model.law() {
+            let found = self.each(|from, to| self.predict_and_impute(model, &law, settings, seeds, &encoder, from, to))?;
+            arrays.extend(found);
+            let predicted = &arrays["predicted"];
+            let codes: Vec<f64> = (0..films).flat_map(|i| emit(&law, predicted.row(i))).collect();
+            arrays.insert("film_predicted".into(), self.film(model, &codes, films)?);
+        }
+        let codes: Vec<f64> = (0..films).flat_map(|i| encoder.row(i)).copied().collect();
+        arrays.insert("film_reconstructed".into(), self.film(model, &codes, films)?);
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn predict_and_impute(
+        &self,
+        model: &dyn Model<f32>,
+        law: &LinearGaussian,
+        settings: &EncodeSettings,
+        seeds: Seeds,
+        encoder: &Array,
+        from: usize,
+        to: usize,
+    ) -> Result<Vec<(String, Vec<f64>)>> {
+        let codes: Vec<f64> = (from..to).flat_map(|i| encoder.row(i)).copied().collect();
+        let known: Vec<bool> = (from..to).flat_map(|_| (0..self.steps).map(|t| t < settings.context)).collect();
+        let mut out = Vec::new();
+        if let Some(p) = model.infer(&codes, self.steps, Some(&known))? {
+            out.push(("predicted".to_string(), p.filtered_mean));
+        }
+        for (k, &rate) in settings.drop_rates.iter().enumerate() {
+            let seen: Vec<bool> = (from..to)
+                .flat_map(|i| {
+                    let mut rng = seeds.stream(&format!("encode/drop/{k}"), i as u64);
+                    let draws: Vec<f64> = (0..self.steps).map(|_| rng.random()).collect();
+                    draws.into_iter().enumerate().map(|(t, u)| t < settings.always_seen || u >= rate).collect::<Vec<_>>()
+                })
+                .collect();
+            let Some(p) = model.infer(&codes, self.steps, Some(&seen))? else { continue };
+            let pixels = model.decode(&emit(law, &p.smoothed_mean))?;
+            let truth = (from..to).flat_map(|i| self.split.frames(i));
+            let side = pixels.len() / seen.len().max(1);
+            let wrong: Vec<bool> = pixels.iter().zip(truth).map(|(&p, &x)| (p > 0.5) != (x > 127)).collect();
+            let wrong = wrong.chunks_exact(side).map(|f| f.iter().filter(|&&w| w).count() as f64 / side as f64);
+            out.push((format!("wrong_pixels_{k}"), wrong.collect()));
+            out.push((format!("imputed_{k}"), p.smoothed_mean));
+            out.push((format!("mask_{k}"), seen.iter().map(|&s| f64::from(u8::from(s))).collect()));
+        }
+        Ok(out)
+    }
+
+    /// Decoded frames as grey values 0..=255, (M, T, C*H*W).
+    fn film(&self, model: &dyn Model<f32>, codes: &[f64], films: usize) -> Result<Array> {
+        let grey: Vec<f64> = model.decode(codes)?.into_iter().map(|p| (f64::from(p) * 255.0).round()).collect();
+        let side = grey.len() / (films * self.steps).max(1);
+        Array::new([films, self.steps, side], grey)
+    }
+}
+
+/// C z + d of every state: (rows, n) to (rows, p).
+fn emit(law: &LinearGaussian, states: &[f64]) -> Vec<f64> {
+    let (n, p) = (law.latent, law.code);
+    states
+        .chunks_exact(n)
+        .flat_map(|z| {
+            (0..p).map(move |i| {
+                let dot: f64 = law.emission_matrix[i * n..(i + 1) * n].iter().zip(z).map(|(c, z)| c * z).sum();
+                dot + law.emission_offset[i]
+            })
+        })
+        .collect()
 }

@@ -1,21 +1,95 @@
-//! The train stage: one model, one seed. (being built)
+//! The train stage: one model, one seed.
 
 use super::RunFolder;
+use crate::analysis::monitor;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::models::Model;
 use crate::progress::Progress;
+use crate::seeds::Seeds;
+use crate::train::{self, Job, clips};
 
-/// Trains `experiment.models[model]` with this seed and writes `model.safetensors` and `metrics.jsonl` into
-/// [`RunFolder::model`]; goes on from a checkpoint there.
+/// Sequences whose latents are watched during training.
+const WATCHED: usize = 200;
+
+/// Trains to [`RunFolder::weights`] and [`RunFolder::training`], from the last checkpoint if there is one.
 ///
 /// # Errors
-/// A dataset that can't be read, a loss that is not finite.
+/// A dataset or a checkpoint that can't be read; a number that is not finite, with the step and the term.
 pub fn train(
-    _experiment: &Experiment,
-    _model: &str,
-    _seed: u64,
-    _folder: &RunFolder,
-    _progress: &Progress,
+    experiment: &Experiment,
+    model: &str,
+    seed: u64,
+    folder: &RunFolder,
+    progress: &Progress,
 ) -> Result<()> {
-    Err(Error::Numeric("training is not built in yet".into()))
+    let data = Dataset::open(&folder.data())?;
+    let (split, steps) = (data.split("validation")?, data.config().frames);
+    let path = folder.model(model, seed);
+    std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
+    let all: Vec<usize> = (0..split.len().min(WATCHED)).collect();
+    let states: Vec<f64> = all.iter().flat_map(|&i| split.states(i)).copied().collect();
+    let watch = |model: &dyn Model<f32>| {
+        let codes = model.encode(&clips(split, &all, steps)?.frames)?;
+        let mut arrays = vec![("encoder", codes.mean.clone())];
+        if let Some(posterior) = model.infer(&codes.mean, steps, None)? {
+            arrays.push(("filtered", posterior.filtered_mean));
+            arrays.push(("smoothed", posterior.smoothed_mean));
+        }
+        monitor(&arrays, &states, data.state_columns(), steps)
+    };
+    train::train(&Job {
+        config: &experiment.train,
+        steps,
+        train: data.split("train")?,
+        validation: split,
+        seeds: Seeds::new(seed),
+        folder: &path,
+        build: &|start| build(experiment, model, seed, start, &data),
+        watch: &watch,
+        progress,
+    })?;
+    Ok(())
+}
+
+/// Training sequences that the mean frame is taken over.
+const MEAN_SEQUENCES: usize = 500;
+
+/// Mean over time and training sequences of every pixel, in [0, 1].
+fn mean_frame(split: &Split, frame: [usize; 3]) -> Vec<f64> {
+    let pixels: usize = frame.iter().product();
+    let mut sums = vec![0u64; pixels];
+    let mut count = 0;
+    for i in 0..split.len().min(MEAN_SEQUENCES) {
+        for frame in split.frames(i).chunks_exact(pixels) {
+            sums.iter_mut().zip(frame).for_each(|(s, &v)| *s += u64::from(v));
+            count += 1;
+        }
+    }
+    sums.into_iter().map(|s| s as f64 / 255.0 / f64::from(count.max(1))).collect()
+}
+
+/// A model with the weights of start number `start`.
+///
+/// # Errors
+/// A name that the experiment does not have; settings that do not fit the frames.
+pub(super) fn build(
+    experiment: &Experiment,
+    model: &str,
+    seed: u64,
+    start: usize,
+    data: &Dataset,
+) -> Result<Box<dyn Model<f32>>> {
+    let (split, frame) = (data.split("train")?, data.frame_shape());
+    let config = experiment.models.get(model).ok_or_else(|| {
+        let known: Vec<&str> = experiment.models.keys().map(String::as_str).collect();
+        Error::Experiment(format!(
+            "model {model}: one of {} expected",
+            known.join(", ")
+        ))
+    })?;
+    let mut built = config.build(frame, &mut Seeds::new(seed).stream("init", start as u64))?;
+    built.start_at(&mean_frame(split, frame))?;
+    Ok(built)
 }

@@ -56,9 +56,10 @@ pub fn assert_same(got: &Path, want: &BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-pub fn copy(from: &Path, to: &Path) {
-    for (name, bytes) in contents(from) {
-        let path = to.join(name);
+/// Writes files under their relative paths.
+pub fn put(files: &BTreeMap<PathBuf, Vec<u8>>, dir: &Path) {
+    for (name, bytes) in files {
+        let path = dir.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }

@@ -45,10 +45,8 @@ pub(super) fn maximize(
     for &at in steps.iter().filter(|_| size > 0) {
         let (before, before_cov) = state(posterior, at - 1, n);
         let (mut target, _) = state(posterior, at, n);
-        let mut lag = lag_one(posterior, at, n); // Cov(y, z_{t-1})
         if let Some(matrix) = given_matrix(at) {
-            target -= &matrix * &before;
-            lag -= matrix * &before_cov;
+            target -= matrix * &before;
         }
         if let Some(offset) = given_offset(at) {
             target -= offset;
@@ -63,7 +61,7 @@ pub(super) fn maximize(
             let mut corner = xx.view_mut((0, 0), (n, n));
             corner += &before_cov;
             let mut corner = xy.view_mut((0, 0), (n, n));
-            corner += lag.transpose();
+            corner += lag_one(posterior, at, n).transpose();
         }
         regression.add(&xx, &xy);
     }

@@ -9,6 +9,7 @@ mod pixels;
 mod spatial_softmax;
 mod state_space;
 mod sum;
+mod unfold;
 
 pub use convolution::{Geometry, convolution};
 pub use gaussian::{sample, standard_normal_kl};

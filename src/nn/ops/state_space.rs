@@ -10,6 +10,10 @@ use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 /// Smallest variance in every direction: keeps covariances positive definite when they come from f32 parameters.
 const VARIANCE_FLOOR: f64 = 1e-8;
 
+/// Step size of these parameters relative to the networks'. Adam moves a number by about its step size a step, and a variance may
+/// have to fall by a factor of hundreds, 3 in its log root: too far for a few hundred steps at a network's rate.
+const RATE: f64 = 5.0;
+
 /// Learnable parameters of a time-invariant model; the convention is that of [`crate::lgssm`].
 ///
 /// A covariance is L L' + 1e-8 I; L is lower triangular, stored packed by rows with the logarithms of its diagonal, so every value
@@ -101,19 +105,20 @@ impl<F: Float> StateSpace<F> {
     /// A covariance that is not positive definite is named.
     pub fn new(law: &LinearGaussian) -> Result<Self> {
         let (n, p) = (law.latent, law.code);
+        let param = |shape: &[usize], values: &[f64]| Ok::<_, Error>(Param::new(shape, values)?.at_rate(RATE));
         let root = |name: &str, cov: &[f64], size: usize| {
-            Param::new([size * (size + 1) / 2], &pack(name, cov, size)?)
+            param(&[size * (size + 1) / 2], &pack(name, cov, size)?)
         };
         Ok(Self {
             latent: n,
             code: p,
-            transition_matrix: Param::new([n, n], &law.transition_matrix)?,
-            transition_offset: Param::new([n], &law.transition_offset)?,
+            transition_matrix: param(&[n, n], &law.transition_matrix)?,
+            transition_offset: param(&[n], &law.transition_offset)?,
             transition_root: root("transition covariance", &law.transition_cov, n)?,
-            emission_matrix: Param::new([p, n], &law.emission_matrix)?,
-            emission_offset: Param::new([p], &law.emission_offset)?,
+            emission_matrix: param(&[p, n], &law.emission_matrix)?,
+            emission_offset: param(&[p], &law.emission_offset)?,
             emission_root: root("emission covariance", &law.emission_cov, p)?,
-            initial_mean: Param::new([n], &law.initial_mean)?,
+            initial_mean: param(&[n], &law.initial_mean)?,
             initial_root: root("initial covariance", &law.initial_cov, n)?,
         })
     }

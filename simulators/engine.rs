@@ -1,0 +1,149 @@
+//! The Rapier world of one ball among fixed flat walls: how it is set up, stepped and read.
+
+use rapier2d::prelude::*;
+
+/// A flat wall: what lies behind the plane through `point` across `normal`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wall {
+    /// Middle of its face, px.
+    pub point: [Real; 2],
+    /// Into the room, length 1.
+    pub normal: [Real; 2],
+}
+
+/// What a ball is and where it starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ball {
+    /// Radius, px.
+    pub radius: Real,
+    /// Coefficient of restitution, 0..=1.
+    pub restitution: Real,
+    /// Position (px) and velocity (px/s): x, y, vx, vy.
+    pub state: [Real; 4],
+}
+
+/// Whether contacts act in this step.
+struct Contacts(bool);
+
+impl PhysicsHooks for Contacts {
+    fn filter_contact_pair(&self, _: &PairFilterContext) -> Option<SolverFlags> {
+        self.0.then_some(SolverFlags::COMPUTE_RIGID_IMPULSES)
+    }
+}
+
+/// One ball in one Rapier world without friction; gravity comes as kicks. Every sequence has a world of its own (1.5 us to build, of some
+/// 50 us), so its bytes can't depend on what was simulated before.
+pub(crate) struct Engine {
+    world: PhysicsWorld,
+    ball: RigidBodyHandle,
+    surface: ColliderHandle,
+    walls: Vec<ColliderHandle>,
+    /// Change of velocity that awaits the next step, px/s.
+    kick: Vector,
+}
+
+impl Engine {
+    /// A ball among walls `length` px long.
+    pub fn new(walls: &[Wall], length: Real, ball: Ball) -> Self {
+        let mut world = PhysicsWorld {
+            gravity: Vector::ZERO,
+            ..PhysicsWorld::default()
+        };
+        let settings = &mut world.integration_parameters;
+        settings.length_unit = ball.radius;
+        settings.normalized_max_linear_velocity = Real::MAX;
+        settings.num_solver_iterations = 1; // one ball, one or two contacts: solved in one pass
+        settings.warmstart_coefficient = 0.0; // an impact starts from nothing
+        settings.contact_recycling = false; // gaps are always measured anew
+        settings.max_ccd_substeps = 0; // no step passes an impact
+        let material = |collider: ColliderBuilder| {
+            collider
+                .restitution(ball.restitution)
+                .friction(0.0)
+                .active_hooks(ActiveHooks::FILTER_CONTACT_PAIRS)
+        };
+        let half = 0.5 * length;
+        let walls = walls.iter().map(|wall| {
+            let normal = Vector::from(wall.normal);
+            let behind = Vector::from(wall.point) - normal * half;
+            let turned = Rotation::from_cos_sin_unchecked(normal.x, normal.y); // exact, unlike an angle
+            let slab =
+                ColliderBuilder::cuboid(half, length).position(Pose::from_parts(behind, turned));
+            world.colliders.insert(material(slab))
+        });
+        let walls = walls.collect();
+        let [x, y, vx, vy] = ball.state;
+        let (body, surface) = world.insert(
+            RigidBodyBuilder::dynamic()
+                .translation(Vector::new(x, y))
+                .linvel(Vector::new(vx, vy))
+                .lock_rotations()
+                .can_sleep(false),
+            material(ColliderBuilder::ball(ball.radius)),
+        );
+        Self {
+            world,
+            ball: body,
+            surface,
+            walls,
+            kick: Vector::ZERO,
+        }
+    }
+
+    /// Centre of the ball, px.
+    pub fn position(&self) -> Vector {
+        self.world.bodies[self.ball].translation()
+    }
+
+    /// Velocity of the ball, px/s.
+    pub fn velocity(&self) -> Vector {
+        self.world.bodies[self.ball].linvel() + self.kick
+    }
+
+    /// Sets the velocity of the ball, px/s.
+    pub fn set_velocity(&mut self, velocity: Vector) {
+        self.world.bodies[self.ball].set_linvel(velocity, true);
+        self.kick = Vector::ZERO;
+    }
+
+    /// Adds to the velocity, px/s.
+    pub fn kick(&mut self, change: Vector) {
+        self.kick += change;
+    }
+
+    /// The walls, in the order they were given; for queries of geometry.
+    pub fn walls(&self) -> impl Iterator<Item = &Collider> {
+        self.walls
+            .iter()
+            .map(|handle| &self.world.colliders[*handle])
+    }
+
+    /// Takes a wall's contact out of the engine.
+    pub fn disable(&mut self, wall: usize) {
+        self.world.colliders[self.walls[wall]].set_enabled(false);
+    }
+
+    /// One step of `dt` s: straight flight, and contacts where they act.
+    ///
+    /// In free flight a kick is handed over as the gravity of this step, which the engine adds to the velocity before it
+    /// moves the ball; setting the velocity takes a third longer. Contacts need the velocity itself, to reverse it.
+    pub fn step(&mut self, dt: Real, contacts: bool) {
+        if contacts {
+            self.set_velocity(self.velocity());
+        }
+        self.world.gravity = self.kick / dt;
+        self.kick = Vector::ZERO;
+        self.world.integration_parameters.dt = dt;
+        self.world.step_with_events(&Contacts(contacts), &());
+    }
+
+    /// The walls that pushed the ball in the last step.
+    pub fn pushing(&self) -> impl Iterator<Item = usize> {
+        let pushed = |wall: &ColliderHandle| {
+            let pair = self.world.narrow_phase.contact_pair(self.surface, *wall);
+            pair.is_some_and(|pair| pair.total_impulse_magnitude() > 0.0)
+        };
+        let walls = self.walls.iter().enumerate();
+        walls.filter_map(move |(index, wall)| pushed(wall).then_some(index))
+    }
+}
