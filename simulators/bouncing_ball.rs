@@ -6,8 +6,8 @@
 //! 2. Bounces happen at the time of impact (there: at the end of a frame's one physics step).
 //! 3. Frames are anti-aliased (there: binary).
 
-use crate::exact::Axis;
 use crate::engine::{Ball, Wall};
+use crate::exact::Axis;
 use crate::flight::{Flight, Impact};
 use crate::{Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator, Trajectory};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 const WALL_THICKNESS: f64 = 1.0;
 /// Room between the inner walls and the edge of the default view, px.
 const MARGIN: f64 = 2.0;
-const WALL_BRIGHTNESS: f64 = 0.5;
+/// White, as in the source: a grey wall costs its entropy under Bernoulli pixels and sits on the threshold of wrong-pixel counts.
+const WALL_BRIGHTNESS: f64 = 1.0;
 
 /// One ball in a rectangular box. Every field has a default, together the original Kalman-VAE box data; every number but
 /// the walls may be a [`Distribution`], drawn once per sequence.

@@ -367,12 +367,12 @@ fn the_bytes_of_a_sequence_have_not_drifted() {
         [
             0x9241_1962_f717_4ded,
             0xa278_a9e2_8576_b008,
-            0x5104_1a58_c2fc_45c5,
+            0xfbe2_7eb2_89c0_0929,
         ],
         [
             0xe5d9_856f_750b_3765,
             0x62e3_35f7_41e2_9bc7,
-            0x880f_8913_b09c_cd3f,
+            0xa06d_fe61_f3f3_83c3,
         ],
     ];
     assert!(found == want, "{found:x?}");

@@ -173,7 +173,10 @@ impl Experiment {
 
     /// Names of the analyses, in their order.
     pub fn analysis_names(&self) -> Vec<&'static str> {
-        self.analyses.iter().map(|analysis| analysis.name()).collect()
+        self.analyses
+            .iter()
+            .map(|analysis| analysis.name())
+            .collect()
     }
 
     /// The registered kind of a model; empty for an unknown name.

@@ -105,19 +105,53 @@ fn an_unknown_simulator_names_the_registered_ones() {
 #[test]
 fn an_unknown_model_or_analysis_names_the_registered_ones() {
     let message = wrong("    vae: {}", "    vea: {}");
-    holds(&message, &["small.yaml:18:5: models.b", "unknown variant `vea`", "`lg_vae`", "did you mean `vae`?"]);
+    holds(
+        &message,
+        &[
+            "small.yaml:18:5: models.b",
+            "unknown variant `vea`",
+            "`lg_vae`",
+            "did you mean `vae`?",
+        ],
+    );
     let message = wrong("encode:", "analyses: [{probe: {}}, {porbe: {}}]\nencode:");
-    holds(&message, &["small.yaml:19:26: analyses[1]", "unknown variant `porbe`", "did you mean `probe`?"]);
+    holds(
+        &message,
+        &[
+            "small.yaml:19:26: analyses[1]",
+            "unknown variant `porbe`",
+            "did you mean `probe`?",
+        ],
+    );
 }
 
 #[test]
 fn a_wrong_key_deep_in_a_model_is_found() {
-    let message = wrong("    vae: {}", "    vae:\n      encoder:\n        cnn: {chanels: [8]}");
-    holds(&message, &["small.yaml:20:15: models.b.vae.encoder.cnn", "unknown field `chanels`", "did you mean `channels`?"]);
+    let message = wrong(
+        "    vae: {}",
+        "    vae:\n      encoder:\n        cnn: {chanels: [8]}",
+    );
+    holds(
+        &message,
+        &[
+            "small.yaml:20:15: models.b.vae.encoder.cnn",
+            "unknown field `chanels`",
+            "did you mean `channels`?",
+        ],
+    );
     let message = wrong("encode:", "train:\n  starts:\n    candidates: 2.5\nencode:");
-    holds(&message, &["small.yaml:21:17: train.starts.candidates", "floating point `2.5`"]);
+    holds(
+        &message,
+        &[
+            "small.yaml:21:17: train.starts.candidates",
+            "floating point `2.5`",
+        ],
+    );
     let message = wrong("    lg_vae: {}", "    lg_vae: {latent: 7}");
-    holds(&message, &["small.yaml:16:14: models.a.lg_vae.latent", "got 7"]);
+    holds(
+        &message,
+        &["small.yaml:16:14: models.a.lg_vae.latent", "got 7"],
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //! 2. Q, R and the initial state are learned, where the paper fixes them; all covariances are full;
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
-use super::{Clips, Codes, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
+use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::{Error, Result};
 use crate::latents::LinearGaussian;
 use crate::lgssm::{self, Posterior};
@@ -79,7 +79,12 @@ impl LgVae {
 
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder { channels: vec![3], kernels: vec![3], strides: vec![1], head: Head::SpatialSoftmax };
+        let encoder = CnnEncoder {
+            channels: vec![3],
+            kernels: vec![3],
+            strides: vec![1],
+            head: Head::SpatialSoftmax,
+        };
         Self {
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
@@ -113,7 +118,10 @@ impl LgVae {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<LgVaeModel<F>> {
         let frames = self.frames().build(frame, rng)?;
-        Ok(LgVaeModel { frames, law: StateSpace::new(&self.law_at_start(rng))? })
+        Ok(LgVaeModel {
+            frames,
+            law: StateSpace::new(&self.law_at_start(rng))?,
+        })
     }
 
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the
@@ -125,7 +133,9 @@ impl LgVae {
             std * v
         };
         let identity = |size: usize, scale: f64| {
-            (0..size * size).map(|i| if i / size == i % size { scale } else { 0.0 }).collect::<Vec<f64>>()
+            (0..size * size)
+                .map(|i| if i / size == i % size { scale } else { 0.0 })
+                .collect::<Vec<f64>>()
         };
         let mut transition = identity(n, 1.0);
         let mut emission = vec![0.0; p * n];
@@ -179,8 +189,8 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
         self.frames.codes
     }
 
-    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
-        self.frames.start_at(mean_frame)
+    fn start_at(&mut self, common: &Common) -> Result<()> {
+        self.frames.start_at(common)
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
@@ -193,8 +203,11 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
             ("code_log_likelihood", value(&log_p)),
             ("code_entropy", -value(&log_q)),
         ];
-        let objective =
-            ops::weighted_sum(vec![(reconstruction, 1.0), (log_p, latent_weight), (log_q, -latent_weight)])?;
+        let objective = ops::weighted_sum(vec![
+            (reconstruction, 1.0),
+            (log_p, latent_weight),
+            (log_q, -latent_weight),
+        ])?;
         Ok(Elbo { objective, terms })
     }
 
@@ -206,9 +219,17 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
         self.frames.decode(codes)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Option<Posterior>> {
+    fn infer(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        seen: Option<&[bool]>,
+    ) -> Result<Option<Posterior>> {
         let sequences = codes.len() / (steps * self.frames.codes).max(1);
-        let batch = lgssm::Batch { frame_mask: seen, ..lgssm::Batch::new(codes, sequences, steps) };
+        let batch = lgssm::Batch {
+            frame_mask: seen,
+            ..lgssm::Batch::new(codes, sequences, steps)
+        };
         lgssm::infer(&(&self.law.law()).into(), &batch).map(Some)
     }
 

@@ -102,12 +102,25 @@ fn an_untrained_model_started_at_the_mean_frame_beats_one_that_was_not() {
         let mut model = build::<f64>(&config);
         let before = value(&model.elbo(&clips, 1.0, &mut noise()).unwrap().objective);
         let frames = crate::nn::tensor::values(&clips.frames);
-        let mean: Vec<f64> =
-            (0..64).map(|i| frames.iter().skip(i).step_by(64).sum::<f64>() / (2 * STEPS) as f64).collect();
-        model.start_at(&mean).unwrap();
+        let mean: Vec<f64> = (0..64)
+            .map(|i| frames.iter().skip(i).step_by(64).sum::<f64>() / (2 * STEPS) as f64)
+            .collect();
+        let common = Common {
+            background: mean.clone(),
+            mean: mean.clone(),
+        };
+        model.start_at(&common).unwrap();
         let after = value(&model.elbo(&clips, 1.0, &mut noise()).unwrap().objective);
-        assert!(after > before, "{}: {after} against {before}", config.kind());
-        assert!(model.start_at(&mean[1..]).is_err());
+        assert!(
+            after > before,
+            "{}: {after} against {before}",
+            config.kind()
+        );
+        let short = Common {
+            background: mean[1..].to_vec(),
+            mean,
+        };
+        assert!(model.start_at(&short).is_err());
     }
 }
 

@@ -34,11 +34,12 @@ impl About {
     pub fn new(command: &str) -> Self {
         let own = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         let lock = include_str!("../../Cargo.lock");
-        let versions = std::iter::once((own.0.to_string(), own.1.to_string()))
-            .chain(LIBRARIES.iter().filter_map(|name| {
-                newest(lock, name).map(|version| (name.to_string(), version))
-            }))
-            .collect();
+        let versions =
+            std::iter::once((own.0.to_string(), own.1.to_string()))
+                .chain(LIBRARIES.iter().filter_map(|name| {
+                    newest(lock, name).map(|version| (name.to_string(), version))
+                }))
+                .collect();
         Self {
             command: command.to_string(),
             versions,

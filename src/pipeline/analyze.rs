@@ -111,11 +111,17 @@ fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
         return Ok(None);
     }
     let standing = dataset.config().simulator.background(split.parameters(0));
-    let inside = standing.iter().rev().find_map(|shape| match &shape.outline {
-        Outline::Rectangle(sides) => Some(sides.clone()),
-        _ => None,
-    });
-    let radii = dataset.parameter_columns().iter().position(|column| column.name == "radius");
+    let inside = standing
+        .iter()
+        .rev()
+        .find_map(|shape| match &shape.outline {
+            Outline::Rectangle(sides) => Some(sides.clone()),
+            _ => None,
+        });
+    let radii = dataset
+        .parameter_columns()
+        .iter()
+        .position(|column| column.name == "radius");
     let radius = radii.map_or(0.0, |column| {
         let first = split.parameters(0)[column];
         let same = (0..split.len()).all(|i| split.parameters(i)[column] == first);
@@ -132,10 +138,34 @@ fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
 /// # Errors
 /// A dataset that can't be read.
 pub(super) fn baselines(
-    _experiment: &Experiment,
+    experiment: &Experiment,
     folder: &RunFolder,
-    _progress: &Progress,
+    progress: &Progress,
 ) -> Result<()> {
-    json::write(folder.baselines(), &crate::analysis::Finding::new("baselines", "What needs no learning?"))?;
+    let dataset = Dataset::open(&folder.data())?;
+    let config = dataset.config();
+    let bar = progress.bar("baselines", 1, "datasets");
+    let split = |name: &str, most: usize| -> Result<SplitStudy> {
+        let data = dataset.split(name)?;
+        let n = data.len().min(most);
+        of_data(data, n, config.frames, dataset.state_columns().len())
+    };
+    let study = Study {
+        name: "baselines".into(),
+        train: split("train", experiment.encode.train_sequences)?,
+        validation: split("validation", usize::MAX)?,
+        test: split("test", usize::MAX)?,
+        state_columns: dataset.state_columns().to_vec(),
+        dt: config.dt,
+        frame_shape: dataset.frame_shape(),
+        outline: outline(&dataset)?,
+        seed: config.seed,
+        ..Study::default()
+    };
+    json::write(
+        folder.baselines(),
+        &crate::analysis::baselines::baselines(&study)?,
+    )?;
+    bar.advance(1);
     Ok(())
 }

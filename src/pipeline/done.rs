@@ -36,7 +36,13 @@ pub(super) enum State {
 
 /// The stages of one unit in their order: what comes later rests on what comes before.
 const ORDER: [&str; 7] = [
-    "generate", "train", "encode", "analyze", "baselines", "plot", "report",
+    "generate",
+    "train",
+    "encode",
+    "analyze",
+    "baselines",
+    "plot",
+    "report",
 ];
 
 /// State of a stage.
@@ -51,7 +57,9 @@ pub(super) fn state(experiment: &Experiment, stage: Stage, folder: &RunFolder) -
     if mark.digest != experiment.stage_digest(stage)? {
         return Ok(State::Other);
     }
-    let complete = needed(experiment, stage, folder).iter().all(|path| path.exists());
+    let complete = needed(experiment, stage, folder)
+        .iter()
+        .all(|path| path.exists());
     Ok(match mark.finished && complete {
         true => State::Done,
         false => State::Begun,

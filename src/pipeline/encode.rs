@@ -47,7 +47,11 @@ pub fn encode(
             "train" => settings.train_sequences.min(split.len()),
             _ => split.len(),
         };
-        let part = Part { split, count, steps: data.config().frames };
+        let part = Part {
+            split,
+            count,
+            steps: data.config().frames,
+        };
         let mut arrays = part.latents(trained.as_ref())?;
         if name == "test" {
             part.tests(trained.as_ref(), settings, Seeds::new(seed), &mut arrays)?;
@@ -62,7 +66,13 @@ pub fn encode(
         json::write(folder.law(model, seed), &law)?;
     }
     let steps = data.config().frames;
-    let elbo = evaluate(trained.as_ref(), data.split("test")?, usize::MAX, steps, Seeds::new(seed))?;
+    let elbo = evaluate(
+        trained.as_ref(),
+        data.split("test")?,
+        usize::MAX,
+        steps,
+        Seeds::new(seed),
+    )?;
     let scores: Vec<Metric> = elbo
         .into_iter()
         .map(|(name, value)| Metric {
@@ -88,7 +98,10 @@ struct Part<'a> {
 
 impl Part<'_> {
     /// Runs `work` on the sequence numbers `from..to` of every cut, in parallel, and joins the named arrays in order.
-    fn each(&self, work: impl Fn(usize, usize) -> Result<Vec<(String, Vec<f64>)>> + Sync) -> Result<Arrays> {
+    fn each(
+        &self,
+        work: impl Fn(usize, usize) -> Result<Vec<(String, Vec<f64>)>> + Sync,
+    ) -> Result<Arrays> {
         let parts: Vec<Vec<(String, Vec<f64>)>> = (0..self.count.div_ceil(CUT))
             .into_par_iter()
             .map(|i| work(i * CUT, ((i + 1) * CUT).min(self.count)))
@@ -106,7 +119,9 @@ impl Part<'_> {
                     n if n.ends_with("_cov") => {
                         vec![self.count, self.steps, size.isqrt(), size.isqrt()]
                     }
-                    n if n.starts_with("mask_") || n.starts_with("wrong_pixels_") => vec![self.count, self.steps],
+                    n if n.starts_with("mask_") || n.starts_with("wrong_pixels_") => {
+                        vec![self.count, self.steps]
+                    }
                     _ => vec![self.count, self.steps, size],
                 };
                 Ok((name, Array::new(shape, values)?))
@@ -120,7 +135,10 @@ impl Part<'_> {
             let all: Vec<usize> = (from..to).collect();
             let codes = model.encode(&clips(self.split, &all, self.steps)?.frames)?;
             let posterior = model.infer(&codes.mean, self.steps, None)?;
-            let mut out = vec![("encoder".to_string(), codes.mean), ("encoder_var".to_string(), codes.var)];
+            let mut out = vec![
+                ("encoder".to_string(), codes.mean),
+                ("encoder_var".to_string(), codes.var),
+            ];
             if let Some(p) = posterior {
                 out.push(("filtered".into(), p.filtered_mean));
                 out.push(("filtered_cov".into(), p.filtered_cov));
@@ -142,14 +160,21 @@ impl Part<'_> {
         let encoder = arrays["encoder"].clone();
         let films = FILMS.min(self.count);
         if let Some(law) = model.law() {
-            let found = self.each(|from, to| self.predict_and_impute(model, &law, settings, seeds, &encoder, from, to))?;
+            let found = self.each(|from, to| {
+                self.predict_and_impute(model, &law, settings, seeds, &encoder, from, to)
+            })?;
             arrays.extend(found);
             let predicted = &arrays["predicted"];
-            let codes: Vec<f64> = (0..films).flat_map(|i| emit(&law, predicted.row(i))).collect();
+            let codes: Vec<f64> = (0..films)
+                .flat_map(|i| emit(&law, predicted.row(i)))
+                .collect();
             arrays.insert("film_predicted".into(), self.film(model, &codes, films)?);
         }
         let codes: Vec<f64> = (0..films).flat_map(|i| encoder.row(i)).copied().collect();
-        arrays.insert("film_reconstructed".into(), self.film(model, &codes, films)?);
+        arrays.insert(
+            "film_reconstructed".into(),
+            self.film(model, &codes, films)?,
+        );
         Ok(())
     }
 
@@ -165,7 +190,9 @@ impl Part<'_> {
         to: usize,
     ) -> Result<Vec<(String, Vec<f64>)>> {
         let codes: Vec<f64> = (from..to).flat_map(|i| encoder.row(i)).copied().collect();
-        let known: Vec<bool> = (from..to).flat_map(|_| (0..self.steps).map(|t| t < settings.context)).collect();
+        let known: Vec<bool> = (from..to)
+            .flat_map(|_| (0..self.steps).map(|t| t < settings.context))
+            .collect();
         let mut out = Vec::new();
         if let Some(p) = model.infer(&codes, self.steps, Some(&known))? {
             out.push(("predicted".to_string(), p.filtered_mean));
@@ -175,25 +202,44 @@ impl Part<'_> {
                 .flat_map(|i| {
                     let mut rng = seeds.stream(&format!("encode/drop/{k}"), i as u64);
                     let draws: Vec<f64> = (0..self.steps).map(|_| rng.random()).collect();
-                    draws.into_iter().enumerate().map(|(t, u)| t < settings.always_seen || u >= rate).collect::<Vec<_>>()
+                    draws
+                        .into_iter()
+                        .enumerate()
+                        .map(|(t, u)| t < settings.always_seen || u >= rate)
+                        .collect::<Vec<_>>()
                 })
                 .collect();
-            let Some(p) = model.infer(&codes, self.steps, Some(&seen))? else { continue };
+            let Some(p) = model.infer(&codes, self.steps, Some(&seen))? else {
+                continue;
+            };
             let pixels = model.decode(&emit(law, &p.smoothed_mean))?;
             let truth = (from..to).flat_map(|i| self.split.frames(i));
             let side = pixels.len() / seen.len().max(1);
-            let wrong: Vec<bool> = pixels.iter().zip(truth).map(|(&p, &x)| (p > 0.5) != (x > 127)).collect();
-            let wrong = wrong.chunks_exact(side).map(|f| f.iter().filter(|&&w| w).count() as f64 / side as f64);
+            let wrong: Vec<bool> = pixels
+                .iter()
+                .zip(truth)
+                .map(|(&p, &x)| (p > 0.5) != (x > 127))
+                .collect();
+            let wrong = wrong
+                .chunks_exact(side)
+                .map(|f| f.iter().filter(|&&w| w).count() as f64 / side as f64);
             out.push((format!("wrong_pixels_{k}"), wrong.collect()));
             out.push((format!("imputed_{k}"), p.smoothed_mean));
-            out.push((format!("mask_{k}"), seen.iter().map(|&s| f64::from(u8::from(s))).collect()));
+            out.push((
+                format!("mask_{k}"),
+                seen.iter().map(|&s| f64::from(u8::from(s))).collect(),
+            ));
         }
         Ok(out)
     }
 
     /// Decoded frames as grey values 0..=255, (M, T, C*H*W).
     fn film(&self, model: &dyn Model<f32>, codes: &[f64], films: usize) -> Result<Array> {
-        let grey: Vec<f64> = model.decode(codes)?.into_iter().map(|p| (f64::from(p) * 255.0).round()).collect();
+        let grey: Vec<f64> = model
+            .decode(codes)?
+            .into_iter()
+            .map(|p| (f64::from(p) * 255.0).round())
+            .collect();
         let side = grey.len() / (films * self.steps).max(1);
         Array::new([films, self.steps, side], grey)
     }
@@ -206,7 +252,11 @@ fn emit(law: &LinearGaussian, states: &[f64]) -> Vec<f64> {
         .chunks_exact(n)
         .flat_map(|z| {
             (0..p).map(move |i| {
-                let dot: f64 = law.emission_matrix[i * n..(i + 1) * n].iter().zip(z).map(|(c, z)| c * z).sum();
+                let dot: f64 = law.emission_matrix[i * n..(i + 1) * n]
+                    .iter()
+                    .zip(z)
+                    .map(|(c, z)| c * z)
+                    .sum();
                 dot + law.emission_offset[i]
             })
         })

@@ -46,7 +46,10 @@ pub fn inspect_frames(path: &Path, file: &Path) -> Result<String> {
     let sheet = data::frames_for_sheet(&dir, "test", SEQUENCES)?;
     let [channels, height, width] = sheet.frame_shape;
     if channels != 1 {
-        return Err(Error::file(dir, format!("expected grey frames, got {channels} channels")));
+        return Err(Error::file(
+            dir,
+            format!("expected grey frames, got {channels} channels"),
+        ));
     }
     let n = sheet.sequences.len();
     let frames = sheet.sequences.first().map_or(0, Vec::len) / (height * width).max(1);
@@ -55,14 +58,12 @@ pub fn inspect_frames(path: &Path, file: &Path) -> Result<String> {
             let wide = side_by_side(&sheet.sequences, frames, height, width);
             figures::clip_gif(&wide, (frames, height, n * (width + 1) - 1), ZOOM, sheet.dt)?
         }
-        Some("png") => {
-            figures::contact_sheet(
-                &sheet.sequences.concat(),
-                (n * frames, height, width),
-                frames,
-                ZOOM,
-            )?
-        }
+        Some("png") => figures::contact_sheet(
+            &sheet.sequences.concat(),
+            (n * frames, height, width),
+            frames,
+            ZOOM,
+        )?,
         _ => {
             let file = file.display();
             let message = format!("--frames {file}: expected a file that ends in .gif or .png");
@@ -129,9 +130,16 @@ fn run_folder(folder: &RunFolder) -> Result<String> {
 }
 
 fn finding(finding: &Finding) -> String {
-    let mut out = format!("{}: {}\n{}\n", finding.analysis, finding.question, finding.answer);
+    let mut out = format!(
+        "{}: {}\n{}\n",
+        finding.analysis, finding.question, finding.answer
+    );
     for metric in &finding.metrics {
-        let _ = write!(out, "  {:<44} {:>12.6} {}", metric.name, metric.value, metric.unit);
+        let _ = write!(
+            out,
+            "  {:<44} {:>12.6} {}",
+            metric.name, metric.value, metric.unit
+        );
         if let Some((low, high)) = metric.interval {
             let _ = write!(out, "  ({low:.6} to {high:.6})");
         }

@@ -27,7 +27,10 @@ pub fn plot(
         let finding: Finding = json::read(&path)?;
         for figure in finding.figures {
             if !names.insert(figure.name.clone()) {
-                let message = format!("expected figures of different names, got {} twice", figure.name);
+                let message = format!(
+                    "expected figures of different names, got {} twice",
+                    figure.name
+                );
                 return Err(Error::file(path, message));
             }
             figures.push(figure);
@@ -39,7 +42,10 @@ pub fn plot(
     figures.par_iter().try_for_each(|named| {
         let file = |ending: &str| dir.join(format!("{}.{ending}", named.name));
         let named_error = |e: Error| Error::file(file("svg"), e.to_string());
-        write_atomic(file("svg"), named.figure.svg().map_err(named_error)?.as_bytes())?;
+        write_atomic(
+            file("svg"),
+            named.figure.svg().map_err(named_error)?.as_bytes(),
+        )?;
         write_atomic(file("png"), &named.figure.png().map_err(named_error)?)?;
         if let Some(gif) = named.figure.gif().map_err(named_error)? {
             write_atomic(file("gif"), &gif)?;

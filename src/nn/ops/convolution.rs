@@ -73,7 +73,10 @@ pub fn convolution<F: Float, T: Tape<F, Cpu>>(
     let mut y_wide = vec![F::of(0.0); out * wide];
     let mut y = vec![F::of(0.0); rows * out * places];
     let w = View::new(weight.values(), out, patch);
-    for (image, y) in values(&x).chunks_exact(pixels).zip(y.chunks_exact_mut(out * places)) {
+    for (image, y) in values(&x)
+        .chunks_exact(pixels)
+        .zip(y.chunks_exact_mut(out * places))
+    {
         unfold.unfold(image, &mut padded, &mut columns);
         for (row, &b) in y_wide.chunks_exact_mut(wide).zip(bias.values()) {
             row.fill(b);
@@ -93,10 +96,19 @@ pub fn convolution<F: Float, T: Tape<F, Cpu>>(
         let mut g_padded = unfold.scratch();
         let mut g_wide = vec![F::of(0.0); out * wide];
         let w = View::new(weight.values(), out, patch);
-        let gx = if input_gradient { Some(gradients.get_or_alloc_mut(&x)?) } else { None };
+        let gx = if input_gradient {
+            Some(gradients.get_or_alloc_mut(&x)?)
+        } else {
+            None
+        };
         let mut gx = gx.map(|g| g.chunks_exact_mut(pixels));
-        for (image, g) in values(&x).chunks_exact(pixels).zip(gy.chunks_exact(out * places)) {
-            gb.iter_mut().zip(g.chunks_exact(places)).for_each(|(s, p)| *s += p.iter().copied().sum());
+        for (image, g) in values(&x)
+            .chunks_exact(pixels)
+            .zip(gy.chunks_exact(out * places))
+        {
+            gb.iter_mut()
+                .zip(g.chunks_exact(places))
+                .for_each(|(s, p)| *s += p.iter().copied().sum());
             unfold.unfold(image, &mut padded, &mut columns);
             unfold.widen(g, &mut g_wide);
             let g = View::new(&g_wide, out, wide);

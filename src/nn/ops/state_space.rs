@@ -105,7 +105,9 @@ impl<F: Float> StateSpace<F> {
     /// A covariance that is not positive definite is named.
     pub fn new(law: &LinearGaussian) -> Result<Self> {
         let (n, p) = (law.latent, law.code);
-        let param = |shape: &[usize], values: &[f64]| Ok::<_, Error>(Param::new(shape, values)?.at_rate(RATE));
+        let param = |shape: &[usize], values: &[f64]| {
+            Ok::<_, Error>(Param::new(shape, values)?.at_rate(RATE))
+        };
         let root = |name: &str, cov: &[f64], size: usize| {
             param(&[size * (size + 1) / 2], &pack(name, cov, size)?)
         };
