@@ -14,7 +14,7 @@ use super::law_pictures::{entry_table, panels};
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
-use crate::latents::LinearGaussian;
+use crate::lgssm::Lgssm;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
@@ -130,7 +130,7 @@ impl Analysis for Law {
 }
 
 /// A (n, n) and b (n) of the law.
-fn matrices(law: &LinearGaussian) -> Result<(DMatrix<f64>, DVector<f64>)> {
+fn matrices(law: &Lgssm) -> Result<(DMatrix<f64>, DVector<f64>)> {
     let n = law.latent;
     let got = (law.transition_matrix.len(), law.transition_offset.len());
     if got != (n * n, n) {

@@ -349,3 +349,21 @@ fn a_digest_changes_exactly_for_the_stages_concerned() {
         experiment.stage_digest(Stage::Train("a", 1)).unwrap()
     );
 }
+
+#[test]
+fn defaults_that_follow_from_the_data_follow_from_the_data_as_overridden() {
+    let sets = ["data.frames=12", "data.splits.train=40"].map(String::from);
+    let text = std::fs::read_to_string("experiments/quickstart.yaml").unwrap();
+    let small = Experiment::parse(&text, "quickstart.yaml", &sets).unwrap();
+    assert_eq!(small.encode.context, 6);
+    assert_eq!(small.encode.train_sequences, 40);
+    let sets = [&sets[..], &["encode.context=3".to_string()]].concat();
+    let said = Experiment::parse(&text, "quickstart.yaml", &sets).unwrap();
+    assert_eq!(said.encode.context, 3);
+    let written = format!("{text}\nencode: {{ context: 5 }}\n");
+    let written = Experiment::parse(&written, "quickstart.yaml", &sets[..2]).unwrap();
+    assert_eq!(
+        (written.encode.context, written.encode.train_sequences),
+        (5, 40)
+    );
+}

@@ -4,7 +4,7 @@ use super::matrix::cholesky;
 use crate::{Error, Result};
 
 /// Parameters of a time-invariant model, row-major; letters and time convention as told in [the module](super).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Lgssm {
     /// Latent dimensions n.
     pub latent: usize,

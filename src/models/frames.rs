@@ -79,6 +79,9 @@ impl FrameVaeConfig<'_> {
 /// Keeps starting logits finite where a pixel is always black or white: |logit| is at most 6.9.
 const PIXEL_MARGIN: f64 = 1e-3;
 
+/// Codes drawn from q(a | x), (rows, p), and log q of them, on one tape.
+pub type Draw<F> = (Mat<F, Grad<F>>, Scalar<F, Grad<F>>);
+
 /// Encoder q(a | x), decoder p(x | a).
 #[derive(Debug)]
 pub struct FrameVae<F: Float> {
@@ -121,11 +124,7 @@ impl<F: Float> FrameVae<F> {
     ///
     /// # Errors
     /// A head of another size.
-    pub fn sample(
-        &self,
-        head: Mat<F, Grad<F>>,
-        rng: &mut Rng,
-    ) -> Result<(Mat<F, Grad<F>>, Scalar<F, Grad<F>>)> {
+    pub fn sample(&self, head: Mat<F, Grad<F>>, rng: &mut Rng) -> Result<Draw<F>> {
         let (rows, _) = crate::nn::tensor::size(&head);
         let noise: Vec<F> = (0..rows * self.codes)
             .map(|_| {

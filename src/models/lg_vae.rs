@@ -1,10 +1,12 @@
 //! A VAE whose codes are observed through a linear-Gaussian state-space model, trained on the exact likelihood of the codes.
 //!
-//!     a_t ~ q(a_t | x_t)                                     encoder, diagonal Gaussian, one frame at a time
-//!     z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + b, Q)     law of motion
-//!     a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)            emission, decoder
+//! ```text
+//! a_t ~ q(a_t | x_t)                                     encoder, diagonal Gaussian, one frame at a time
+//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + b, Q)     law of motion
+//! a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)            emission, decoder
 //!
-//!     ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ```
 //!
 //! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3) with one matrix (K = 1). Departures:
 //! 1. log p(a) is the exact marginal likelihood from the innovations of the filter, where the paper samples z from smoothed
@@ -14,8 +16,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::{Error, Result};
-use crate::latents::LinearGaussian;
-use crate::lgssm::{self, Posterior};
+use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::ops::StateSpace;
@@ -126,7 +127,7 @@ impl LgVae {
 
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the
     /// codes instead.
-    fn law_at_start(&self, rng: &mut Rng) -> LinearGaussian {
+    fn law_at_start(&self, rng: &mut Rng) -> Lgssm {
         let (n, p) = (self.latent, self.codes);
         let mut draw = |std: f64| {
             let v: f64 = StandardNormal.sample(rng);
@@ -155,7 +156,7 @@ impl LgVae {
                 emission.iter_mut().for_each(|c| *c += draw(0.3));
             }
         }
-        LinearGaussian {
+        Lgssm {
             latent: n,
             code: p,
             transition_matrix: transition,
@@ -230,10 +231,10 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
             frame_mask: seen,
             ..lgssm::Batch::new(codes, sequences, steps)
         };
-        lgssm::infer(&(&self.law.law()).into(), &batch).map(Some)
+        lgssm::infer(&self.law.law(), &batch).map(Some)
     }
 
-    fn law(&self) -> Option<LinearGaussian> {
+    fn law(&self) -> Option<Lgssm> {
         Some(self.law.law())
     }
 }

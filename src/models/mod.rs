@@ -1,12 +1,11 @@
-//! Temporal variational autoencoders. One file and one line in [`models!`] add a model.
+//! Temporal variational autoencoders. One file and one line in `models!` add a model.
 //!
 //! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests.
 
 mod frames;
 
 use crate::error::Result;
-use crate::latents::LinearGaussian;
-use crate::lgssm::Posterior;
+use crate::lgssm::{Lgssm, Posterior};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
 use serde::{Deserialize, Serialize};
@@ -87,7 +86,7 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
         Ok(None)
     }
     /// The law of motion, where the model has a time-invariant linear one.
-    fn law(&self) -> Option<LinearGaussian> {
+    fn law(&self) -> Option<Lgssm> {
         None
     }
 }

@@ -1,6 +1,8 @@
 //! A VAE of single frames without dynamics (Kingma & Welling 2014): the control that shows what a law of motion adds.
 //!
-//!     ELBO = sum_t E_{a_t ~ q(a_t | x_t)} [ log p(x_t | a_t) ] - KL(q(a_t | x_t) || N(0, I))
+//! ```text
+//! ELBO = sum_t E_{a_t ~ q(a_t | x_t)} [ log p(x_t | a_t) ] - KL(q(a_t | x_t) || N(0, I))
+//! ```
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::Result;

@@ -219,7 +219,7 @@ impl<F: Float> Encoder<F> {
                     (height, width) = geometry.output();
                 }
                 if c.head == Head::SpatialSoftmax {
-                    if codes % 2 != 0 {
+                    if !codes.is_multiple_of(2) {
                         return Err(Error::Experiment(format!(
                             "encoder.cnn.head: spatial_softmax wants an even number of codes, got {codes}"
                         )));

@@ -7,7 +7,8 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
-use crate::latents::{Latents, LinearGaussian};
+use crate::latents::Latents;
+use crate::lgssm::Lgssm;
 use crate::models::Model;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
@@ -182,7 +183,7 @@ impl Part<'_> {
     fn predict_and_impute(
         &self,
         model: &dyn Model<f32>,
-        law: &LinearGaussian,
+        law: &Lgssm,
         settings: &EncodeSettings,
         seeds: Seeds,
         encoder: &Array,
@@ -246,7 +247,7 @@ impl Part<'_> {
 }
 
 /// C z + d of every state: (rows, n) to (rows, p).
-fn emit(law: &LinearGaussian, states: &[f64]) -> Vec<f64> {
+fn emit(law: &Lgssm, states: &[f64]) -> Vec<f64> {
     let (n, p) = (law.latent, law.code);
     states
         .chunks_exact(n)

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 /// data/manifest.json, shards         the dataset
 /// baselines.json                     trivial read-outs of the dataset
 /// <model>/seed-<s>/                  model.safetensors, metrics.jsonl       (train)
-///                                    latents/, encode.json, linear_gaussian.json, scores.json   (encode)
-///                                    <analysis>.json, figures/              (analyze, plot)
+///                                    latents/, encode.json, law.json, scores.json   (encode)
+///                                    findings/<analysis>.json, figures/     (analyze, plot)
 /// summary.json report.md report.html
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,18 +80,22 @@ impl RunFolder {
     pub fn encode(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("encode.json")
     }
-    /// The learned law, where there is one: [`crate::latents::LinearGaussian`].
+    /// The learned law, where there is one: [`crate::lgssm::Lgssm`].
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {
-        self.model(model, seed).join("linear_gaussian.json")
+        self.model(model, seed).join("law.json")
     }
     /// Numbers that need the model itself and not its latents (the ELBO on test sequences): a list of
     /// [`crate::analysis::Metric`], written by the encode stage.
     pub fn scores(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("scores.json")
     }
+    /// What the analyses found, a file each.
+    pub fn findings(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("findings")
+    }
     /// What one analysis found.
     pub fn finding(&self, model: &str, seed: u64, analysis: &str) -> PathBuf {
-        self.model(model, seed).join(format!("{analysis}.json"))
+        self.findings(model, seed).join(format!("{analysis}.json"))
     }
     /// The drawn figures of one model and seed.
     pub fn figures(&self, model: &str, seed: u64) -> PathBuf {
@@ -143,22 +147,6 @@ pub struct Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_analysis_is_called_like_another_file_of_its_folder() {
-        let folder = RunFolder::new("run");
-        let taken = [
-            folder.weights("m", 0),
-            folder.training("m", 0),
-            folder.encode("m", 0),
-            folder.law("m", 0),
-            folder.scores("m", 0),
-            folder.model("m", 0).join("done.json"),
-        ];
-        for name in crate::experiment::AnyAnalysis::names() {
-            assert!(!taken.contains(&folder.finding("m", 0, name)), "{name}");
-        }
-    }
 
     #[test]
     fn a_run_folder_belongs_to_one_process_at_a_time() {

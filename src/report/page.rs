@@ -188,7 +188,7 @@ fn main_numbers(model: &ModelSummary, baselines: &IndexMap<String, Metric>) -> V
             .and_then(|(_, name)| {
                 let metric = baselines.get(&format!("{quantity}/{name}"))?;
                 Some(format!(
-                    "{name}: {}",
+                    "against {name}: {}",
                     numbers::number(metric.value, &metric.unit)
                 ))
             });
@@ -329,12 +329,18 @@ fn analyses(model: &ModelResults) -> Vec<AnalysisPart> {
     };
     let several = model.seeds.len() > 1;
     let part = |(i, finding): (usize, &crate::analysis::Finding)| {
-        let answers = model.seeds.iter().filter_map(|seed| {
-            let answer = &seed.findings.get(i)?.answer;
-            Some(match several {
-                true => format!("seed {}: {answer}", seed.seed),
-                false => answer.clone(),
-            })
+        // Seeds that give the same answer share a line.
+        let mut answers: IndexMap<&str, Vec<String>> = IndexMap::new();
+        for seed in &model.seeds {
+            if let Some(finding) = seed.findings.get(i) {
+                let seeds = answers.entry(&finding.answer).or_default();
+                seeds.push(seed.seed.to_string());
+            }
+        }
+        let answers = answers.into_iter().map(|(answer, seeds)| match several {
+            true if seeds.len() > 1 => format!("seeds {}: {answer}", seeds.join(", ")),
+            true => format!("seed {}: {answer}", seeds.join(", ")),
+            false => answer.to_string(),
         });
         let shown = !(finding.tables.is_empty() && finding.figures.is_empty());
         AnalysisPart {

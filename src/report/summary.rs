@@ -87,11 +87,11 @@ impl Summary {
             ] {
                 let rows = of
                     .iter()
-                    .map(|(row, spread)| format!("{row} {}", numbers::spread(spread)));
+                    .map(|(row, spread)| format!("{row} {}", numbers::brief(spread)));
                 parts.push(format!("{title} {}", rows.collect::<Vec<_>>().join(", ")));
             }
             if let Some(elbo) = &model.elbo_nats_per_frame {
-                parts.push(format!("test ELBO {} nats/frame", numbers::spread(elbo)));
+                parts.push(format!("test ELBO {} nats/frame", numbers::brief(elbo)));
             }
             format!("{name}: {}", parts.join("; "))
         };

@@ -125,6 +125,7 @@ fn made_up(root: &Path) -> (Experiment, RunFolder) {
             let dir = folder.model(model, seed);
             std::fs::create_dir_all(&dir).unwrap();
             let shift = 0.01 * seed as f64;
+            std::fs::create_dir_all(folder.findings(model, seed)).unwrap();
             json::write(folder.finding(model, seed, "probe"), &probe(rows, shift)).unwrap();
             json::write(folder.finding(model, seed, "law"), &law()).unwrap();
             let elbo = [metric("elbo_nats_per_frame", -12.8 - shift, "nats/frame")];

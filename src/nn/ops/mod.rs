@@ -58,7 +58,7 @@ impl Activation {
             Self::Tanh => gradient
                 .iter_mut()
                 .zip(outputs)
-                .for_each(|(g, &y)| *g = *g * (F::of(1.0) - y * y)),
+                .for_each(|(g, &y)| *g *= F::of(1.0) - y * y),
         }
     }
 }

@@ -40,7 +40,7 @@ pub fn spatial_softmax<F: Float, T: Tape<F, Cpu>>(
         let top = map.iter().copied().fold(F::neg_infinity(), F::max);
         map.iter_mut().for_each(|p| *p = (*p - top).exp());
         let total: F = map.iter().copied().sum();
-        map.iter_mut().for_each(|p| *p = *p / total);
+        map.iter_mut().for_each(|p| *p /= total);
         let mean = |grid: &[F]| map.iter().zip(grid).map(|(&p, &g)| p * g).sum::<F>();
         out.extend([mean(&u), mean(&v)]);
     }
