@@ -43,10 +43,10 @@ impl DataConfig {
     /// # Errors
     /// [`Error::Experiment`] names the key, what was expected and got.
     pub fn check(&self) -> Result<()> {
-        let name = self.simulator.name();
+        // A simulator's message begins with its name and key.
         self.simulator
             .check()
-            .map_err(|e| Error::Experiment(format!("data.simulator.{name}.{e}")))?;
+            .map_err(|e| Error::Experiment(format!("data.simulator.{e}")))?;
         self.video
             .check()
             .map_err(|e| Error::Experiment(format!("data.{e}")))?;

@@ -2,7 +2,7 @@
 
 use super::folder::RunFolder;
 use crate::error::{Error, Result};
-use crate::experiment::{AnyAnalysis, Experiment, Stage};
+use crate::experiment::{Experiment, Stage};
 use crate::store::json;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -157,10 +157,7 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
             folder.law(model, seed),
             folder.scores(model, seed),
         ],
-        Stage::Analyze(model, seed) => AnyAnalysis::names()
-            .iter()
-            .map(|name| folder.finding(model, seed, name))
-            .collect(),
+        Stage::Analyze(model, seed) => vec![folder.findings(model, seed)],
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
         Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],

@@ -38,6 +38,14 @@ pub fn inspect(path: &Path) -> Result<String> {
 /// # Errors
 /// Not a dataset, another ending, a file that can't be written.
 pub fn inspect_frames(path: &Path, file: &Path) -> Result<String> {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    if !matches!(ending, Some("gif" | "png")) {
+        let message = format!(
+            "--frames {}: expected a file that ends in .gif or .png",
+            file.display()
+        );
+        return Err(Error::Experiment(message));
+    }
     let folder = RunFolder::new(path);
     let dir = match folder.config().exists() {
         true => folder.data(),
@@ -53,22 +61,13 @@ pub fn inspect_frames(path: &Path, file: &Path) -> Result<String> {
     }
     let n = sheet.sequences.len();
     let frames = sheet.sequences.first().map_or(0, Vec::len) / (height * width).max(1);
-    let bytes = match file.extension().and_then(|ending| ending.to_str()) {
-        Some("gif") => {
-            let wide = side_by_side(&sheet.sequences, frames, height, width);
-            figures::clip_gif(&wide, (frames, height, n * (width + 1) - 1), ZOOM, sheet.dt)?
-        }
-        Some("png") => figures::contact_sheet(
-            &sheet.sequences.concat(),
-            (n * frames, height, width),
-            frames,
-            ZOOM,
-        )?,
-        _ => {
-            let file = file.display();
-            let message = format!("--frames {file}: expected a file that ends in .gif or .png");
-            return Err(Error::Experiment(message));
-        }
+    let bytes = if ending == Some("gif") {
+        let wide = side_by_side(&sheet.sequences, frames, height, width);
+        let size = (frames, height, n * (width + 1) - 1);
+        figures::clip_gif(&wide, size, ZOOM, sheet.dt)?
+    } else {
+        let size = (n * frames, height, width);
+        figures::contact_sheet(&sheet.sequences.concat(), size, frames, ZOOM)?
     };
     write_atomic(file, &bytes)?;
     Ok(format!(

@@ -228,7 +228,10 @@ impl Chain<'_> {
                 }
             }
         }
-        report::write(self.experiment, self.folder)?;
+        let summary = report::write(self.experiment, self.folder)?;
+        for line in summary.lines() {
+            self.progress.say(&line);
+        }
         let page = self.folder.report_html();
         self.progress.say(&format!("report: {}", page.display()));
         Ok(())

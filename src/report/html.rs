@@ -55,17 +55,17 @@ fn headlines(out: &mut String, page: &Page) {
             text(&headline.model),
             text(&headline.about)
         );
-        for (value, name, look) in &headline.numbers {
-            // The spread stands smaller behind its number.
-            let split = value.find([' ']).unwrap_or(value.len());
-            let (number, rest) = value.split_at(split);
+        for number in &headline.numbers {
+            let reference = number.reference.as_ref();
+            let reference = reference
+                .map(|of| format!("<dd class=\"reference\">{}</dd>", text(of)))
+                .unwrap_or_default();
             let _ = writeln!(
                 out,
-                "<div class=\"{}\"><dt>{}</dt><dd>{}<small>{}</small></dd></div>",
-                class(*look),
-                text(name),
-                text(number),
-                text(rest)
+                "<div class=\"{}\"><dt>{}</dt><dd>{}</dd>{reference}</div>",
+                class(number.look),
+                text(&number.name),
+                spread(&number.value)
             );
         }
         out.push_str("</dl>\n");
@@ -116,7 +116,7 @@ fn main_table(out: &mut String, page: &Page) {
                 text(&row.name)
             );
             for cell in &row.cells {
-                let _ = write!(out, "<td>{}</td>", text(cell));
+                let _ = write!(out, "<td>{}</td>", spread(cell));
             }
             out.push_str("</tr>\n");
         }
@@ -230,6 +230,20 @@ fn table(out: &mut String, table: &Table) {
         out.push_str("</tr>\n");
     }
     out.push_str("</tbody>\n</table></div>\n");
+}
+
+/// "0.917 ± 0.012" or "0.917 (0.903 to 0.930)": what is behind the number stands smaller, an interval under it.
+fn spread(value: &str) -> String {
+    let (number, behind) = value.split_once(' ').unwrap_or((value, ""));
+    match behind {
+        "" => text(number),
+        behind if behind.starts_with('(') => format!(
+            "{}<small class=\"under\">{}</small>",
+            text(number),
+            text(behind)
+        ),
+        behind => format!("{}<small> {}</small>", text(number), text(behind)),
+    }
 }
 
 fn class(look: Look) -> &'static str {

@@ -16,8 +16,13 @@ pub(super) fn write(page: &Page) -> String {
             text(&headline.model),
             text(&headline.about)
         );
-        for (value, name, _) in &headline.numbers {
-            let _ = writeln!(out, "- {}: **{}**", text(name), text(value));
+        for number in &headline.numbers {
+            let reference = number.reference.as_ref();
+            let reference = reference
+                .map(|of| format!("; {}", text(of)))
+                .unwrap_or_default();
+            let (name, value) = (text(&number.name), text(&number.value));
+            let _ = writeln!(out, "- {name}: **{value}**{reference}");
         }
         for answer in &headline.answers {
             let _ = writeln!(out, "- {}", text(answer));

@@ -36,6 +36,14 @@ pub(super) fn spread(spread: &Spread) -> String {
     }
 }
 
+/// "0.917 ± 0.012" over seeds, "0.917" of one.
+pub(super) fn brief(of: &Spread) -> String {
+    spread(&Spread {
+        interval: None,
+        ..of.clone()
+    })
+}
+
 /// The same of a number that has no seeds.
 pub(super) fn metric(metric: &Metric) -> String {
     let value = number(metric.value, &metric.unit);

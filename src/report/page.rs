@@ -29,11 +29,27 @@ pub(super) struct Headline {
     pub model: String,
     /// Kind and seeds.
     pub about: String,
-    /// Value, name, and what stands behind it.
-    pub numbers: Vec<(String, String, Look)>,
-    /// The analyses' answers for the first seed.
+    pub numbers: Vec<HeadlineNumber>,
+    /// What the analyses of [`TOLD`] answer for the first seed.
     pub answers: Vec<String>,
 }
+
+pub(super) struct HeadlineNumber {
+    pub value: String,
+    pub name: String,
+    /// The same number of a trivial baseline: the scale to read it on.
+    pub reference: Option<String>,
+    pub look: Look,
+}
+
+/// The analyses whose answers stand on the first screen, beside the probe's numbers.
+const TOLD: [&str; 4] = ["law", "horizon", "imputation", "geometry"];
+
+/// The trivial baseline that knows as much as a read-out: frames up to t, or all frames.
+const REFERENCES: [(&str, &str); 2] = [
+    ("filtered", "centroid Kalman filter"),
+    ("smoothed", "centroid RTS smoother"),
+];
 
 /// How a row or number is marked: the colours of the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +121,9 @@ impl Page {
             headlines.push(Headline {
                 model: model.name.clone(),
                 about: about(model),
-                numbers: numbers.map(main_numbers).unwrap_or_default(),
+                numbers: numbers
+                    .map(|model| main_numbers(model, &summary.baselines))
+                    .unwrap_or_default(),
                 answers: first_answers(model),
             });
             models.push(ModelPart {
@@ -141,7 +159,10 @@ impl Page {
 
 fn first_answers(model: &ModelResults) -> Vec<String> {
     let findings = model.seeds.first().map(|s| s.findings.as_slice());
-    let told = findings.unwrap_or_default().iter();
+    let findings = findings.unwrap_or_default();
+    let told = TOLD
+        .iter()
+        .flat_map(|name| findings.iter().filter(move |f| f.analysis == *name));
     told.filter(|f| !f.answer.is_empty() && !f.answer.starts_with("not applicable"))
         .map(|f| f.answer.clone())
         .collect()
@@ -157,25 +178,52 @@ fn look(row: &str) -> Look {
     }
 }
 
-fn main_numbers(model: &ModelSummary) -> Vec<(String, String, Look)> {
-    let mut list = Vec::new();
-    let best = |of: &IndexMap<String, Spread>| {
-        let row = READOUTS.iter().find(|row| of.contains_key(**row))?;
-        Some((row.to_string(), of[*row].clone()))
+fn main_numbers(model: &ModelSummary, baselines: &IndexMap<String, Metric>) -> Vec<HeadlineNumber> {
+    let best =
+        |of: &IndexMap<String, Spread>| READOUTS.into_iter().find(|row| of.contains_key(*row));
+    let number = |quantity: &str, title: &str, row: &str, spread: &Spread| {
+        let reference = REFERENCES
+            .iter()
+            .find(|(readout, _)| *readout == row)
+            .and_then(|(_, name)| {
+                let metric = baselines.get(&format!("{quantity}/{name}"))?;
+                Some(format!(
+                    "against {name}: {}",
+                    numbers::number(metric.value, &metric.unit)
+                ))
+            });
+        HeadlineNumber {
+            value: numbers::spread(spread),
+            name: format!("{title}, {row}"),
+            reference,
+            look: look(row),
+        }
     };
-    if let Some((row, spread)) = best(&model.position_r2) {
-        let name = format!("position R², {row}");
-        list.push((numbers::spread(&spread), name, look(&row)));
+    let mut list = Vec::new();
+    if let Some(row) = best(&model.position_r2) {
+        list.push(number(
+            "position_r2",
+            "position R²",
+            row,
+            &model.position_r2[row],
+        ));
     }
+    // One frame shows no velocity, so the encoder's is told only where there is nothing better.
+    let only = best(&model.velocity_r2);
     for row in READOUTS {
-        if let Some(spread) = model.velocity_r2.get(row) {
-            let name = format!("velocity R², {row}");
-            list.push((numbers::spread(spread), name, look(row)));
+        if let Some(spread) = model.velocity_r2.get(row)
+            && (row != "encoder" || only == Some(row))
+        {
+            list.push(number("velocity_r2", "velocity R²", row, spread));
         }
     }
     if let Some(elbo) = &model.elbo_nats_per_frame {
-        let name = "ELBO on test sequences, nats/frame".to_string();
-        list.push((numbers::spread(elbo), name, Look::Plain));
+        list.push(HeadlineNumber {
+            value: numbers::spread(elbo),
+            name: "test ELBO, nats/frame".to_string(),
+            reference: None,
+            look: Look::Plain,
+        });
     }
     list
 }

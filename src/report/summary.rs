@@ -1,6 +1,7 @@
 //! `summary.json`: every number with mean, standard deviation and values over seeds; the main ones under fixed names.
 
 use super::gather::{ModelResults, Results};
+use super::numbers;
 use crate::analysis::Metric;
 use crate::experiment::Experiment;
 use indexmap::IndexMap;
@@ -72,6 +73,29 @@ impl Summary {
                 .map(|metric| (metric.name.clone(), metric.clone()))
                 .collect(),
         }
+    }
+}
+
+impl Summary {
+    /// The main numbers for a terminal, one line a model.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(name, model): (&String, &ModelSummary)| {
+            let mut parts = Vec::new();
+            for (title, of) in [
+                ("position R²", &model.position_r2),
+                ("velocity R²", &model.velocity_r2),
+            ] {
+                let rows = of
+                    .iter()
+                    .map(|(row, spread)| format!("{row} {}", numbers::brief(spread)));
+                parts.push(format!("{title} {}", rows.collect::<Vec<_>>().join(", ")));
+            }
+            if let Some(elbo) = &model.elbo_nats_per_frame {
+                parts.push(format!("test ELBO {} nats/frame", numbers::brief(elbo)));
+            }
+            format!("{name}: {}", parts.join("; "))
+        };
+        self.models.iter().map(line).collect()
     }
 }
 
