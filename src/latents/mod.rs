@@ -72,6 +72,23 @@ pub struct LinearGaussian {
     pub initial_cov: Vec<f64>,
 }
 
+impl LinearGaussian {
+    /// C z + d of every state: (rows, n) to (rows, p).
+    pub fn emit(&self, states: &[f64]) -> Vec<f64> {
+        let (n, p) = (self.latent, self.code);
+        let row = |i: usize| &self.emission_matrix[i * n..(i + 1) * n];
+        states
+            .chunks_exact(n)
+            .flat_map(|z| {
+                (0..p).map(move |i| {
+                    let dot: f64 = row(i).iter().zip(z).map(|(c, z)| c * z).sum();
+                    dot + self.emission_offset[i]
+                })
+            })
+            .collect()
+    }
+}
+
 impl From<&LinearGaussian> for crate::lgssm::Lgssm {
     fn from(law: &LinearGaussian) -> Self {
         Self {

@@ -2,6 +2,7 @@
 //! finite differences in f64.
 
 mod convolution;
+mod gated;
 mod gaussian;
 mod linear;
 mod pixel_shuffle;
@@ -12,6 +13,7 @@ mod sum;
 mod unfold;
 
 pub use convolution::{Geometry, convolution};
+pub use gated::{GateParams, GatedStateSpace, gated_log_likelihood};
 pub use gaussian::{sample, standard_normal_kl};
 pub use linear::linear;
 pub use pixel_shuffle::pixel_shuffle;
