@@ -132,7 +132,11 @@ fn main() {
     );
     let time = |gate: &dyn gated::Gate| {
         milliseconds(|| {
-            drop(black_box(gated::log_likelihood_and_gradients(black_box(&model), gate, &batch)));
+            drop(black_box(gated::log_likelihood_and_gradients(
+                black_box(&model),
+                gate,
+                &batch,
+            )));
         })
     };
     if let (Ok(walls), Ok(modes)) = (walls, modes) {

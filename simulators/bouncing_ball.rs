@@ -6,8 +6,8 @@
 //! 2. Bounces happen at the time of impact (there: at the end of a frame's one physics step).
 //! 3. Frames are anti-aliased (there: binary).
 
-use crate::exact::Axis;
 use crate::engine::{Ball, Wall};
+use crate::exact::Axis;
 use crate::flight::{Flight, Impact};
 use crate::{Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator, Trajectory};
 use serde::{Deserialize, Serialize};

@@ -1,15 +1,17 @@
 //! Does the map from the true space to the latent plane fold, shear or bend?
 
-use super::arrays::{at, columns, sizes};
+use super::arrays::{columns, sizes};
+
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use super::latent_pictures::Pictures;
 use super::neighbours::{Points, nearest};
-use super::plane::{Plane, short};
-use super::readout::{best, decoder};
+use super::plane::Plane;
+use super::readout::decoder;
 use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::figures::{Figure, LatentMap, Trajectories};
+use crate::figures::Figure;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
@@ -70,34 +72,35 @@ impl Analysis for Geometry {
             return no("a plane needs two code dimensions");
         }
         let kinematics = Kinematics::of(&study.state_columns)?;
-        let plane = Plane::of(train);
         let mut finding = Finding::new(self.name(), QUESTION);
-        self.metrics(study, &kinematics, (train, test), &mut finding)?;
+        metrics(study, &kinematics, (train, test), &mut finding)?;
         let n = study.test.states.shape()[0];
         let caption = format!(
             "Does the map from true positions to codes fold, shear or bend? Encoder codes of {n} held-out sequences in the \
              latent plane, coloured by true quantities; straight, evenly spaced bands of colour mean an affine map, a colour \
              that comes twice means a fold."
         );
-        finding.figure(
-            "latent_map",
-            caption,
-            Figure::LatentMap(self.map(study, &kinematics, test, &plane)),
-        );
-        if kinematics.axes() >= 2 {
-            let caption = format!(
-                "Where in the true space does each code change? True positions of {n} held-out sequences, coloured by code; \
-                 straight, evenly spaced bands mean an affine map."
-            );
-            let figure = self.box_map(study, &kinematics, test);
-            finding.figure("box_map", caption, Figure::LatentMap(figure));
+        let pictures = Pictures {
+            study,
+            kinematics: &kinematics,
+            codes: test,
+            plane: &Plane::of(train),
+        };
+        let map = pictures.latent_map(self.points);
+        finding.figure("latent_map", caption, Figure::LatentMap(map));
+        if kinematics.axes() < 2 {
+            return Ok(finding);
         }
-        if kinematics.axes() >= 2
-            && let Some((kind, paths)) = self.trajectories(study, &kinematics, test, &plane)?
-        {
+        let caption = format!(
+            "Where in the true space does each code change? True positions of {n} held-out sequences, coloured by code; \
+             straight, evenly spaced bands mean an affine map."
+        );
+        let map = pictures.box_map(self.points);
+        finding.figure("box_map", caption, Figure::LatentMap(map));
+        if let Some((kind, paths)) = pictures.trajectories(self.trajectories)? {
             let caption = format!(
                 "Do decoded paths follow the true ones? The first {} held-out sequences: true paths, paths decoded \
-                     linearly from {kind} latents, and the same sequences' encoder codes in the latent plane; no interval.",
+                 linearly from {kind} latents, and the same sequences' encoder codes in the latent plane; no interval.",
                 paths.truth.len()
             );
             finding.figure("trajectories", caption, Figure::Trajectories(paths));
@@ -106,185 +109,77 @@ impl Analysis for Geometry {
     }
 }
 
-impl Geometry {
-    fn metrics(
-        &self,
-        study: &Study,
-        kinematics: &Kinematics,
-        (train, test): (&Array, &Array),
-        finding: &mut Finding,
-    ) -> Result<()> {
-        let positions = |states: &Array| columns(states, &kinematics.positions);
-        let (train, test) = (
-            Points::of(train, &positions(&study.train.states)),
-            Points::of(test, &positions(&study.test.states)),
-        );
-        let (decoded, truth) = nearest(&train, &test, kinematics.axes());
-        let scores = Scores::new(&decoded, &truth)?;
-        let all: Vec<usize> = (0..kinematics.axes()).collect();
-        let boot = Bootstrap::new(truth.shape()[0], RESAMPLES, &study.seeds());
-        let local = boot.estimate(|drawn| scores.r2(&all, drawn));
-        finding.metric("position_r2_neighbours/encoder", local, "1");
-        finding.define(
-            "position_r2_neighbours",
-            "R² of ŝ = mean position of the 8 training frames with the nearest codes (codes standardised)",
-            "What codes tell of positions by any smooth map. Far above the linear R²: the map bends. Low as well: it folds, or \
-             positions are lost.",
-        );
-        let Some(readout) = decoder(study, "encoder")? else {
-            return Ok(());
-        };
-        let (matrix, _) = readout.affine();
-        let rows: Vec<_> = kinematics
-            .positions
-            .iter()
-            .map(|&j| matrix.row(j).into_owned())
-            .collect();
-        let stretch = DMatrix::from_rows(&rows).singular_values();
-        let anisotropy = stretch.max() / stretch.min();
-        finding.metric(
-            "position_anisotropy/encoder",
-            Estimate::point(anisotropy),
-            "1",
-        );
-        finding.define(
-            "position_anisotropy",
-            "largest / smallest singular value of M in position ≈ M code + c",
-            "Shear or stretch of the plane: 1 is a rotation with one scale.",
-        );
-        let linear = study
-            .test
-            .latents
-            .get("encoder")
-            .map(|codes| readout.decode(codes))
-            .transpose()?;
-        let linear = linear.map_or(Ok(f64::NAN), |decoded| {
-            let everything: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
-            Scores::new(&decoded, &study.test.states)
-                .map(|s| s.r2(&kinematics.positions, &everything))
-        })?;
-        let verdict = match (linear, local.value) {
-            (linear, _) if linear > 0.98 => "affine",
-            (_, local) if local > 0.95 => "bent, not folded",
-            _ => "folded or blind to positions",
-        };
-        finding.answer = format!(
-            "The map is {verdict}: codes tell position linearly with R² {linear:.3}, through their neighbours with {:.3}; \
-             its axes are stretched {anisotropy:.2} to 1.",
-            local.value
-        );
-        Ok(())
-    }
-
-    fn map(
-        &self,
-        study: &Study,
-        kinematics: &Kinematics,
-        codes: &Array,
-        plane: &Plane,
-    ) -> LatentMap {
-        let [n, total, _] = sizes(codes);
-        let every = (n * total).div_ceil(self.points);
-        let shown = || {
-            (0..n * total)
-                .step_by(every)
-                .map(|k| (k / total, k % total))
-        };
-        let states = &study.test.states;
-        let mut colours: Vec<(String, Vec<f64>)> = Vec::new();
-        for &j in &kinematics.positions {
-            let column = &study.state_columns[j];
-            let values = shown().map(|(i, t)| short(at(states, i, t)[j])).collect();
-            colours.push((format!("true {} ({})", column.name, column.unit), values));
-        }
-        let speed = |(i, t): (usize, usize)| {
-            let squares = kinematics
-                .velocities
-                .iter()
-                .map(|&j| at(states, i, t)[j].powi(2));
-            short(squares.sum::<f64>().sqrt())
-        };
-        colours.push((
-            format!("speed ({})", kinematics.velocity_unit),
-            shown().map(speed).collect(),
-        ));
-        LatentMap {
-            axes: plane.labels(),
-            points: shown().map(|(i, t)| plane.place(at(codes, i, t))).collect(),
-            colours,
-        }
-    }
-
-    /// The true space coloured by the first codes, at most three.
-    fn box_map(&self, study: &Study, kinematics: &Kinematics, codes: &Array) -> LatentMap {
-        let [n, total, p] = sizes(codes);
-        let every = (n * total).div_ceil(self.points);
-        let shown = || {
-            (0..n * total)
-                .step_by(every)
-                .map(|k| (k / total, k % total))
-        };
-        let (x, y) = (kinematics.positions[0], kinematics.positions[1]);
-        let place = |(i, t): (usize, usize)| {
-            let state = at(&study.test.states, i, t);
-            (short(state[x]), short(state[y]))
-        };
-        let colour = |j: usize| {
-            let values = shown().map(|(i, t)| short(at(codes, i, t)[j])).collect();
-            (format!("code {}", j + 1), values)
-        };
-        LatentMap {
-            axes: (label(study, x), label(study, y)),
-            points: shown().map(place).collect(),
-            colours: (0..p.min(3)).map(colour).collect(),
-        }
-    }
-
-    fn trajectories(
-        &self,
-        study: &Study,
-        kinematics: &Kinematics,
-        codes: &Array,
-        plane: &Plane,
-    ) -> Result<Option<(&'static str, Trajectories)>> {
-        let Some(kind) = best(study) else {
-            return Ok(None);
-        };
-        let (Some(readout), Some(latents)) = (decoder(study, kind)?, study.test.latents.get(kind))
-        else {
-            return Ok(None);
-        };
-        let decoded = readout.decode(latents)?;
-        let (x, y) = (kinematics.positions[0], kinematics.positions[1]);
-        let [n, total, _] = sizes(codes);
-        let paths = |place: &dyn Fn(usize, usize) -> (f64, f64)| {
-            let path = |i| (0..total).map(|t| place(i, t)).collect();
-            (0..n.min(self.trajectories)).map(path).collect()
-        };
-        let pair = |array: &Array, i: usize, t: usize| {
-            (short(at(array, i, t)[x]), short(at(array, i, t)[y]))
-        };
-        let found = Trajectories {
-            axes: (label(study, x), label(study, y)),
-            outline: study.outline,
-            truth: paths(&|i, t| pair(&study.test.states, i, t)),
-            decoded: paths(&|i, t| pair(&decoded, i, t)),
-            latent: paths(&|i, t| plane.place(at(codes, i, t))),
-            latent_axes: plane.labels(),
-        };
-        Ok(Some((kind, found)))
-    }
-}
-
-/// Axis label of a position column with its unit.
-fn label(study: &Study, column: usize) -> String {
-    let column = &study.state_columns[column];
-    format!("position {} ({})", column.name, column.unit)
+/// How locally and how linearly codes tell positions, and how much the map stretches.
+fn metrics(
+    study: &Study,
+    kinematics: &Kinematics,
+    (train, test): (&Array, &Array),
+    finding: &mut Finding,
+) -> Result<()> {
+    let positions = |states: &Array| columns(states, &kinematics.positions);
+    let (train, test) = (
+        Points::of(train, &positions(&study.train.states)),
+        Points::of(test, &positions(&study.test.states)),
+    );
+    let (decoded, truth) = nearest(&train, &test, kinematics.axes());
+    let scores = Scores::new(&decoded, &truth)?;
+    let all: Vec<usize> = (0..kinematics.axes()).collect();
+    let boot = Bootstrap::new(truth.shape()[0], RESAMPLES, &study.seeds());
+    let local = boot.estimate(|drawn| scores.r2(&all, drawn));
+    finding.metric("position_r2_neighbours/encoder", local, "1");
+    finding.define(
+        "position_r2_neighbours",
+        "R² of ŝ = mean position of the 8 training frames with the nearest codes (codes standardised)",
+        "What codes tell of positions by any smooth map. Far above the linear R²: the map bends. Low as well: it folds, or \
+         positions are lost.",
+    );
+    let Some(readout) = decoder(study, "encoder")? else {
+        return Ok(());
+    };
+    let (matrix, _) = readout.affine();
+    let rows: Vec<_> = kinematics
+        .positions
+        .iter()
+        .map(|&j| matrix.row(j).into_owned())
+        .collect();
+    let stretch = DMatrix::from_rows(&rows).singular_values();
+    let anisotropy = stretch.max() / stretch.min();
+    finding.metric(
+        "position_anisotropy/encoder",
+        Estimate::point(anisotropy),
+        "1",
+    );
+    finding.define(
+        "position_anisotropy",
+        "largest / smallest singular value of M in position ≈ M code + c",
+        "Shear or stretch of the plane: 1 is a rotation with one scale.",
+    );
+    let linear = study
+        .test
+        .latents
+        .get("encoder")
+        .map(|codes| readout.decode(codes))
+        .transpose()?;
+    let linear = linear.map_or(Ok(f64::NAN), |decoded| {
+        let everything: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
+        Scores::new(&decoded, &study.test.states).map(|s| s.r2(&kinematics.positions, &everything))
+    })?;
+    let verdict = match (linear, local.value) {
+        (linear, _) if linear > 0.98 => "affine",
+        (_, local) if local > 0.95 => "bent, not folded",
+        _ => "folded or blind to positions",
+    };
+    finding.answer = format!(
+        "The map is {verdict}: codes tell position linearly with R² {linear:.3}, through their neighbours with {:.3}; \
+         its axes are stretched {anisotropy:.2} to 1.",
+        local.value
+    );
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::arrays::build;
+    use super::super::arrays::{at, build};
     use super::super::testing::study;
     use super::*;
 

@@ -5,12 +5,13 @@
 
 use super::arrays::{at, build, frames};
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use super::curves::series;
 use super::readout::decoder;
 use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::Result;
-use crate::figures::{Curves, Figure, Look, Panel, Series};
+use crate::figures::{Curves, Figure, Look, Panel};
 use serde::{Deserialize, Serialize};
 
 /// Error of open-loop prediction against its horizon.
@@ -88,7 +89,11 @@ impl Analysis for Horizon {
                         finding.metric(name, errors[h - 1], unit);
                     }
                 }
-                panel.series.push(series(predictor, &errors));
+                let horizons = (1..=last).map(|h| h as f64);
+                let points: Vec<_> = horizons.zip(errors).collect();
+                panel
+                    .series
+                    .push(series(predictor.name, predictor.look, &points));
             }
             panels.push(panel);
         }
@@ -200,20 +205,6 @@ fn errors(
         Ok(boot.estimate(|drawn| scores.rmse(columns, drawn)))
     };
     (seen..truth.shape()[1]).map(one).collect()
-}
-
-fn series(predictor: &Predictor, errors: &[Estimate]) -> Series {
-    let edge = |pick: fn((f64, f64)) -> f64| -> Vec<f64> {
-        errors.iter().filter_map(|e| e.interval.map(pick)).collect()
-    };
-    Series {
-        label: predictor.name.into(),
-        look: predictor.look,
-        x: (1..=errors.len()).map(|h| h as f64).collect(),
-        y: errors.iter().map(|e| e.value).collect(),
-        low: edge(|(low, _)| low),
-        high: edge(|(_, high)| high),
-    }
 }
 
 fn error_table(finding: &Finding, reported: &[usize], kinematics: &Kinematics) -> Table {

@@ -5,6 +5,7 @@
 
 use super::arrays::at;
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use super::curves::series;
 use super::interpolate::{empty_box, interpolated, mean_where};
 use super::readout::decoder;
 use super::scores::Scores;
@@ -221,25 +222,6 @@ fn panels(found: &Found, unit: &str) -> Curves {
         panels.push(panel("share of wrong pixels".into(), wrong));
     }
     Curves { panels }
-}
-
-fn series(label: &str, look: Look, curve: &Curve) -> Series {
-    let mut sorted = curve.clone();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let edge = |pick: fn((f64, f64)) -> f64| -> Vec<f64> {
-        sorted
-            .iter()
-            .map(|(_, e)| pick(e.interval.unwrap_or((e.value, e.value))))
-            .collect()
-    };
-    Series {
-        label: label.into(),
-        look,
-        x: sorted.iter().map(|(rate, _)| *rate).collect(),
-        y: sorted.iter().map(|(_, e)| e.value).collect(),
-        low: edge(|(low, _)| low),
-        high: edge(|(_, high)| high),
-    }
 }
 
 fn rate_table(found: &Found, unit: &str) -> Table {

@@ -1,13 +1,14 @@
 //! Which frame's state do the latents at frame t hold? Tells off-by-one errors in data, model or probe.
 
 use super::arrays::frames;
-use super::bootstrap::{Bootstrap, RESAMPLES};
+use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use super::curves::series;
 use super::readout::{KINDS, look};
 use super::regression::Readout;
 use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::error::{Error, Result};
-use crate::figures::{Curves, Figure, Panel, Series};
+use crate::figures::{Curves, Figure, Panel};
 use serde::{Deserialize, Serialize};
 
 /// R² of linear read-outs of the states at t + lag from the latents at t.
@@ -79,31 +80,25 @@ impl Analysis for LagScan {
         for kind in kinds {
             let lags = self.scan(study, kind)?;
             for ((group, columns), panel) in groups.iter().zip(&mut panels) {
-                let mut series = empty(kind);
+                let mut points = Vec::new();
                 for (lag, scores) in &lags {
                     let r2 = boot.estimate(|drawn| scores.r2(columns, drawn));
                     finding.metric(format!("{group}_r2_lag_{lag:+}/{kind}"), r2, "1");
-                    series.x.push(*lag as f64);
-                    series.y.push(r2.value);
-                    let (low, high) = r2.interval.unwrap_or((r2.value, r2.value));
-                    series.low.push(low);
-                    series.high.push(high);
+                    points.push((*lag as f64, r2));
                 }
-                if let Some(best) =
-                    (0..series.y.len()).max_by(|&a, &b| series.y[a].total_cmp(&series.y[b]))
-                {
-                    let (lag, r2) = (series.x[best], series.y[best]);
-                    let estimate = super::bootstrap::Estimate::point(lag);
-                    finding.metric(format!("best_{group}_lag/{kind}"), estimate, "frames");
+                let curve = series(kind, look(kind), &points);
+                let best = (0..curve.y.len()).max_by(|&a, &b| curve.y[a].total_cmp(&curve.y[b]));
+                if let Some(best) = best {
+                    let (lag, r2) = (curve.x[best], curve.y[best]);
+                    let name = format!("best_{group}_lag/{kind}");
+                    finding.metric(name, Estimate::point(lag), "frames");
                     if *group == "position" {
                         answers.push(format!(
                             "{kind} latents tell the position best at lag {lag:+} (R² {r2:.3})"
                         ));
                     }
                 }
-                if series.y.iter().all(|v| v.is_finite()) {
-                    panel.series.push(series);
-                }
+                panel.series.push(curve);
             }
         }
         finding.answer = format!("{}; 0 is right.", answers.join(", "));
@@ -143,17 +138,6 @@ impl LagScan {
             found.push((shift as i64 - max as i64, scores));
         }
         Ok(found)
-    }
-}
-
-fn empty(kind: &str) -> Series {
-    Series {
-        label: kind.into(),
-        look: look(kind),
-        x: Vec::new(),
-        y: Vec::new(),
-        low: Vec::new(),
-        high: Vec::new(),
     }
 }
 

@@ -10,10 +10,11 @@
 
 use super::affine::{AffineSums, carry, eigenvalues};
 use super::bootstrap::{Bootstrap, Estimate};
-use super::{Analysis, Finding, Kinematics, Study, Table};
+use super::law_pictures::{entry_table, panels};
+use super::{Analysis, Finding, Kinematics, Study};
 use crate::error::{Error, Result};
-use crate::figures::{Eigenvalues, Figure, Law as LawFigure, MatrixPanel};
-use crate::latents::LinearGaussian;
+use crate::figures::{Eigenvalues, Figure};
+use crate::lgssm::Lgssm;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
@@ -129,7 +130,7 @@ impl Analysis for Law {
 }
 
 /// A (n, n) and b (n) of the law.
-fn matrices(law: &LinearGaussian) -> Result<(DMatrix<f64>, DVector<f64>)> {
+fn matrices(law: &Lgssm) -> Result<(DMatrix<f64>, DVector<f64>)> {
     let n = law.latent;
     let got = (law.transition_matrix.len(), law.transition_offset.len());
     if got != (n * n, n) {
@@ -237,56 +238,6 @@ fn metrics(
         "mean over axes k of A_s[velocity k, velocity k]",
         "Share of a velocity that is left after one frame: 1 is inertia; bounces that the law averages over lower it.",
     );
-}
-
-fn panels(entries: &[Estimate], newton: &[f64], names: &[&str]) -> LawFigure {
-    let values: Vec<f64> = entries.iter().map(|e| e.value).collect();
-    let half_width: Vec<f64> = entries
-        .iter()
-        .filter_map(|e| e.interval.map(|(low, high)| (high - low) / 2.0))
-        .collect();
-    let difference = values.iter().zip(newton).map(|(a, b)| a - b).collect();
-    let panel = |title: &str, values, half_width| MatrixPanel {
-        title: title.into(),
-        values,
-        half_width,
-    };
-    LawFigure {
-        rows: names.iter().map(|name| format!("{name}'")).collect(),
-        columns: names
-            .iter()
-            .map(|name| (*name).into())
-            .chain(["1".into()])
-            .collect(),
-        panels: vec![
-            panel("learned", values, half_width.clone()),
-            panel("Newton", newton.to_vec(), Vec::new()),
-            panel("difference", difference, half_width),
-        ],
-    }
-}
-
-fn entry_table(entries: &[Estimate], newton: &[f64], names: &[&str]) -> Table {
-    let d = names.len();
-    let heads = names
-        .iter()
-        .map(|name| (*name).to_string())
-        .chain(["1".into()]);
-    let row = |i: usize| {
-        let cells = (0..=d).map(|j| {
-            let at = i * (d + 1) + j;
-            format!("{} ({:.3})", entries[at].text(), newton[at])
-        });
-        [format!("{}'", names[i])]
-            .into_iter()
-            .chain(cells)
-            .collect()
-    };
-    Table {
-        caption: "Learned law s' = A s + b in physical coordinates: entry [95 % interval] (free flight); last column b.".into(),
-        columns: ["next".to_string()].into_iter().chain(heads).collect(),
-        rows: (0..d).map(row).collect(),
-    }
 }
 
 #[cfg(test)]

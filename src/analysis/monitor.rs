@@ -37,8 +37,14 @@ pub fn monitor(
         let readout = Readout::fit((&features, &fit), (&features, &fit))?;
         let scores = Scores::new(&readout.decode(&test)?, &held_out)?;
         let all: Vec<u32> = (0..(n - n / 2) as u32).collect();
-        out.push((format!("position_r2_{name}"), scores.r2(&kinematics.positions, &all)));
-        out.push((format!("velocity_r2_{name}"), scores.r2(&kinematics.velocities, &all)));
+        out.push((
+            format!("position_r2_{name}"),
+            scores.r2(&kinematics.positions, &all),
+        ));
+        out.push((
+            format!("velocity_r2_{name}"),
+            scores.r2(&kinematics.velocities, &all),
+        ));
     }
     Ok(out)
 }
@@ -51,16 +57,28 @@ mod tests {
     #[test]
     fn states_read_from_themselves_give_one_and_from_nothing_give_zero() {
         let columns: Vec<Column> = [("x", "px"), ("vx", "px/s")]
-            .map(|(name, unit)| Column { name: name.into(), unit: unit.into() })
+            .map(|(name, unit)| Column {
+                name: name.into(),
+                unit: unit.into(),
+            })
             .into();
         let states = build([20, 5, 2], |n, t, row| {
             row[0] = ((n * 7 + t * 3) % 11) as f64;
             row[1] = ((n * 5 + t) % 7) as f64;
         });
-        let arrays = [("encoder", states.data().to_vec()), ("nothing", vec![1.0; 100])];
+        let arrays = [
+            ("encoder", states.data().to_vec()),
+            ("nothing", vec![1.0; 100]),
+        ];
         let found = monitor(&arrays, states.data(), &columns, 5).unwrap();
         let value = |name: &str| found.iter().find(|(n, _)| n == name).unwrap().1;
-        assert!(value("position_r2_encoder") > 0.999_999 && value("velocity_r2_encoder") > 0.999_999, "{found:?}");
-        assert!(value("position_r2_nothing") < 0.01 && value("velocity_r2_nothing") < 0.01, "{found:?}");
+        assert!(
+            value("position_r2_encoder") > 0.999_999 && value("velocity_r2_encoder") > 0.999_999,
+            "{found:?}"
+        );
+        assert!(
+            value("position_r2_nothing") < 0.01 && value("velocity_r2_nothing") < 0.01,
+            "{found:?}"
+        );
     }
 }

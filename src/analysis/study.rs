@@ -2,7 +2,8 @@
 
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::latents::{EncodeConfig, Latents, LinearGaussian};
+use crate::latents::{EncodeConfig, Latents};
+use crate::lgssm::Lgssm;
 use crate::seeds::Seeds;
 use serde::{Deserialize, Serialize};
 use simulators::Column;
@@ -26,7 +27,7 @@ pub struct Study {
     /// What the encode stage did.
     pub encode: EncodeConfig,
     /// The learned law of motion, where the model has one.
-    pub law: Option<LinearGaussian>,
+    pub law: Option<Lgssm>,
     /// What training logged, in order of steps.
     pub training: Vec<TrainingPoint>,
     /// (C, H, W) of a frame.

@@ -3,7 +3,8 @@
 use super::arrays::{at, build};
 use super::study::{SplitStudy, Study};
 use crate::array::Array;
-use crate::latents::{EncodeConfig, Latents, LinearGaussian};
+use crate::latents::{EncodeConfig, Latents};
+use crate::lgssm::Lgssm;
 use crate::seeds::Seeds;
 use nalgebra::{DMatrix, DVector};
 use rand::RngExt;
@@ -181,7 +182,7 @@ pub fn study(n: usize, walls: bool) -> Study {
             drop_rates: vec![0.5],
             always_seen: 4,
         },
-        law: Some(LinearGaussian {
+        law: Some(Lgssm {
             latent: 4,
             code: 2,
             transition_matrix: row_major(&a),

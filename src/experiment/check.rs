@@ -50,29 +50,11 @@ impl Experiment {
     }
 
     fn check_data(&self) -> Check {
-        let data = &self.data;
-        require(data.frames >= 2, "data.frames", || {
-            format!("expected at least 2 frames, got {}", data.frames)
-        })?;
-        require(data.dt > 0.0 && data.dt.is_finite(), "data.dt", || {
-            format!("expected a time above 0 s, got {}", data.dt)
-        })?;
-        let splits: Vec<&str> = data.splits.keys().map(String::as_str).collect();
-        for needed in ["train", "validation", "test"] {
-            require(data.splits.contains_key(needed), "data.splits", || {
-                format!("expected `train`, `validation` and `test`, got {splits:?}")
-            })?;
-        }
-        for (name, &n) in &data.splits {
-            let path = format!("data.splits.{name}");
-            file_name(&path, "the split's name", name)?;
-            require(n > 0, path, || "expected at least 1 sequence, got 0".into())?;
-        }
-        require(
-            data.sequences_per_shard > 0,
-            "data.sequences_per_shard",
-            || "expected at least 1 sequence, got 0".into(),
-        )
+        self.data.check().map_err(of)?;
+        let frames = self.data.frames;
+        require(frames >= 2, "data.frames", || {
+            format!("expected at least 2, a past and a future, got {frames}")
+        })
     }
 
     fn check_models(&self) -> Check {
@@ -85,19 +67,15 @@ impl Experiment {
             require(!RESERVED.contains(&name.as_str()), &path, || {
                 format!("the name of a model names its folder; `{name}` is taken")
             })?;
-            let frame = [
-                self.data.video.channels(),
-                self.data.video.height,
-                self.data.video.width,
-            ];
-            model.check(&path, frame).map_err(of)?;
+            model.check(&path, self.data.frame_shape()).map_err(of)?;
         }
         Ok(())
     }
 
     fn check_train(&self) -> Check {
         self.train.check("train").map_err(of)?;
-        let (batch, sequences) = (self.train.batch, self.data.splits["train"]);
+        let batch = self.train.batch;
+        let sequences = self.data.splits.get("train").copied().unwrap_or(0);
         require(batch <= sequences, "train.batch", || {
             format!("expected at most data.splits.train, which is {sequences}, got {batch}")
         })
@@ -105,11 +83,18 @@ impl Experiment {
 
     fn check_analyses(&self) -> Check {
         let mut seen = BTreeSet::new();
-        for (i, name) in self.analysis_names().into_iter().enumerate() {
-            require(!seen.contains(&name), format!("analyses[{i}]"), || {
+        for (i, analysis) in self.analyses.iter().enumerate() {
+            let name = analysis.name();
+            analysis.check().map_err(|e| {
+                let problem = of(e);
+                Problem {
+                    path: format!("analyses[{i}].{}", problem.path),
+                    ..problem
+                }
+            })?;
+            require(seen.insert(name), format!("analyses[{i}]"), || {
                 format!("expected every analysis once, got `{name}` twice")
             })?;
-            seen.insert(name);
         }
         Ok(())
     }

@@ -8,13 +8,3 @@ pub use crate::train::TrainConfig;
 pub(super) fn all_analyses() -> Vec<AnyAnalysis> {
     AnyAnalysis::all_defaults()
 }
-
-/// Every registered analysis' name.
-pub(crate) fn known_analyses() -> Vec<&'static str> {
-    AnyAnalysis::names()
-}
-
-/// The registered name of an analysis.
-pub(super) fn analysis_name(analysis: &AnyAnalysis) -> String {
-    analysis.name().to_string()
-}

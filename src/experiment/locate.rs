@@ -21,15 +21,23 @@ pub(super) fn no_duplicates(text: &str) -> Result<(), serde_yaml::Error> {
 pub(super) fn find(text: &str, path: &str) -> Option<(usize, usize)> {
     let mut path = path;
     loop {
-        let walk = Walk {
-            path: String::new(),
-            stop_at: Some(path),
-        };
-        if let Err(error) = walk.deserialize(serde_yaml::Deserializer::from_str(text)) {
-            return error.location().map(|place| (place.line(), place.column()));
+        if let Some(place) = exactly(text, path) {
+            return Some(place);
         }
         path = &path[..path.rfind(['.', '['])?];
     }
+}
+
+/// The same for this path alone: whether, and where, it is written down.
+pub(super) fn exactly(text: &str, path: &str) -> Option<(usize, usize)> {
+    let walk = Walk {
+        path: String::new(),
+        stop_at: Some(path),
+    };
+    let stop = walk
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .err()?;
+    stop.location().map(|place| (place.line(), place.column()))
 }
 
 struct Walk<'a> {

@@ -12,7 +12,6 @@ mod set;
 
 pub use check::Problem;
 pub use digest::Stage;
-pub(crate) use kinds::known_analyses;
 pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 
 use crate::data::DataConfig;
@@ -63,6 +62,17 @@ pub struct EncodeSettings {
 }
 
 impl EncodeSettings {
+    /// What holds where the file says nothing.
+    fn usual(data: &DataConfig) -> Self {
+        let train = data.splits.get("train").copied().unwrap_or(0);
+        Self {
+            context: data.frames / 2,
+            drop_rates: vec![0.1, 0.3, 0.5, 0.8, 1.0],
+            always_seen: 4.min(data.frames),
+            train_sequences: 1000.min(train),
+        }
+    }
+
     /// The part that readers of the latents need.
     pub fn config(&self) -> EncodeConfig {
         EncodeConfig {
@@ -113,17 +123,16 @@ impl From<File> for Experiment {
             always_seen,
             train_sequences,
         } = file.encode;
-        let frames = file.data.frames;
-        let train = file.data.splits.get("train").copied().unwrap_or(0);
+        let usual = EncodeSettings::usual(&file.data);
         Self {
             name: file.name,
             question: file.question,
             seeds: file.seeds,
             encode: EncodeSettings {
-                context: context.unwrap_or(frames / 2),
-                drop_rates: drop_rates.unwrap_or_else(|| vec![0.1, 0.3, 0.5, 0.8, 1.0]),
-                always_seen: always_seen.unwrap_or(4.min(frames)),
-                train_sequences: train_sequences.unwrap_or(1000.min(train)),
+                context: context.unwrap_or(usual.context),
+                drop_rates: drop_rates.unwrap_or(usual.drop_rates),
+                always_seen: always_seen.unwrap_or(usual.always_seen),
+                train_sequences: train_sequences.unwrap_or(usual.train_sequences),
             },
             data: file.data,
             models: file.models,
@@ -158,7 +167,22 @@ impl Experiment {
         locate::no_duplicates(text).map_err(|e| message::in_file(file, &e))?;
         let written: Self = serde_yaml::from_str(text).map_err(|e| message::in_file(file, &e))?;
         let overrides = set::parse(sets)?;
-        let experiment = set::apply(written, &overrides)?;
+        let mut experiment = set::apply(written, &overrides)?;
+        // Defaults that follow from the data follow from the data as overridden.
+        let usual = EncodeSettings::usual(&experiment.data);
+        let free = |key: &str| {
+            let path = format!("encode.{key}");
+            locate::exactly(text, &path).is_none() && set::responsible(&overrides, &path).is_none()
+        };
+        if free("context") {
+            experiment.encode.context = usual.context;
+        }
+        if free("always_seen") {
+            experiment.encode.always_seen = usual.always_seen;
+        }
+        if free("train_sequences") {
+            experiment.encode.train_sequences = usual.train_sequences;
+        }
         experiment.check().map_err(|problem| {
             let Problem { path, message } = &problem;
             if let Some(set) = set::responsible(&overrides, path) {
@@ -173,8 +197,11 @@ impl Experiment {
     }
 
     /// Names of the analyses, in their order.
-    pub fn analysis_names(&self) -> Vec<String> {
-        self.analyses.iter().map(kinds::analysis_name).collect()
+    pub fn analysis_names(&self) -> Vec<&'static str> {
+        self.analyses
+            .iter()
+            .map(|analysis| analysis.name())
+            .collect()
     }
 
     /// The registered kind of a model; empty for an unknown name.

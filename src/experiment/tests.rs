@@ -103,6 +103,66 @@ fn an_unknown_simulator_names_the_registered_ones() {
 }
 
 #[test]
+fn an_unknown_model_or_analysis_names_the_registered_ones() {
+    let message = wrong("    vae: {}", "    vea: {}");
+    holds(
+        &message,
+        &[
+            "small.yaml:18:5: models.b",
+            "unknown variant `vea`",
+            "`lg_vae`",
+            "did you mean `vae`?",
+        ],
+    );
+    let message = wrong("encode:", "analyses: [{probe: {}}, {porbe: {}}]\nencode:");
+    holds(
+        &message,
+        &[
+            "small.yaml:19:26: analyses[1]",
+            "unknown variant `porbe`",
+            "did you mean `probe`?",
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_key_deep_in_a_model_is_found() {
+    let message = wrong(
+        "    vae: {}",
+        "    vae:\n      encoder:\n        cnn: {chanels: [8]}",
+    );
+    holds(
+        &message,
+        &[
+            "small.yaml:20:15: models.b.vae.encoder.cnn",
+            "unknown field `chanels`",
+            "did you mean `channels`?",
+        ],
+    );
+    let message = wrong("encode:", "train:\n  starts:\n    candidates: 2.5\nencode:");
+    holds(
+        &message,
+        &[
+            "small.yaml:21:17: train.starts.candidates",
+            "floating point `2.5`",
+        ],
+    );
+    let message = wrong("    lg_vae: {}", "    lg_vae: {latent: 7}");
+    holds(
+        &message,
+        &["small.yaml:16:14: models.a.lg_vae.latent", "got 7"],
+    );
+}
+
+#[test]
+fn a_model_without_a_kind_is_told_how_to_write_one() {
+    let message = wrong("    vae: {}", "    {}");
+    holds(&message, &["small.yaml:18:5: models.b"]);
+    let message = wrong("    vae: {}", "    vae: {}\n    lg_vae: {}");
+    holds(&message, &["small.yaml:18:5: models.b"]);
+}
+
+#[test]
 fn a_wrong_type_names_expected_and_got() {
     let message = wrong("frames: 20", "frames: many");
     holds(
@@ -159,7 +219,7 @@ fn values_out_of_range_and_contradictions_are_found_with_their_line() {
         (
             "    test: 10\n",
             "",
-            ["small.yaml:10:3: data.splits", "`test`"],
+            ["small.yaml:10:3: data.splits", "a split test"],
         ),
         (
             "test: 10",
@@ -270,8 +330,8 @@ fn a_digest_changes_exactly_for_the_stages_concerned() {
     let before = digests(&[]);
     for (text, changed) in [
         ("data.dt=0.1", [1, 1, 1, 1, 1, 1, 1]),
-        ("models.a.lg_vae={latent: 6}", [0, 1, 1, 1, 0, 0, 1]),
-        ("train={steps: 3}", [0, 1, 1, 1, 1, 0, 1]),
+        ("models.a.lg_vae.start=identity", [0, 1, 1, 1, 0, 0, 1]),
+        ("train.steps=300", [0, 1, 1, 1, 1, 0, 1]),
         ("encode.context=9", [0, 0, 1, 1, 0, 1, 1]),
         ("analyses=[probe: {}]", [0, 0, 0, 1, 0, 1, 1]),
         ("seeds=[0, 1, 2]", [0, 0, 0, 0, 0, 0, 1]),
@@ -287,5 +347,23 @@ fn a_digest_changes_exactly_for_the_stages_concerned() {
     assert_ne!(
         experiment.stage_digest(Stage::Train("a", 0)).unwrap(),
         experiment.stage_digest(Stage::Train("a", 1)).unwrap()
+    );
+}
+
+#[test]
+fn defaults_that_follow_from_the_data_follow_from_the_data_as_overridden() {
+    let sets = ["data.frames=12", "data.splits.train=40"].map(String::from);
+    let text = std::fs::read_to_string("experiments/quickstart.yaml").unwrap();
+    let small = Experiment::parse(&text, "quickstart.yaml", &sets).unwrap();
+    assert_eq!(small.encode.context, 6);
+    assert_eq!(small.encode.train_sequences, 40);
+    let sets = [&sets[..], &["encode.context=3".to_string()]].concat();
+    let said = Experiment::parse(&text, "quickstart.yaml", &sets).unwrap();
+    assert_eq!(said.encode.context, 3);
+    let written = format!("{text}\nencode: {{ context: 5 }}\n");
+    let written = Experiment::parse(&written, "quickstart.yaml", &sets[..2]).unwrap();
+    assert_eq!(
+        (written.encode.context, written.encode.train_sequences),
+        (5, 40)
     );
 }

@@ -1,8 +1,9 @@
 //! Latents on disk: one `.npy` per array and an index with their checksums; the law and the encode stage as JSON.
 
-use super::{EncodeConfig, Latents, LinearGaussian};
+use super::{EncodeConfig, Latents};
 use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::lgssm::Lgssm;
 use crate::store::atomic::remove_leftovers;
 use crate::store::checksum::Checksum;
 use crate::store::json;
@@ -122,13 +123,13 @@ impl EncodeConfig {
     }
 }
 
-impl LinearGaussian {
+impl Lgssm {
     /// Writes a JSON file.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::File`] naming an array that is not finite or does not fit `latent` and `code`.
     pub fn save(&self, path: &Path) -> Result<()> {
-        self.check(path)?;
+        self.check_sizes(path)?;
         json::write(path, self).map(drop)
     }
 
@@ -138,11 +139,11 @@ impl LinearGaussian {
     /// [`Error::Io`]; [`Error::File`] naming an array that is not finite or does not fit `latent` and `code`.
     pub fn load(path: &Path) -> Result<Self> {
         let this: Self = json::read(path)?;
-        this.check(path)?;
+        this.check_sizes(path)?;
         Ok(this)
     }
 
-    fn check(&self, path: &Path) -> Result<()> {
+    fn check_sizes(&self, path: &Path) -> Result<()> {
         let (n, p) = (self.latent, self.code);
         for (name, rows, columns, values) in [
             ("transition_matrix", n, n, &self.transition_matrix),
@@ -241,7 +242,7 @@ mod tests {
     fn a_law_comes_back_and_one_that_does_not_fit_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("law.json");
-        let mut law = LinearGaussian {
+        let mut law = Lgssm {
             latent: 2,
             code: 1,
             transition_matrix: vec![1.0, 0.2, 0.0, 1.0],
@@ -254,7 +255,7 @@ mod tests {
             initial_cov: vec![1.0 / 3.0; 4],
         };
         law.save(&path).unwrap();
-        assert_eq!(LinearGaussian::load(&path).unwrap(), law);
+        assert_eq!(Lgssm::load(&path).unwrap(), law);
         law.emission_offset[0] = f64::NAN;
         let error = law.save(&path).unwrap_err().to_string();
         assert!(

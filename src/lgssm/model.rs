@@ -4,7 +4,7 @@ use super::matrix::cholesky;
 use crate::{Error, Result};
 
 /// Parameters of a time-invariant model, row-major; letters and time convention as told in [the module](super).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Lgssm {
     /// Latent dimensions n.
     pub latent: usize,
@@ -45,6 +45,21 @@ impl Lgssm {
     /// [`Error::Shape`] or [`Error::Numeric`], naming the parameter, what was expected and what was got.
     pub fn check(&self) -> Result<()> {
         self.roots().map(|_| ())
+    }
+
+    /// C z + d of every state: (rows, n) to (rows, p).
+    pub fn emit(&self, states: &[f64]) -> Vec<f64> {
+        let (n, p) = (self.latent, self.code);
+        let rows = self.emission_matrix.chunks_exact(n);
+        states
+            .chunks_exact(n)
+            .flat_map(|z| {
+                rows.clone()
+                    .zip(&self.emission_offset)
+                    .take(p)
+                    .map(|(row, d)| row.iter().zip(z).map(|(c, z)| c * z).sum::<f64>() + d)
+            })
+            .collect()
     }
 
     /// [`Self::check`], and the roots it found.

@@ -1,6 +1,6 @@
 //! The part that every model shares: one frame to a code and back, with its pixel likelihood.
 
-use super::Codes;
+use super::{Codes, Common};
 use crate::error::{Error, Result};
 use crate::nn::decoder::{Decoder, DecoderConfig};
 use crate::nn::encoder::{Encoder, EncoderConfig};
@@ -79,6 +79,9 @@ impl FrameVaeConfig<'_> {
 /// Keeps starting logits finite where a pixel is always black or white: |logit| is at most 6.9.
 const PIXEL_MARGIN: f64 = 1e-3;
 
+/// Codes drawn from q(a | x), (rows, p), and log q of them, on one tape.
+pub type Draw<F> = (Mat<F, Grad<F>>, Scalar<F, Grad<F>>);
+
 /// Encoder q(a | x), decoder p(x | a).
 #[derive(Debug)]
 pub struct FrameVae<F: Float> {
@@ -91,15 +94,15 @@ pub struct FrameVae<F: Float> {
 }
 
 impl<F: Float> FrameVae<F> {
-    /// Starts from the mean frame of the training data, pixels in [0, 1]: the encoder looks at what differs from it, the decoder's
-    /// output begins there.
+    /// Starts from what the training frames have in common: the encoder looks at what differs from the background, the decoder's
+    /// output begins at the mean.
     ///
     /// # Errors
     /// A frame of another size.
-    pub fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
-        let mean: Vec<F> = mean_frame.iter().map(|&v| F::of(v)).collect();
-        self.encoder.start_at(&mean)?;
-        let output = mean_frame.iter().map(|&v| match self.log_std {
+    pub fn start_at(&mut self, common: &Common) -> Result<()> {
+        let background: Vec<F> = common.background.iter().map(|&v| F::of(v)).collect();
+        self.encoder.start_at(&background)?;
+        let output = common.mean.iter().map(|&v| match self.log_std {
             Some(_) => F::of(v),
             None => {
                 let p = v.clamp(PIXEL_MARGIN, 1.0 - PIXEL_MARGIN);
@@ -121,11 +124,7 @@ impl<F: Float> FrameVae<F> {
     ///
     /// # Errors
     /// A head of another size.
-    pub fn sample(
-        &self,
-        head: Mat<F, Grad<F>>,
-        rng: &mut Rng,
-    ) -> Result<(Mat<F, Grad<F>>, Scalar<F, Grad<F>>)> {
+    pub fn sample(&self, head: Mat<F, Grad<F>>, rng: &mut Rng) -> Result<Draw<F>> {
         let (rows, _) = crate::nn::tensor::size(&head);
         let noise: Vec<F> = (0..rows * self.codes)
             .map(|_| {

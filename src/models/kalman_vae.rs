@@ -16,8 +16,7 @@
 
 use super::{Clips, Codes, Elbo, FrameVae, FrameVaeConfig, LgVae, Likelihood, Model};
 use crate::error::{Error, Result};
-use crate::latents::LinearGaussian;
-use crate::lgssm::{self, Posterior};
+use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::ops::{GateParams, GatedStateSpace, StateSpace};
@@ -93,13 +92,20 @@ const SHARPNESS: f64 = 5.0;
 
 impl Default for Reflecting {
     fn default() -> Self {
-        Self { edge: EDGE, sharpness: SHARPNESS }
+        Self {
+            edge: EDGE,
+            sharpness: SHARPNESS,
+        }
     }
 }
 
 impl Default for Mixture {
     fn default() -> Self {
-        Self { modes: 9, edge: EDGE, sharpness: SHARPNESS }
+        Self {
+            modes: 9,
+            edge: EDGE,
+            sharpness: SHARPNESS,
+        }
     }
 }
 
@@ -129,7 +135,12 @@ impl KalmanVae {
 
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder { channels: vec![3], kernels: vec![3], strides: vec![1], head: Head::SpatialSoftmax };
+        let encoder = CnnEncoder {
+            channels: vec![3],
+            kernels: vec![3],
+            strides: vec![1],
+            head: Head::SpatialSoftmax,
+        };
         Self {
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
@@ -184,22 +195,35 @@ impl KalmanVae {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<KalmanVaeModel<F>> {
         let frames = self.frames().build(frame, rng)?;
-        let free = LgVae { codes: self.codes, latent: self.latent, ..LgVae::default() }.law_at_start(rng);
+        let free = LgVae {
+            codes: self.codes,
+            latent: self.latent,
+            ..LgVae::default()
+        }
+        .law_at_start(rng);
         let law = match &self.transition {
             Transition::Linear(_) => Law::Linear(StateSpace::new(&free)?),
             Transition::Reflecting(c) => {
                 let gate = GateParams::reflecting(self.codes, c.edge, c.sharpness)?;
                 Law::Gated(GatedStateSpace::new(&free, gate)?)
             }
-            Transition::Mixture(c) => Law::Gated(GatedStateSpace::new(&free, c.start(&free, rng)?)?),
+            Transition::Mixture(c) => {
+                Law::Gated(GatedStateSpace::new(&free, c.start(&free, rng)?)?)
+            }
         };
-        Ok(KalmanVaeModel { frames, law, smoother_passes: self.smoother_passes })
+        Ok(KalmanVaeModel {
+            frames,
+            law,
+            smoother_passes: self.smoother_passes,
+        })
     }
 }
 
 /// One mode in the middle and one for every way to be beyond some edges of the codes: 3^p, up to what is worth having.
 fn most_modes(codes: usize) -> usize {
-    3_usize.saturating_pow(u32::try_from(codes).unwrap_or(u32::MAX)).min(81)
+    3_usize
+        .saturating_pow(u32::try_from(codes).unwrap_or(u32::MAX))
+        .min(81)
 }
 
 impl Mixture {
@@ -211,7 +235,7 @@ impl Mixture {
     ///
     /// the middle first, then edges, then corners. With all 3^p modes the softmax is then the product over axes of "below, between,
     /// above": at the edges of the codes, where what differs from free flight is likely to be.
-    fn start<F: Float>(&self, free: &LinearGaussian, rng: &mut Rng) -> Result<GateParams<F>> {
+    fn start<F: Float>(&self, free: &Lgssm, rng: &mut Rng) -> Result<GateParams<F>> {
         let (n, p) = (free.latent, free.code);
         let mut sides: Vec<Vec<f64>> = vec![vec![]];
         for _ in 0..p.min(4) {
@@ -288,8 +312,11 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
             ("code_log_likelihood", value(&log_p)),
             ("code_entropy", -value(&log_q)),
         ];
-        let objective =
-            ops::weighted_sum(vec![(reconstruction, 1.0), (log_p, latent_weight), (log_q, -latent_weight)])?;
+        let objective = ops::weighted_sum(vec![
+            (reconstruction, 1.0),
+            (log_p, latent_weight),
+            (log_q, -latent_weight),
+        ])?;
         Ok(Elbo { objective, terms })
     }
 
@@ -301,18 +328,28 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
         self.frames.decode(codes)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Option<Posterior>> {
+    fn infer(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        seen: Option<&[bool]>,
+    ) -> Result<Option<Posterior>> {
         match &self.law {
-            Law::Gated(law) => law.infer(codes, steps, seen, self.smoother_passes).map(Some),
+            Law::Gated(law) => law
+                .infer(codes, steps, seen, self.smoother_passes)
+                .map(Some),
             Law::Linear(law) => {
                 let sequences = codes.len() / (steps * self.frames.codes).max(1);
-                let batch = lgssm::Batch { frame_mask: seen, ..lgssm::Batch::new(codes, sequences, steps) };
-                lgssm::infer(&(&law.law()).into(), &batch).map(Some)
+                let batch = lgssm::Batch {
+                    frame_mask: seen,
+                    ..lgssm::Batch::new(codes, sequences, steps)
+                };
+                lgssm::infer(&law.law(), &batch).map(Some)
             }
         }
     }
 
-    fn law(&self) -> Option<LinearGaussian> {
+    fn law(&self) -> Option<Lgssm> {
         match &self.law {
             Law::Linear(law) => Some(law.law()),
             Law::Gated(_) => None,

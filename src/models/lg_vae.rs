@@ -1,10 +1,12 @@
 //! A VAE whose codes are observed through a linear-Gaussian state-space model, trained on the exact likelihood of the codes.
 //!
-//!     a_t ~ q(a_t | x_t)                                     encoder, diagonal Gaussian, one frame at a time
-//!     z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + b, Q)     law of motion
-//!     a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)            emission, decoder
+//! ```text
+//! a_t ~ q(a_t | x_t)                                     encoder, diagonal Gaussian, one frame at a time
+//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + b, Q)     law of motion
+//! a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)            emission, decoder
 //!
-//!     ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ```
 //!
 //! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3) with one matrix (K = 1). Departures:
 //! 1. log p(a) is the exact marginal likelihood from the innovations of the filter, where the paper samples z from smoothed
@@ -12,10 +14,9 @@
 //! 2. Q, R and the initial state are learned, where the paper fixes them; all covariances are full;
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
-use super::{Clips, Codes, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
+use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::{Error, Result};
-use crate::latents::LinearGaussian;
-use crate::lgssm::{self, Posterior};
+use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::ops::StateSpace;
@@ -79,7 +80,12 @@ impl LgVae {
 
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder { channels: vec![3], kernels: vec![3], strides: vec![1], head: Head::SpatialSoftmax };
+        let encoder = CnnEncoder {
+            channels: vec![3],
+            kernels: vec![3],
+            strides: vec![1],
+            head: Head::SpatialSoftmax,
+        };
         Self {
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
@@ -113,19 +119,24 @@ impl LgVae {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<LgVaeModel<F>> {
         let frames = self.frames().build(frame, rng)?;
-        Ok(LgVaeModel { frames, law: StateSpace::new(&self.law_at_start(rng))? })
+        Ok(LgVaeModel {
+            frames,
+            law: StateSpace::new(&self.law_at_start(rng))?,
+        })
     }
 
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the
     /// codes instead.
-    pub(super) fn law_at_start(&self, rng: &mut Rng) -> LinearGaussian {
+    pub(super) fn law_at_start(&self, rng: &mut Rng) -> Lgssm {
         let (n, p) = (self.latent, self.codes);
         let mut draw = |std: f64| {
             let v: f64 = StandardNormal.sample(rng);
             std * v
         };
         let identity = |size: usize, scale: f64| {
-            (0..size * size).map(|i| if i / size == i % size { scale } else { 0.0 }).collect::<Vec<f64>>()
+            (0..size * size)
+                .map(|i| if i / size == i % size { scale } else { 0.0 })
+                .collect::<Vec<f64>>()
         };
         let mut transition = identity(n, 1.0);
         let mut emission = vec![0.0; p * n];
@@ -145,7 +156,7 @@ impl LgVae {
                 emission.iter_mut().for_each(|c| *c += draw(0.3));
             }
         }
-        LinearGaussian {
+        Lgssm {
             latent: n,
             code: p,
             transition_matrix: transition,
@@ -179,8 +190,8 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
         self.frames.codes
     }
 
-    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
-        self.frames.start_at(mean_frame)
+    fn start_at(&mut self, common: &Common) -> Result<()> {
+        self.frames.start_at(common)
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
@@ -193,8 +204,11 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
             ("code_log_likelihood", value(&log_p)),
             ("code_entropy", -value(&log_q)),
         ];
-        let objective =
-            ops::weighted_sum(vec![(reconstruction, 1.0), (log_p, latent_weight), (log_q, -latent_weight)])?;
+        let objective = ops::weighted_sum(vec![
+            (reconstruction, 1.0),
+            (log_p, latent_weight),
+            (log_q, -latent_weight),
+        ])?;
         Ok(Elbo { objective, terms })
     }
 
@@ -206,13 +220,21 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
         self.frames.decode(codes)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Option<Posterior>> {
+    fn infer(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        seen: Option<&[bool]>,
+    ) -> Result<Option<Posterior>> {
         let sequences = codes.len() / (steps * self.frames.codes).max(1);
-        let batch = lgssm::Batch { frame_mask: seen, ..lgssm::Batch::new(codes, sequences, steps) };
-        lgssm::infer(&(&self.law.law()).into(), &batch).map(Some)
+        let batch = lgssm::Batch {
+            frame_mask: seen,
+            ..lgssm::Batch::new(codes, sequences, steps)
+        };
+        lgssm::infer(&self.law.law(), &batch).map(Some)
     }
 
-    fn law(&self) -> Option<LinearGaussian> {
+    fn law(&self) -> Option<Lgssm> {
         Some(self.law.law())
     }
 }

@@ -1,12 +1,11 @@
-//! Temporal variational autoencoders. One file and one line in [`models!`] add a model.
+//! Temporal variational autoencoders. One file and one line in `models!` add a model.
 //!
 //! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests.
 
 mod frames;
 
 use crate::error::Result;
-use crate::latents::LinearGaussian;
-use crate::lgssm::Posterior;
+use crate::lgssm::{Lgssm, Posterior};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
 use serde::{Deserialize, Serialize};
@@ -32,6 +31,15 @@ pub struct Elbo<F: Float> {
     pub terms: Vec<(&'static str, f64)>,
 }
 
+/// What training frames have in common, each (C*H*W), pixels in [0, 1].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Common {
+    /// Mean of every pixel over time and sequences.
+    pub mean: Vec<f64>,
+    /// Median of every pixel: what stands there when nothing moves through it.
+    pub background: Vec<f64>,
+}
+
 /// Mean and variance of q(a_t | x_t), (rows, p) row-major.
 #[derive(Clone, Debug)]
 pub struct Codes {
@@ -45,11 +53,11 @@ pub struct Codes {
 pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// Code dimensions, p.
     fn codes(&self) -> usize;
-    /// Takes what all frames have in common, the mean training frame (C*H*W, pixels in [0, 1]), into encoder and decoder.
+    /// Takes what all training frames have in common into encoder and decoder.
     ///
     /// # Errors
     /// A frame of another size.
-    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()>;
+    fn start_at(&mut self, common: &Common) -> Result<()>;
     /// The evidence lower bound of `clips` with draws from `rng`.
     ///
     /// # Errors
@@ -78,7 +86,7 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
         Ok(None)
     }
     /// The law of motion, where the model has a time-invariant linear one.
-    fn law(&self) -> Option<LinearGaussian> {
+    fn law(&self) -> Option<Lgssm> {
         None
     }
     /// Expected codes (rows, p) of states (rows, n), where the model has states: C z + d.

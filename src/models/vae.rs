@@ -1,8 +1,10 @@
 //! A VAE of single frames without dynamics (Kingma & Welling 2014): the control that shows what a law of motion adds.
 //!
-//!     ELBO = sum_t E_{a_t ~ q(a_t | x_t)} [ log p(x_t | a_t) ] - KL(q(a_t | x_t) || N(0, I))
+//! ```text
+//! ELBO = sum_t E_{a_t ~ q(a_t | x_t)} [ log p(x_t | a_t) ] - KL(q(a_t | x_t) || N(0, I))
+//! ```
 
-use super::{Clips, Codes, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
+use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::Result;
 use crate::nn::decoder::{CnnDecoder, DecoderConfig};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
@@ -48,11 +50,19 @@ impl Vae {
 
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder { channels: vec![3], kernels: vec![3], strides: vec![2], head: Head::Flatten };
+        let encoder = CnnEncoder {
+            channels: vec![3],
+            kernels: vec![3],
+            strides: vec![2],
+            head: Head::Flatten,
+        };
         Self {
             codes: 3,
             encoder: EncoderConfig::Cnn(encoder),
-            decoder: DecoderConfig::Cnn(CnnDecoder { channels: vec![2, 3], kernel: 3 }),
+            decoder: DecoderConfig::Cnn(CnnDecoder {
+                channels: vec![2, 3],
+                kernel: 3,
+            }),
             likelihood: Likelihood::Gaussian { std: 0.3 },
         }
     }
@@ -68,7 +78,9 @@ impl Vae {
     /// # Errors
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<VaeModel<F>> {
-        Ok(VaeModel { frames: self.frames().build(frame, rng)? })
+        Ok(VaeModel {
+            frames: self.frames().build(frame, rng)?,
+        })
     }
 }
 
@@ -89,8 +101,8 @@ impl<F: Float> Model<F> for VaeModel<F> {
         self.frames.codes
     }
 
-    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
-        self.frames.start_at(mean_frame)
+    fn start_at(&mut self, common: &Common) -> Result<()> {
+        self.frames.start_at(common)
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
@@ -98,7 +110,10 @@ impl<F: Float> Model<F> for VaeModel<F> {
         let kl = ops::standard_normal_kl(head.retaped())?;
         let (codes, _) = self.frames.sample(head, rng)?;
         let reconstruction = self.frames.log_likelihood(codes, &clips.frames)?;
-        let terms = vec![("reconstruction", value(&reconstruction)), ("negative_kl", -value(&kl))];
+        let terms = vec![
+            ("reconstruction", value(&reconstruction)),
+            ("negative_kl", -value(&kl)),
+        ];
         let objective = ops::weighted_sum(vec![(reconstruction, 1.0), (kl, -latent_weight)])?;
         Ok(Elbo { objective, terms })
     }

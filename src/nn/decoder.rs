@@ -190,8 +190,10 @@ impl<F: Float> Decoder<F> {
         if let Some((layer, _)) = &mut self.output {
             let plane = outputs.len() / layer.bias.values().len();
             let count = F::of(plane as f64);
-            let means: Vec<F> =
-                outputs.chunks_exact(plane).map(|p| p.iter().copied().sum::<F>() / count).collect();
+            let means: Vec<F> = outputs
+                .chunks_exact(plane)
+                .map(|p| p.iter().copied().sum::<F>() / count)
+                .collect();
             return layer.bias.set(&means);
         }
         match self.linears.last_mut() {

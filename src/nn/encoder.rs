@@ -1,10 +1,10 @@
 //! Frames to codes: the networks behind q(a_t | x_t), one frame at a time.
 
 use super::ops::{self, Activation, Geometry};
+use super::tensor::{matrix, size, values};
 use super::{Float, Mat, Module, Param};
 use crate::error::{Error, Result};
 use crate::seeds::Rng;
-use super::tensor::{matrix, size, values};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ impl Default for MlpEncoder {
 pub struct CnnEncoder {
     /// Channels of every convolution.
     pub channels: Vec<usize>,
-    /// Kernel side of every convolution, odd; padded by half of it.
+    /// Kernel side of every convolution, odd. Pictures are padded by half of it, before a spatial softmax by one less than it.
     pub kernels: Vec<usize>,
     /// Stride of every convolution.
     pub strides: Vec<usize>,
@@ -57,7 +57,7 @@ pub struct CnnEncoder {
 impl Default for CnnEncoder {
     fn default() -> Self {
         Self {
-            channels: vec![16, 16],
+            channels: vec![8, 8],
             kernels: vec![5, 3],
             strides: vec![2, 1],
             head: Head::default(),
@@ -157,8 +157,8 @@ pub(super) const RELU_GAIN: f64 = std::f64::consts::SQRT_2;
 /// Frames (rows, C*H*W) to the mean and log variance of q(a | x) (rows, 2p).
 #[derive(Debug)]
 pub struct Encoder<F: Float> {
-    /// What every frame has in common, (C*H*W); taken off before anything is looked at. Zeros until [`Encoder::start_at`].
-    mean_frame: Param<F>,
+    /// What stands still in every frame, (C*H*W); taken off before anything is looked at. Zeros until [`Encoder::start_at`].
+    background: Param<F>,
     convolutions: Vec<(Layer<F>, Geometry)>,
     /// The 1x1 convolution before a spatial softmax, with (maps, height, width).
     maps: Option<(Layer<F>, Geometry)>,
@@ -185,7 +185,7 @@ impl<F: Float> Encoder<F> {
         rng: &mut Rng,
     ) -> Result<Self> {
         let mut encoder = Self {
-            mean_frame: Param::constant([frame.iter().product::<usize>()], 0.0)?.fixed(),
+            background: Param::constant([frame.iter().product::<usize>()], 0.0)?.fixed(),
             convolutions: vec![],
             maps: None,
             linears: vec![],
@@ -197,13 +197,19 @@ impl<F: Float> Encoder<F> {
                 for ((&outputs, &kernel), &stride) in
                     c.channels.iter().zip(&c.kernels).zip(&c.strides)
                 {
+                    // Whatever is seen at the edge of the picture must not be cut off at the edge of a map: a cut shifts the
+                    // centre of the map, which bends the codes near the walls.
+                    let padding = match c.head {
+                        Head::SpatialSoftmax => kernel - 1,
+                        Head::Flatten => kernel / 2,
+                    };
                     let geometry = Geometry {
                         channels,
                         height,
                         width,
                         kernel,
                         stride,
-                        padding: kernel / 2,
+                        padding,
                     };
                     encoder.convolutions.push((
                         Layer::convolution(channels, outputs, kernel, RELU_GAIN, rng)?,
@@ -213,7 +219,7 @@ impl<F: Float> Encoder<F> {
                     (height, width) = geometry.output();
                 }
                 if c.head == Head::SpatialSoftmax {
-                    if codes % 2 != 0 {
+                    if !codes.is_multiple_of(2) {
                         return Err(Error::Experiment(format!(
                             "encoder.cnn.head: spatial_softmax wants an even number of codes, got {codes}"
                         )));
@@ -265,30 +271,32 @@ impl<F: Float> Encoder<F> {
         Ok(encoder)
     }
 
-    /// Takes the mean frame of the training data as what is always there: a static background then never distracts.
+    /// Takes what stands still in the training data off every frame. What moves is then seen on a background of exact zeros, which
+    /// is also what the convolutions are padded with: they cannot tell where in the picture they are, so a spatial softmax gives
+    /// codes that move with what moves, and cannot be bent to please the law of motion.
     ///
     /// # Errors
     /// A frame of another size.
-    pub fn start_at(&mut self, mean_frame: &[F]) -> Result<()> {
-        self.mean_frame.set(mean_frame)
+    pub fn start_at(&mut self, background: &[F]) -> Result<()> {
+        self.background.set(background)
     }
 
-    /// Frames less the mean frame. Frames are data, so no gradient flows back.
-    fn centre<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
+    /// Frames less the background. Frames are data, so no gradient flows back.
+    fn moving<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
         let (frames, tape) = frames.split_tape();
         let (rows, columns) = size(&frames);
-        let mean = self.mean_frame.values();
-        if columns != mean.len() {
+        let background = self.background.values();
+        if columns != background.len() {
             return Err(Error::Shape(format!(
                 "encoder: frames of {} values expected, got {columns}",
-                mean.len()
+                background.len()
             )));
         }
-        let mut centred = values(&frames).to_vec();
-        for row in centred.chunks_exact_mut(columns) {
-            row.iter_mut().zip(mean).for_each(|(x, &m)| *x -= m);
+        let mut moving = values(&frames).to_vec();
+        for row in moving.chunks_exact_mut(columns) {
+            row.iter_mut().zip(background).for_each(|(x, &m)| *x -= m);
         }
-        Ok(matrix(centred, rows, columns)?.put_tape(tape))
+        Ok(matrix(moving, rows, columns)?.put_tape(tape))
     }
 
     /// (rows, C*H*W) to (rows, 2p): means, then log variances.
@@ -296,7 +304,7 @@ impl<F: Float> Encoder<F> {
     /// # Errors
     /// [`Error::Shape`] when the frames have another size.
     pub fn forward<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
-        let mut x = self.centre(frames)?;
+        let mut x = self.moving(frames)?;
         let mut first = true;
         for (layer, geometry) in &self.convolutions {
             x = ops::convolution(
@@ -335,7 +343,7 @@ impl<F: Float> Encoder<F> {
 
 impl<F: Float> Module<F> for Encoder<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
-        out.push((format!("{at}.mean_frame"), &mut self.mean_frame));
+        out.push((format!("{at}.background"), &mut self.background));
         for (i, (layer, _)) in self.convolutions.iter_mut().enumerate() {
             layer.parameters(format!("{at}.convolution.{i}"), out);
         }

@@ -43,7 +43,10 @@ impl<F: Float> Adam<F> {
         clip: f64,
         learning_rate: f64,
     ) -> Result<f64> {
-        let parameters: Vec<_> = parameters.into_iter().filter(|(_, p)| !p.is_fixed()).collect();
+        let parameters: Vec<_> = parameters
+            .into_iter()
+            .filter(|(_, p)| !p.is_fixed())
+            .collect();
         let (sum, rest) = parts.split_first_mut().ok_or_else(|| {
             Error::Shape("optimiser: at least one micro-batch expected, got none".into())
         })?;
@@ -136,3 +139,6 @@ impl<F: Float> Default for Adam<F> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::latents::{EncodeConfig, Latents, LinearGaussian};
+use crate::latents::{EncodeConfig, Latents};
+use crate::lgssm::Lgssm;
 use crate::progress::Progress;
 use crate::store::json;
 use simulators::Outline;
@@ -25,6 +26,8 @@ pub(super) fn analyze(
 ) -> Result<()> {
     let dataset = Dataset::open(&folder.data())?;
     let study = study(experiment, &dataset, model, seed, folder)?;
+    let findings = folder.findings(model, seed);
+    std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
     let bar = progress.bar("analyze", experiment.analyses.len() as u64, "analyses");
     for analysis in &experiment.analyses {
         bar.message(analysis.name());
@@ -38,7 +41,7 @@ pub(super) fn analyze(
 /// Reads everything about one model and seed.
 ///
 /// # Errors
-/// See [`analyze`].
+/// Latents or a dataset that can't be read.
 pub fn study(
     experiment: &Experiment,
     dataset: &Dataset,
@@ -70,7 +73,7 @@ pub fn study(
         dt: config.dt,
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
-            true => Some(LinearGaussian::load(&law)?),
+            true => Some(Lgssm::load(&law)?),
             false => None,
         },
         training: training(&folder.training(model, seed))?,
@@ -115,7 +118,7 @@ fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
         .iter()
         .rev()
         .find_map(|shape| match &shape.outline {
-            Outline::Rectangle(sides) => Some(sides.clone()),
+            Outline::Rectangle(sides) => Some(*sides),
             _ => None,
         });
     let radii = dataset

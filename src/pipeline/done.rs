@@ -2,7 +2,7 @@
 
 use super::folder::RunFolder;
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, Stage};
+use crate::experiment::{AnyAnalysis, Experiment, Stage};
 use crate::store::json;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -157,7 +157,7 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
             folder.law(model, seed),
             folder.scores(model, seed),
         ],
-        Stage::Analyze(model, seed) => crate::experiment::known_analyses()
+        Stage::Analyze(model, seed) => AnyAnalysis::names()
             .iter()
             .map(|name| folder.finding(model, seed, name))
             .collect(),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// baselines.json                     trivial read-outs of the dataset
 /// <model>/seed-<s>/                  model.safetensors, metrics.jsonl       (train)
 ///                                    latents/, encode.json, law.json, scores.json   (encode)
-///                                    <analysis>.json, figures/              (analyze, plot)
+///                                    findings/<analysis>.json, figures/     (analyze, plot)
 /// summary.json report.md report.html
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl RunFolder {
     pub fn encode(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("encode.json")
     }
-    /// The learned law, where there is one: [`crate::latents::LinearGaussian`].
+    /// The learned law, where there is one: [`crate::lgssm::Lgssm`].
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("law.json")
     }
@@ -89,9 +89,13 @@ impl RunFolder {
     pub fn scores(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("scores.json")
     }
+    /// What the analyses found, a file each.
+    pub fn findings(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("findings")
+    }
     /// What one analysis found.
     pub fn finding(&self, model: &str, seed: u64, analysis: &str) -> PathBuf {
-        self.model(model, seed).join(format!("{analysis}.json"))
+        self.findings(model, seed).join(format!("{analysis}.json"))
     }
     /// The drawn figures of one model and seed.
     pub fn figures(&self, model: &str, seed: u64) -> PathBuf {

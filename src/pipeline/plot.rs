@@ -23,7 +23,7 @@ pub fn plot(
     let mut figures = Vec::new();
     let mut names = BTreeSet::new();
     for analysis in experiment.analysis_names() {
-        let path = folder.finding(model, seed, &analysis);
+        let path = folder.finding(model, seed, analysis);
         let finding: Finding = json::read(&path)?;
         for figure in finding.figures {
             if !names.insert(figure.name.clone()) {

@@ -5,7 +5,7 @@ use crate::analysis::monitor;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::models::Model;
+use crate::models::{Common, Model};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::train::{self, Job, clips};
@@ -53,25 +53,41 @@ pub fn train(
     Ok(())
 }
 
-/// Training sequences that the mean frame is taken over.
-const MEAN_SEQUENCES: usize = 500;
+/// Training sequences that mean and background are taken over.
+const COMMON_SEQUENCES: usize = 500;
 
-/// Mean over time and training sequences of every pixel, in [0, 1].
-fn mean_frame(split: &Split, frame: [usize; 3]) -> Vec<f64> {
+/// Mean and median over time and training sequences of every pixel.
+fn common(split: &Split, frame: [usize; 3]) -> Common {
     let pixels: usize = frame.iter().product();
-    let mut sums = vec![0u64; pixels];
-    let mut count = 0;
-    for i in 0..split.len().min(MEAN_SEQUENCES) {
+    let mut counts = vec![[0u32; 256]; pixels];
+    for i in 0..split.len().min(COMMON_SEQUENCES) {
         for frame in split.frames(i).chunks_exact(pixels) {
-            sums.iter_mut()
-                .zip(frame)
-                .for_each(|(s, &v)| *s += u64::from(v));
-            count += 1;
+            for (counts, &v) in counts.iter_mut().zip(frame) {
+                counts[usize::from(v)] += 1;
+            }
         }
     }
-    sums.into_iter()
-        .map(|s| s as f64 / 255.0 / f64::from(count.max(1)))
-        .collect()
+    let mean = |counts: &[u32; 256]| {
+        let total: f64 = counts
+            .iter()
+            .zip(0u32..)
+            .map(|(&n, v)| f64::from(n) * f64::from(v))
+            .sum();
+        total / 255.0 / f64::from(counts.iter().sum::<u32>().max(1))
+    };
+    let median = |counts: &[u32; 256]| {
+        let half = counts.iter().sum::<u32>() / 2;
+        let mut below = 0;
+        let at = counts.iter().position(|&n| {
+            below += n;
+            below > half
+        });
+        at.unwrap_or(0) as f64 / 255.0
+    };
+    Common {
+        mean: counts.iter().map(mean).collect(),
+        background: counts.iter().map(median).collect(),
+    }
 }
 
 /// A model with the weights of start number `start`.
@@ -94,6 +110,6 @@ pub(super) fn build(
         ))
     })?;
     let mut built = config.build(frame, &mut Seeds::new(seed).stream("init", start as u64))?;
-    built.start_at(&mean_frame(split, frame))?;
+    built.start_at(&common(split, frame))?;
     Ok(built)
 }

@@ -122,7 +122,11 @@ fn main_table(out: &mut String, page: &Page) {
         }
         out.push_str("</tbody>\n");
     }
-    let _ = writeln!(out, "</table></div>\n<p class=\"note\">{}</p>\n</section>", text(&main.note));
+    let _ = writeln!(
+        out,
+        "</table></div>\n<p class=\"note\">{}</p>\n</section>",
+        text(&main.note)
+    );
 }
 
 fn analysis(out: &mut String, part: &AnalysisPart) -> Result<()> {
@@ -148,7 +152,11 @@ fn analysis(out: &mut String, part: &AnalysisPart) -> Result<()> {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", text(note));
     }
     for figure in &part.figures {
-        let question = figure.caption.split_inclusive(['?', '.']).next().unwrap_or_default();
+        let question = figure
+            .caption
+            .split_inclusive(['?', '.'])
+            .next()
+            .unwrap_or_default();
         let _ = writeln!(
             out,
             "<figure>\n<div class=\"figure\" role=\"img\" aria-label=\"{}\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
@@ -165,7 +173,9 @@ fn analysis(out: &mut String, part: &AnalysisPart) -> Result<()> {
 }
 
 fn end(out: &mut String, page: &Page) {
-    out.push_str("<section id=\"formulas\">\n<h2>What the numbers mean</h2>\n<dl class=\"formulas\">\n");
+    out.push_str(
+        "<section id=\"formulas\">\n<h2>What the numbers mean</h2>\n<dl class=\"formulas\">\n",
+    );
     for definition in &page.definitions {
         let _ = writeln!(
             out,
@@ -176,14 +186,22 @@ fn end(out: &mut String, page: &Page) {
         );
     }
     out.push_str("</dl>\n</section>\n<section id=\"numbers\">\n<h2>Every number</h2>\n<details>\n");
-    let _ = writeln!(out, "<summary>{} numbers</summary>", page.numbers.rows.len());
+    let _ = writeln!(
+        out,
+        "<summary>{} numbers</summary>",
+        page.numbers.rows.len()
+    );
     table(out, &page.numbers);
     let _ = writeln!(
         out,
         "</details>\n</section>\n<section id=\"again\">\n<h2>Make it again</h2>\n<pre>{}</pre>\n<p>The same command gives the same bytes, on any number of threads.</p>\n<p class=\"note\">",
         text(&page.command)
     );
-    let versions: Vec<String> = page.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let versions: Vec<String> = page
+        .versions
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
     let _ = writeln!(
         out,
         "{}</p>\n<details>\n<summary>The experiment with all defaults</summary>\n<pre>{}</pre>\n</details>\n</section>",
@@ -194,7 +212,11 @@ fn end(out: &mut String, page: &Page) {
 
 fn table(out: &mut String, table: &Table) {
     out.push_str("<div class=\"wide\"><table>\n");
-    let _ = writeln!(out, "<caption>{}</caption>\n<thead><tr>", text(&table.caption));
+    let _ = writeln!(
+        out,
+        "<caption>{}</caption>\n<thead><tr>",
+        text(&table.caption)
+    );
     for column in &table.columns {
         let _ = write!(out, "<th scope=\"col\">{}</th>", text(column));
     }

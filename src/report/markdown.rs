@@ -10,7 +10,12 @@ pub(super) fn write(page: &Page) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "# {}\n\n{}\n", text(&page.name), text(&page.question));
     for headline in &page.headlines {
-        let _ = writeln!(out, "**{}** ({})\n", text(&headline.model), text(&headline.about));
+        let _ = writeln!(
+            out,
+            "**{}** ({})\n",
+            text(&headline.model),
+            text(&headline.about)
+        );
         for (value, name, _) in &headline.numbers {
             let _ = writeln!(out, "- {}: **{}**", text(name), text(value));
         }
@@ -62,7 +67,11 @@ pub(super) fn write(page: &Page) -> String {
     }
     out.push_str("\n## Every number\n\n");
     table(&mut out, &page.numbers);
-    let versions: Vec<String> = page.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let versions: Vec<String> = page
+        .versions
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
     let _ = write!(
         out,
         "## How to make this again\n\n```sh\n{}\n```\n\n{}\n\n```yaml\n{}```\n",
@@ -111,7 +120,11 @@ fn table(out: &mut String, table: &Table) {
         format!("| {} |", cells.join(" | "))
     };
     let _ = writeln!(out, "{}", line(&table.columns));
-    let _ = writeln!(out, "|---{}|", "|---".repeat(table.columns.len().saturating_sub(1)));
+    let _ = writeln!(
+        out,
+        "|---{}|",
+        "|---".repeat(table.columns.len().saturating_sub(1))
+    );
     for row in &table.rows {
         let _ = writeln!(out, "{}", line(row));
     }

@@ -3,7 +3,8 @@
 use super::summary::Spread;
 use crate::analysis::Metric;
 
-/// A number of a metric: three decimals for shares of one (R², correlations), four significant digits otherwise.
+/// A number of a metric: three decimals for shares of one (R², correlations), three significant digits otherwise (four of nats, whose
+/// differences matter).
 pub(super) fn number(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return "–".to_string();
@@ -12,7 +13,8 @@ pub(super) fn number(value: f64, unit: &str) -> String {
         "1" if value.abs() < 10.0 => 3,
         _ => {
             let magnitude = value.abs().max(1e-12).log10().floor() as i32;
-            (3 - magnitude).clamp(0, 6) as usize
+            let significant = if unit.starts_with("nats") { 4 } else { 3 };
+            (significant - 1 - magnitude).clamp(0, 6) as usize
         }
     };
     let text = format!("{value:.decimals$}");
@@ -62,8 +64,8 @@ mod tests {
         assert_eq!(number(0.99951, "1"), "1.000");
         assert_eq!(number(-0.0001, "1"), "0.000");
         assert_eq!(number(-0.25, "1"), "−0.250");
-        assert_eq!(number(0.016_49, "px"), "0.01649");
-        assert_eq!(number(2.6, "px"), "2.600");
+        assert_eq!(number(0.016_49, "px"), "0.0165");
+        assert_eq!(number(2.6, "px"), "2.60");
         assert_eq!(number(-123.456, "nats/frame"), "−123.5");
         assert_eq!(number(250_000.0, "1"), "250000");
         assert_eq!(number(f64::NAN, "1"), "–");

@@ -87,7 +87,11 @@ const COLUMNS: [(&str, &str); 4] = [
 ];
 
 impl Page {
-    pub(super) fn new(experiment: &Experiment, results: &Results, summary: &Summary) -> Result<Self> {
+    pub(super) fn new(
+        experiment: &Experiment,
+        results: &Results,
+        summary: &Summary,
+    ) -> Result<Self> {
         let about = |model: &ModelResults| {
             let kind = experiment.model_kind(&model.name);
             let seeds: Vec<String> = model.seeds.iter().map(|s| s.seed.to_string()).collect();
@@ -200,10 +204,14 @@ fn main_table(summary: &Summary) -> MainTable {
         model.filter(|unit| unit != "1")
     };
     let mut columns = vec!["read-out".to_string()];
-    columns.extend(COLUMNS.iter().map(|(quantity, head)| match units(quantity) {
-        Some(unit) => format!("{head} ({unit})"),
-        None => head.to_string(),
-    }));
+    columns.extend(
+        COLUMNS
+            .iter()
+            .map(|(quantity, head)| match units(quantity) {
+                Some(unit) => format!("{head} ({unit})"),
+                None => head.to_string(),
+            }),
+    );
     columns.push("seeds".to_string());
 
     let mut groups = Vec::new();
@@ -245,7 +253,9 @@ fn main_table(summary: &Summary) -> MainTable {
         groups.push(("trivial baselines on the same data".to_string(), baselines));
     }
     let spread = match summary.seeds.len() {
-        1 => "In brackets: 95 % bootstrap interval over sequences, of one training seed".to_string(),
+        1 => {
+            "In brackets: 95 % bootstrap interval over sequences, of one training seed".to_string()
+        }
         n => format!(
             "Mean ± standard deviation over {n} training seeds; baselines with their 95 % bootstrap interval over sequences"
         ),
@@ -257,7 +267,10 @@ fn main_table(summary: &Summary) -> MainTable {
     );
     MainTable {
         columns,
-        groups: groups.into_iter().filter(|(_, rows)| !rows.is_empty()).collect(),
+        groups: groups
+            .into_iter()
+            .filter(|(_, rows)| !rows.is_empty())
+            .collect(),
         note,
     }
 }
@@ -268,12 +281,18 @@ fn analyses(model: &ModelResults) -> Vec<AnalysisPart> {
     };
     let several = model.seeds.len() > 1;
     let part = |(i, finding): (usize, &crate::analysis::Finding)| {
-        let answers = model.seeds.iter().filter_map(|seed| {
-            let answer = &seed.findings.get(i)?.answer;
-            Some(match several {
-                true => format!("seed {}: {answer}", seed.seed),
-                false => answer.clone(),
-            })
+        // Seeds that give the same answer share a line.
+        let mut answers: IndexMap<&str, Vec<String>> = IndexMap::new();
+        for seed in &model.seeds {
+            if let Some(finding) = seed.findings.get(i) {
+                let seeds = answers.entry(&finding.answer).or_default();
+                seeds.push(seed.seed.to_string());
+            }
+        }
+        let answers = answers.into_iter().map(|(answer, seeds)| match several {
+            true if seeds.len() > 1 => format!("seeds {}: {answer}", seeds.join(", ")),
+            true => format!("seed {}: {answer}", seeds.join(", ")),
+            false => answer.to_string(),
         });
         let shown = !(finding.tables.is_empty() && finding.figures.is_empty());
         AnalysisPart {
@@ -321,7 +340,8 @@ fn all_numbers(summary: &Summary) -> Table {
         rows.push(baseline_row(metric));
     }
     Table {
-        caption: "Every number: mean ± standard deviation over seeds, or value with 95 % interval.".to_string(),
+        caption: "Every number: mean ± standard deviation over seeds, or value with 95 % interval."
+            .to_string(),
         columns: ["model", "analysis", "metric", "value", "unit", "by seed"]
             .map(str::to_string)
             .to_vec(),

@@ -34,10 +34,22 @@ fn metric(name: &str, value: f64, unit: &str) -> Metric {
 fn probe(rows: &[(&str, f64, f64)], shift: f64) -> Finding {
     let mut metrics = Vec::new();
     for &(row, position, velocity) in rows {
-        metrics.push(metric(&format!("position_r2/{row}"), position - 0.1 * shift, "1"));
+        metrics.push(metric(
+            &format!("position_r2/{row}"),
+            position - 0.1 * shift,
+            "1",
+        ));
         metrics.push(metric(&format!("velocity_r2/{row}"), velocity + shift, "1"));
-        metrics.push(metric(&format!("position_rmse/{row}"), 5.8 * (1.0 - position).sqrt(), "px"));
-        metrics.push(metric(&format!("velocity_rmse/{row}"), 9.0 * (1.0 - velocity).sqrt(), "px/s"));
+        metrics.push(metric(
+            &format!("position_rmse/{row}"),
+            5.8 * (1.0 - position).sqrt(),
+            "px",
+        ));
+        metrics.push(metric(
+            &format!("velocity_rmse/{row}"),
+            9.0 * (1.0 - velocity).sqrt(),
+            "px/s",
+        ));
     }
     Finding {
         analysis: "probe".into(),
@@ -62,11 +74,19 @@ fn law() -> Finding {
     Finding {
         analysis: "law".into(),
         question: "Is the learned law of motion Newton's?".into(),
-        answer: "In physical units the learned A differs from Newton's free flight by at most 0.06.".into(),
+        answer:
+            "In physical units the learned A differs from Newton's free flight by at most 0.06."
+                .into(),
         metrics: vec![metric("law_error/largest", 0.06, "1")],
         definitions: Vec::new(),
         tables: Vec::new(),
-        figures: figures(&["law", "eigenvalues", "filmstrip", "trajectories", "latent_map"]),
+        figures: figures(&[
+            "law",
+            "eigenvalues",
+            "filmstrip",
+            "trajectories",
+            "latent_map",
+        ]),
     }
 }
 
@@ -76,7 +96,9 @@ fn figures(names: &[&str]) -> Vec<NamedFigure> {
         let (_, figure) = all.iter().find(|(other, _)| other == name)?;
         Some(NamedFigure {
             name: name.to_string(),
-            caption: format!("Is the {name} right? Drawn from made-up data, n = 500 held-out sequences; bands: 95 % interval."),
+            caption: format!(
+                "Is the {name} right? Drawn from made-up data, n = 500 held-out sequences; bands: 95 % interval."
+            ),
             figure: figure.clone(),
         })
     };
@@ -87,7 +109,9 @@ fn made_up(root: &Path) -> (Experiment, RunFolder) {
     let experiment = Experiment::parse(EXPERIMENT, "made_up.yaml", &[]).unwrap();
     let folder = RunFolder::new(root);
     std::fs::create_dir_all(root).unwrap();
-    About::new("kinostate run experiments/made_up.yaml").write(&folder).unwrap();
+    About::new("kinostate run experiments/made_up.yaml")
+        .write(&folder)
+        .unwrap();
     let kalman = [
         ("encoder", 0.998, 0.071),
         ("filtered", 0.997, 0.849),
@@ -101,6 +125,7 @@ fn made_up(root: &Path) -> (Experiment, RunFolder) {
             let dir = folder.model(model, seed);
             std::fs::create_dir_all(&dir).unwrap();
             let shift = 0.01 * seed as f64;
+            std::fs::create_dir_all(folder.findings(model, seed)).unwrap();
             json::write(folder.finding(model, seed, "probe"), &probe(rows, shift)).unwrap();
             json::write(folder.finding(model, seed, "law"), &law()).unwrap();
             let elbo = [metric("elbo_nats_per_frame", -12.8 - shift, "nats/frame")];
@@ -110,8 +135,15 @@ fn made_up(root: &Path) -> (Experiment, RunFolder) {
     let baselines = Finding {
         analysis: "baselines".into(),
         question: "What do trivial read-outs reach on the same data?".into(),
-        answer: "A constant-velocity Kalman filter on the true centroid reaches velocity R² 0.68.".into(),
-        ..probe(&[("pixels of one frame", 0.997, 0.08), ("constant-velocity filter of true centroids", 0.998, 0.68)], 0.0)
+        answer: "A constant-velocity Kalman filter on the true centroid reaches velocity R² 0.68."
+            .into(),
+        ..probe(
+            &[
+                ("pixels of one frame", 0.997, 0.08),
+                ("constant-velocity filter of true centroids", 0.998, 0.68),
+            ],
+            0.0,
+        )
     };
     json::write(folder.baselines(), &baselines).unwrap();
     (experiment, folder)
@@ -142,17 +174,26 @@ fn the_page_needs_no_script_and_nothing_from_outside() {
     let (experiment, folder) = made_up(dir.path());
     write(&experiment, &folder).unwrap();
     let html = std::fs::read_to_string(folder.report_html()).unwrap();
-    for outside in ["<script", "<link", "@import", "url(", " src=", "http://", "https://"] {
+    for outside in [
+        "<script", "<link", "@import", "url(", " src=", "http://", "https://",
+    ] {
         let html = html.replace("http://www.w3.org/", "");
         assert!(!html.contains(outside), "{outside}");
     }
     for (i, _) in html.match_indices("href=\"") {
         let rest = &html[i + 6..];
-        assert!(rest.starts_with('#') || rest.starts_with("data:"), "{}", &rest[..40]);
+        assert!(
+            rest.starts_with('#') || rest.starts_with("data:"),
+            "{}",
+            &rest[..40]
+        );
     }
     assert!(html.contains("<h1>Does &lt;the&gt; &quot;page&quot; &amp; its numbers hold?</h1>"));
-    for tag in ["section", "table", "tbody", "figure", "dl", "ul", "div", "details", "article", "svg", "tr"] {
-        let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+    for tag in [
+        "section", "table", "tbody", "figure", "dl", "ul", "div", "details", "article", "svg", "tr",
+    ] {
+        let opened =
+            html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
 }
@@ -171,9 +212,15 @@ fn the_summary_has_mean_and_spread_over_seeds() {
     close(&filtered["mean"], 0.859);
     close(&filtered["sd"], 0.01);
     assert_eq!(filtered["values"].as_array().unwrap().len(), 3);
-    close(&summary["models"]["kalman"]["elbo_nats_per_frame"]["mean"], -12.81);
+    close(
+        &summary["models"]["kalman"]["elbo_nats_per_frame"]["mean"],
+        -12.81,
+    );
     assert!(summary["models"]["frames_only"]["velocity_r2"]["smoothed"].is_null());
-    close(&summary["baselines"]["velocity_r2/pixels of one frame"]["value"], 0.08);
+    close(
+        &summary["baselines"]["velocity_r2/pixels of one frame"]["value"],
+        0.08,
+    );
     let back: Summary = json::read(folder.summary()).unwrap();
     assert_eq!(back.seeds, [0, 1, 2]);
 }

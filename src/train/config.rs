@@ -144,7 +144,7 @@ impl TrainConfig {
         if !fraction(rate.last) {
             return bad("learning_rate.last", "a fraction in 0..=1", &rate.last);
         }
-        if !(self.gradient_clip > 0.0) {
+        if self.gradient_clip.is_nan() || self.gradient_clip <= 0.0 {
             return bad("gradient_clip", "a positive number", &self.gradient_clip);
         }
         if !fraction(self.latent_weight.from) {

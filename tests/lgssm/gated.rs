@@ -33,13 +33,20 @@ fn kinds(rng: &mut Rng) -> Vec<Kind> {
     let count = MODES * (N * N + 2 * N + 1);
     let random: Vec<f64> = normals(rng, count).iter().map(|x| 0.45 * x).collect();
     vec![
-        ("reflecting", reflecting, vec![-1.1, -0.9, 1.2, 0.8, 0.5, 0.9]),
+        (
+            "reflecting",
+            reflecting,
+            vec![-1.1, -0.9, 1.2, 0.8, 0.5, 0.9],
+        ),
         ("mixture", mixture, random),
     ]
 }
 
 fn total(model: &Lgssm, gate: &dyn Gate, batch: &Owned) -> f64 {
-    gated::log_likelihood(model, gate, &batch.view()).unwrap().iter().sum()
+    gated::log_likelihood(model, gate, &batch.view())
+        .unwrap()
+        .iter()
+        .sum()
 }
 
 /// Fourth-order central difference: error h^4 f^(5) / 30 + 1e-16 |f| / h.
@@ -82,7 +89,14 @@ fn every_gradient_of_a_gated_filter_equals_finite_differences() {
             let gradients = &found.evaluation.gradients;
             let want = differences(&batch.codes, &|v| {
                 let codes = v.to_vec();
-                total(&model, gate.as_ref(), &Owned { codes, ..batch.clone() })
+                total(
+                    &model,
+                    gate.as_ref(),
+                    &Owned {
+                        codes,
+                        ..batch.clone()
+                    },
+                )
             });
             close(&label("codes"), &gradients.codes, &want, 1e-7);
             for (of, got, field) in arguments(&model, gradients) {
@@ -105,10 +119,22 @@ fn every_gradient_of_a_gated_filter_equals_finite_differences() {
             if bits & 16 > 0 {
                 let of_c = |v: &[f64]| {
                     let emission_matrices = Some(v.to_vec());
-                    total(&model, gate.as_ref(), &Owned { emission_matrices, ..batch.clone() })
+                    total(
+                        &model,
+                        gate.as_ref(),
+                        &Owned {
+                            emission_matrices,
+                            ..batch.clone()
+                        },
+                    )
                 };
                 let want = differences(batch.emission_matrices.as_ref().unwrap(), &of_c);
-                close(&label("C_t"), gradients.emission_matrices.as_ref().unwrap(), &want, 1e-7);
+                close(
+                    &label("C_t"),
+                    gradients.emission_matrices.as_ref().unwrap(),
+                    &want,
+                    1e-7,
+                );
             }
         }
     }
@@ -127,16 +153,20 @@ fn symmetrize(values: &mut [f64], n: usize) {
 type Field = fn(&mut Lgssm) -> &mut Vec<f64>;
 
 /// Name, gradient and place of every parameter of the model that a gated filter uses.
-fn arguments<'a>(
-    _: &Lgssm,
-    g: &'a lgssm::Gradients,
-) -> Vec<(&'static str, &'a [f64], Field)> {
+fn arguments<'a>(_: &Lgssm, g: &'a lgssm::Gradients) -> Vec<(&'static str, &'a [f64], Field)> {
     macro_rules! list {
         ($($name:ident),*) => {
             vec![$((stringify!($name), &g.$name[..], (|m: &mut Lgssm| &mut m.$name) as Field)),*]
         };
     }
-    list!(transition_cov, emission_matrix, emission_offset, emission_cov, initial_mean, initial_cov)
+    list!(
+        transition_cov,
+        emission_matrix,
+        emission_offset,
+        emission_cov,
+        initial_mean,
+        initial_cov
+    )
 }
 
 /// Records the transitions that a gate chooses along one sequence.
@@ -172,7 +202,12 @@ fn the_value_is_that_of_the_plain_filter_with_the_chosen_transitions_held_fixed(
         assert_eq!(got.log_likelihood, want.log_likelihood, "{name}");
         // No gate lies behind the last code, so nothing of its gradient flows through one.
         let last = 6 * P;
-        close(name, &got.gradients.codes[last..], &want.gradients.codes[last..], 1e-12);
+        close(
+            name,
+            &got.gradients.codes[last..],
+            &want.gradients.codes[last..],
+            1e-12,
+        );
         // Everything else does differ: the gates answer to the past.
         let change = super::support::difference(&got.gradients.codes, &want.gradients.codes);
         assert!(change > 1e-3, "{name}: no gradient flows through the gate");
@@ -185,25 +220,42 @@ fn a_mixture_of_one_mode_is_the_plain_model_in_value_gradient_and_posterior() {
         let mut rng = rng(30 + bits);
         let model = model(&mut rng, N, P);
         let batch = Owned::random(&mut rng, &model, 3, 9, bits);
-        let (a, b) = (model.transition_matrix.clone(), model.transition_offset.clone());
+        let (a, b) = (
+            model.transition_matrix.clone(),
+            model.transition_offset.clone(),
+        );
         let gate = Mixture::new(N, a, b, normals(&mut rng, N), vec![0.3]).unwrap();
         let plain = lgssm::log_likelihood_and_gradients(&model, &batch.view()).unwrap();
         let got = gated::log_likelihood_and_gradients(&model, &gate, &batch.view()).unwrap();
-        close("value", &got.evaluation.log_likelihood, &plain.log_likelihood, 1e-12);
+        close(
+            "value",
+            &got.evaluation.log_likelihood,
+            &plain.log_likelihood,
+            1e-12,
+        );
         let (of, want) = (&got.evaluation.gradients, &plain.gradients);
         close("A", &got.gate[..N * N], &want.transition_matrix, 1e-9);
         close("b", &got.gate[N * N..][..N], &want.transition_offset, 1e-9);
-        assert!(got.gate[N * N + N..].iter().all(|&g| g == 0.0), "one weight is always 1");
+        assert!(
+            got.gate[N * N + N..].iter().all(|&g| g == 0.0),
+            "one weight is always 1"
+        );
         close("codes", &of.codes, &want.codes, 1e-9);
-        for ((name, got, _), (_, want, _)) in
-            arguments(&model, of).into_iter().zip(arguments(&model, want))
+        for ((name, got, _), (_, want, _)) in arguments(&model, of)
+            .into_iter()
+            .zip(arguments(&model, want))
         {
             close(name, got, want, 1e-9);
         }
         let plain = lgssm::infer(&model, &batch.view()).unwrap();
         let got = gated::infer(&model, &gate, &batch.view(), 3).unwrap();
         close("smoothed", &got.smoothed_mean, &plain.smoothed_mean, 1e-12);
-        close("smoothed_cov", &got.smoothed_cov, &plain.smoothed_cov, 1e-12);
+        close(
+            "smoothed_cov",
+            &got.smoothed_cov,
+            &plain.smoothed_cov,
+            1e-12,
+        );
         close("filtered", &got.filtered_mean, &plain.filtered_mean, 1e-12);
     }
 }
@@ -225,7 +277,9 @@ fn flight(frames: usize) -> (Vec<f64>, Vec<f64>) {
 
 fn newton(q: f64) -> Lgssm {
     let diagonal = |size: usize, x: f64| -> Vec<f64> {
-        (0..size * size).map(|i| if i % (size + 1) == 0 { x } else { 0.0 }).collect()
+        (0..size * size)
+            .map(|i| if i % (size + 1) == 0 { x } else { 0.0 })
+            .collect()
     };
     let mut transition_matrix = diagonal(N, 1.0);
     (0..P).for_each(|i| transition_matrix[i * N + P + i] = 1.0);
@@ -235,7 +289,9 @@ fn newton(q: f64) -> Lgssm {
         transition_matrix,
         transition_offset: vec![0.0; N],
         transition_cov: diagonal(N, q),
-        emission_matrix: (0..P * N).map(|i| f64::from(u8::from(i / N == i % N))).collect(),
+        emission_matrix: (0..P * N)
+            .map(|i| f64::from(u8::from(i / N == i % N)))
+            .collect(),
         emission_offset: vec![0.0; P],
         emission_cov: diagonal(P, 1e-3),
         initial_mean: vec![0.0; N],
@@ -262,12 +318,21 @@ fn two_hundred_frames_with_almost_no_process_noise_stay_sound() {
         sound(name, covs, N);
     }
     // From frame 5 on the filter knows the velocity, bounces included: the largest error is a fraction of its size.
-    for (t, (mean, v)) in
-        posterior.filtered_mean.chunks_exact(N).zip(velocities.chunks_exact(P)).enumerate().skip(5)
+    for (t, (mean, v)) in posterior
+        .filtered_mean
+        .chunks_exact(N)
+        .zip(velocities.chunks_exact(P))
+        .enumerate()
+        .skip(5)
     {
         for i in 0..P {
             let error = (mean[P + i] - v[i]).abs();
-            assert!(error < 0.1, "frame {t}, axis {i}: velocity {}, true {}", mean[P + i], v[i]);
+            assert!(
+                error < 0.1,
+                "frame {t}, axis {i}: velocity {}, true {}",
+                mean[P + i],
+                v[i]
+            );
         }
     }
 }
@@ -276,29 +341,56 @@ fn two_hundred_frames_with_almost_no_process_noise_stay_sound() {
 fn a_bounce_in_the_first_frames_is_smoothed_by_a_hypothesis_about_frame_0() {
     // The first bounce is between frames 0 and 1, where the filter cannot know the velocity.
     let (model, gate) = (newton(1e-4), walls());
-    let codes: Vec<f64> = (0..8).flat_map(|t| [2.0 - (0.4 * t as f64 - 0.15).abs(), 0.2 * t as f64 - 0.8]).collect();
+    let codes: Vec<f64> = (0..8)
+        .flat_map(|t| [2.0 - (0.4 * t as f64 - 0.15).abs(), 0.2 * t as f64 - 0.8])
+        .collect();
     let batch = Batch::new(&codes, 1, 8);
     let first = |passes: usize| {
         let found = gated::infer(&model, &gate, &batch, passes).unwrap();
-        (found.smoothed_mean[P], found.filtered_mean, found.log_likelihood)
+        (
+            found.smoothed_mean[P],
+            found.filtered_mean,
+            found.log_likelihood,
+        )
     };
     let ((own, filtered, exact), (again, same, still)) = (first(0), first(2));
-    assert!((again - 0.4).abs() < 0.05, "velocity before the bounce 0.4, smoothed {again}");
-    assert!((own - 0.4).abs() > 0.4, "the filter's own choice gave {own} already");
-    assert_eq!((filtered, exact), (same, still), "filtered moments do not depend on passes");
+    assert!(
+        (again - 0.4).abs() < 0.05,
+        "velocity before the bounce 0.4, smoothed {again}"
+    );
+    assert!(
+        (own - 0.4).abs() > 0.4,
+        "the filter's own choice gave {own} already"
+    );
+    assert_eq!(
+        (filtered, exact),
+        (same, still),
+        "filtered moments do not depend on passes"
+    );
 }
 
 #[test]
 fn masked_frames_reflect_in_open_loop() {
     let (model, gate, (codes, _)) = (newton(1e-6), walls(), flight(20));
     let seen: Vec<bool> = (0..20).map(|t| t < 5).collect();
-    let batch = Batch { frame_mask: Some(&seen), ..Batch::new(&codes, 1, 20) };
+    let batch = Batch {
+        frame_mask: Some(&seen),
+        ..Batch::new(&codes, 1, 20)
+    };
     let found = gated::infer(&model, &gate, &batch, 1).unwrap();
-    for (t, (mean, code)) in
-        found.filtered_mean.chunks_exact(N).zip(codes.chunks_exact(P)).enumerate()
+    for (t, (mean, code)) in found
+        .filtered_mean
+        .chunks_exact(N)
+        .zip(codes.chunks_exact(P))
+        .enumerate()
     {
         for i in 0..P {
-            assert!((mean[i] - code[i]).abs() < 0.1, "frame {t}: {} against {}", mean[i], code[i]);
+            assert!(
+                (mean[i] - code[i]).abs() < 0.1,
+                "frame {t}: {} against {}",
+                mean[i],
+                code[i]
+            );
         }
     }
 }
@@ -308,10 +400,20 @@ fn a_gate_that_does_not_fit_is_an_error() {
     let mut rng = rng(40);
     let (small, codes) = (model(&mut rng, 3, P), vec![0.0; 2 * P]);
     let message = |found: kinostate::Result<Vec<f64>>| found.unwrap_err().to_string();
-    let wrong = message(gated::log_likelihood(&small, &walls(), &Batch::new(&codes, 1, 2)));
-    assert!(wrong.contains("3 latent dimensions expected, got 4"), "{wrong}");
+    let wrong = message(gated::log_likelihood(
+        &small,
+        &walls(),
+        &Batch::new(&codes, 1, 2),
+    ));
+    assert!(
+        wrong.contains("3 latent dimensions expected, got 4"),
+        "{wrong}"
+    );
     let given = vec![0.0; 2 * N];
-    let batch = Batch { transition_offsets: Some(&given), ..Batch::new(&codes, 1, 2) };
+    let batch = Batch {
+        transition_offsets: Some(&given),
+        ..Batch::new(&codes, 1, 2)
+    };
     let both = message(gated::log_likelihood(&newton(0.1), &walls(), &batch));
     assert!(both.contains("per-step"), "{both}");
     assert!(Reflecting::new(vec![0.0], vec![1.0; 2], vec![0.0]).is_err());

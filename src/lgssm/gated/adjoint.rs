@@ -146,7 +146,9 @@ impl Adjoint {
         // J = I - K C, then J' P* J.
         for i in 0..n {
             for j in 0..n {
-                let product: f64 = (0..p).map(|l| gain_t[l * n + i] * emission[l * n + j]).sum();
+                let product: f64 = (0..p)
+                    .map(|l| gain_t[l * n + i] * emission[l * n + j])
+                    .sum();
                 self.transfer[i * n + j] = f64::from(u8::from(i == j)) - product;
             }
         }
@@ -204,7 +206,13 @@ impl Adjoint {
         add_outer(&mut self.matrix, 1.0, &self.mean, before, n, n);
         self.vector.fill(0.0);
         add_product_t(&mut self.vector, matrix, &self.mean, n, n);
-        gate.backward(before, &self.matrix, &self.mean, &mut self.vector, gate_gradient);
+        gate.backward(
+            before,
+            &self.matrix,
+            &self.mean,
+            &mut self.vector,
+            gate_gradient,
+        );
         multiply_tn_symmetric(&mut self.cov, matrix, &self.transfer, n, n);
         std::mem::swap(&mut self.mean, &mut self.vector);
     }

@@ -32,7 +32,13 @@ pub fn infer(model: &Lgssm, gate: &dyn Gate, batch: &Batch, passes: usize) -> Re
     let roots = model.roots()?;
     check(model, gate, batch)?;
     let n = model.latent;
-    let choose = Choose { model, gate, batch, roots: &roots, hypotheses: passes > 0 };
+    let choose = Choose {
+        model,
+        gate,
+        batch,
+        roots: &roots,
+        hypotheses: passes > 0,
+    };
     let [own, mut chosen] = dispatch(n, model.code, choose)?;
     let mut best = smooth(model, batch, &own)?;
     if passes == 0 {
@@ -106,7 +112,10 @@ impl Job for Choose<'_> {
     fn run<N: Dim, P: Dim>(self, n: N, p: P) -> Self::Output {
         let size = n.value();
         let mut filter = Filter::new(self.batch.frames, size, p.value());
-        let mut found = [(); 2].map(|()| Transitions { matrices: vec![], offsets: vec![] });
+        let mut found = [(); 2].map(|()| Transitions {
+            matrices: vec![],
+            offsets: vec![],
+        });
         for index in 0..self.batch.sequences {
             let sequence = self.batch.sequence(self.model, index);
             let mut best = filter.run((n, p), &sequence, self.roots, self.gate, None)?;
@@ -123,7 +132,8 @@ impl Job for Choose<'_> {
             for sign in [1.0, -1.0] {
                 for row in root.chunks_exact(size) {
                     let scale = sign * (size as f64).sqrt();
-                    let point: Vec<f64> = mean.iter().zip(row).map(|(m, u)| m + scale * u).collect();
+                    let point: Vec<f64> =
+                        mean.iter().zip(row).map(|(m, u)| m + scale * u).collect();
                     let likelihood =
                         filter.run((n, p), &sequence, self.roots, self.gate, Some(&point))?;
                     let worth = likelihood - 0.5 * size as f64;

@@ -3,11 +3,11 @@
 use super::adjoint::Adjoint;
 use super::filter::Filter;
 use super::{Gate, check};
+use crate::lgssm::Evaluation;
 use crate::lgssm::batch::Batch;
 use crate::lgssm::dispatch::{Job, dispatch};
 use crate::lgssm::gradients::Gradients;
 use crate::lgssm::model::{Lgssm, Roots};
-use crate::lgssm::Evaluation;
 use crate::{Error, Result};
 use nalgebra::Dim;
 
@@ -27,7 +27,13 @@ pub struct GatedEvaluation {
 pub fn log_likelihood(model: &Lgssm, gate: &dyn Gate, batch: &Batch) -> Result<Vec<f64>> {
     let roots = model.roots()?;
     check(model, gate, batch)?;
-    let job = Likelihood { model, gate, batch, roots: &roots, gradients: None };
+    let job = Likelihood {
+        model,
+        gate,
+        batch,
+        roots: &roots,
+        gradients: None,
+    };
     dispatch(model.latent, model.code, job)
 }
 
@@ -42,8 +48,17 @@ pub fn log_likelihood_and_gradients(
 ) -> Result<GatedEvaluation> {
     let roots = model.roots()?;
     check(model, gate, batch)?;
-    let mut gradients = (Gradients::zeros(model, batch), vec![0.0; gate.parameters().len()]);
-    let job = Likelihood { model, gate, batch, roots: &roots, gradients: Some(&mut gradients) };
+    let mut gradients = (
+        Gradients::zeros(model, batch),
+        vec![0.0; gate.parameters().len()],
+    );
+    let job = Likelihood {
+        model,
+        gate,
+        batch,
+        roots: &roots,
+        gradients: Some(&mut gradients),
+    };
     let log_likelihood = dispatch(model.latent, model.code, job)?;
     let (gradients, gate) = gradients;
     gradients.check()?;
@@ -53,7 +68,13 @@ pub fn log_likelihood_and_gradients(
             gate[i]
         )));
     }
-    Ok(GatedEvaluation { evaluation: Evaluation { log_likelihood, gradients }, gate })
+    Ok(GatedEvaluation {
+        evaluation: Evaluation {
+            log_likelihood,
+            gradients,
+        },
+        gate,
+    })
 }
 
 struct Likelihood<'a> {

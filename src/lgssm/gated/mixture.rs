@@ -45,7 +45,13 @@ impl Mixture {
                 )));
             }
         }
-        Ok(Self { latent, matrices, offsets, weights, biases })
+        Ok(Self {
+            latent,
+            matrices,
+            offsets,
+            weights,
+            biases,
+        })
     }
 
     /// alpha (K) at a mean (n).
@@ -70,7 +76,13 @@ impl Gate for Mixture {
     }
 
     fn parameters(&self) -> Vec<f64> {
-        [&self.matrices[..], &self.offsets, &self.weights, &self.biases].concat()
+        [
+            &self.matrices[..],
+            &self.offsets,
+            &self.weights,
+            &self.biases,
+        ]
+        .concat()
     }
 
     fn transition(&self, mean: &[f64], matrix: &mut [f64], offset: &mut [f64]) {
@@ -104,7 +116,11 @@ impl Gate for Mixture {
             .collect();
         let average = dot(&alpha, &worth);
         for (k, (&alpha, worth)) in alpha.iter().zip(worth).enumerate() {
-            add(&mut in_matrices[k * n * n..][..n * n], alpha, matrix_gradient);
+            add(
+                &mut in_matrices[k * n * n..][..n * n],
+                alpha,
+                matrix_gradient,
+            );
             add(&mut in_offsets[k * n..][..n], alpha, offset_gradient);
             let in_logit = alpha * (worth - average);
             add(&mut in_weights[k * n..][..n], in_logit, mean);

@@ -35,7 +35,11 @@ impl Reflecting {
                 log_sharpness.len()
             )));
         }
-        Ok(Self { low, high, log_sharpness })
+        Ok(Self {
+            low,
+            high,
+            log_sharpness,
+        })
     }
 
     /// Axis i at a mean: kappa, x + v, g_low, g_high.
@@ -89,8 +93,10 @@ impl Gate for Reflecting {
                 + matrix_gradient[(p + i) * n + p + i];
             let in_offset = 2.0 * offset_gradient[i];
             // Gradients in the arguments of the two sigmoids.
-            let in_low = (in_offset * self.low[i] - 2.0 * in_sign * (1.0 - high)) * low * (1.0 - low);
-            let in_high = (in_offset * self.high[i] - 2.0 * in_sign * (1.0 - low)) * high * (1.0 - high);
+            let in_low =
+                (in_offset * self.low[i] - 2.0 * in_sign * (1.0 - high)) * low * (1.0 - low);
+            let in_high =
+                (in_offset * self.high[i] - 2.0 * in_sign * (1.0 - low)) * high * (1.0 - high);
             let in_ahead = kappa * (in_high - in_low);
             mean_gradient[i] += in_ahead;
             mean_gradient[p + i] += in_ahead;

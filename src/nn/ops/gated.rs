@@ -2,9 +2,8 @@
 
 use super::state_space::{RATE, StateSpace};
 use crate::error::{Error, Result};
-use crate::latents::LinearGaussian;
 use crate::lgssm::gated::{self, Gate, Mixture, Reflecting};
-use crate::lgssm::{Batch, Posterior};
+use crate::lgssm::{Batch, Lgssm, Posterior};
 use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -34,7 +33,10 @@ impl<F: Float> GateParams<F> {
             ("walls.high", same(edge)?),
             ("walls.log_sharpness", same(sharpness.ln())?),
         ];
-        Ok(Self { kind: Kind::Reflecting, parameters })
+        Ok(Self {
+            kind: Kind::Reflecting,
+            parameters,
+        })
     }
 
     /// Modes A_k (K, n, n), b_k (K, n) and their weights W (K, n), c (K), to start from.
@@ -49,28 +51,41 @@ impl<F: Float> GateParams<F> {
         biases: &[f64],
     ) -> Result<Self> {
         let modes = biases.len();
-        let param = |shape: &[usize], v: &[f64]| Ok::<_, Error>(Param::new(shape, v)?.at_rate(RATE));
+        let param =
+            |shape: &[usize], v: &[f64]| Ok::<_, Error>(Param::new(shape, v)?.at_rate(RATE));
         let parameters = vec![
             ("modes.matrix", param(&[modes, latent, latent], matrices)?),
             ("modes.offset", param(&[modes, latent], offsets)?),
             ("modes.gate.weight", param(&[modes, latent], weights)?),
             ("modes.gate.bias", param(&[modes], biases)?),
         ];
-        Ok(Self { kind: Kind::Mixture, parameters })
+        Ok(Self {
+            kind: Kind::Mixture,
+            parameters,
+        })
     }
 
     /// The gate that the parameters stand for.
     fn gate(&self, latent: usize) -> Result<Box<dyn Gate>> {
         let v: Vec<Vec<f64>> = self.parameters.iter().map(|(_, p)| p.to_f64()).collect();
         Ok(match (self.kind, v.as_slice()) {
-            (Kind::Reflecting, [low, high, sharpness]) => {
-                Box::new(Reflecting::new(low.clone(), high.clone(), sharpness.clone())?)
-            }
-            (_, [a, b, w, c]) => {
-                Box::new(Mixture::new(latent, a.clone(), b.clone(), w.clone(), c.clone())?)
-            }
+            (Kind::Reflecting, [low, high, sharpness]) => Box::new(Reflecting::new(
+                low.clone(),
+                high.clone(),
+                sharpness.clone(),
+            )?),
+            (_, [a, b, w, c]) => Box::new(Mixture::new(
+                latent,
+                a.clone(),
+                b.clone(),
+                w.clone(),
+                c.clone(),
+            )?),
             (kind, other) => {
-                return Err(Error::Shape(format!("gate {kind:?}: got {} parameters", other.len())));
+                return Err(Error::Shape(format!(
+                    "gate {kind:?}: got {} parameters",
+                    other.len()
+                )));
             }
         })
     }
@@ -89,13 +104,16 @@ impl<F: Float> GatedStateSpace<F> {
     ///
     /// # Errors
     /// A covariance that is not positive definite, or a gate that does not fit.
-    pub fn new(law: &LinearGaussian, gate: GateParams<F>) -> Result<Self> {
+    pub fn new(law: &Lgssm, gate: GateParams<F>) -> Result<Self> {
         gate.gate(law.latent)?;
-        Ok(Self { space: StateSpace::new(law)?.gated(), gate })
+        Ok(Self {
+            space: StateSpace::new(law)?.gated(),
+            gate,
+        })
     }
 
     /// Emission, covariances and initial state; its transition is what the gate replaces.
-    pub fn law(&self) -> LinearGaussian {
+    pub fn law(&self) -> Lgssm {
         self.space.law()
     }
 
@@ -115,7 +133,7 @@ impl<F: Float> GatedStateSpace<F> {
             frame_mask: seen,
             ..Batch::new(codes, codes.len() / (steps * p).max(1), steps)
         };
-        gated::infer(&(&self.law()).into(), self.gate.gate(n)?.as_ref(), &batch, passes)
+        gated::infer(&self.law(), self.gate.gate(n)?.as_ref(), &batch, passes)
     }
 }
 
@@ -146,10 +164,12 @@ pub fn gated_log_likelihood<F: Float, T: Tape<F, Cpu>>(
         )));
     }
     let plain: Vec<f64> = values(&codes).iter().map(|v| v.widen()).collect();
-    let (law, gate) = ((&model.law()).into(), model.gate.gate(n)?);
+    let (law, gate) = (model.law(), model.gate.gate(n)?);
     let batch = Batch::new(&plain, rows / steps, steps);
     if !T::OWNS_TAPE {
-        let total: f64 = gated::log_likelihood(&law, gate.as_ref(), &batch)?.iter().sum();
+        let total: f64 = gated::log_likelihood(&law, gate.as_ref(), &batch)?
+            .iter()
+            .sum();
         return Ok(scalar(F::of(total))?.put_tape(tape));
     }
     let found = gated::log_likelihood_and_gradients(&law, gate.as_ref(), &batch)?;
@@ -167,10 +187,14 @@ pub fn gated_log_likelihood<F: Float, T: Tape<F, Cpu>>(
     tape.add_backward_op(move |gradients| {
         let g = gradients.get_or_alloc_mut(&result)?[0].widen();
         let to = gradients.get_or_alloc_mut(&codes)?;
-        to.iter_mut().zip(&of_codes).for_each(|(to, &d)| *to += F::of(g * d));
+        to.iter_mut()
+            .zip(&of_codes)
+            .for_each(|(to, &d)| *to += F::of(g * d));
         for (param, d) in &parameters {
             let to = gradients.get_or_alloc_mut(&param.tensor)?;
-            to.iter_mut().zip(d).for_each(|(to, &d)| *to += F::of(g * d));
+            to.iter_mut()
+                .zip(d)
+                .for_each(|(to, &d)| *to += F::of(g * d));
         }
         Ok(())
     });

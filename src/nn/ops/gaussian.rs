@@ -9,7 +9,7 @@ const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
 
 fn dimensions<F: Float>(head: &Mat<F>, what: &str) -> Result<(usize, usize)> {
     let (rows, columns) = size(head);
-    if columns % 2 != 0 {
+    if columns == 0 || columns % 2 != 0 {
         return Err(Error::Shape(format!(
             "{what}: means and log variances side by side expected, got {columns} columns"
         )));
@@ -98,4 +98,113 @@ pub fn standard_normal_kl<F: Float, T: Tape<F, Cpu>>(head: Mat<F, T>) -> Result<
         Ok(())
     });
     Ok(out.put_tape(tape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{self, close, gradients_agree, numbers, random};
+    use super::*;
+    use crate::nn::tensor::value;
+    use crate::nn::{Grad, ops};
+
+    /// log N(a; mean, var) from the density itself.
+    fn log_density(a: f64, mean: f64, var: f64) -> f64 {
+        ((-(a - mean).powi(2) / (2.0 * var)).exp() / (std::f64::consts::TAU * var).sqrt()).ln()
+    }
+
+    #[test]
+    fn a_draw_is_the_mean_plus_noise_times_the_std_and_its_log_density_is_the_gaussians() {
+        let (rows, p) = (4, 3);
+        let (head, noise) = (random("head", rows, 2 * p), numbers("noise", rows * p));
+        let (a, log_q) = sample(head.clone(), &noise).unwrap();
+        assert_eq!(size(&a), (rows, p));
+        let mut total = 0.0;
+        for i in 0..rows * p {
+            let row = &values(&head)[i / p * 2 * p..][..2 * p];
+            let (mean, var) = (row[i % p], row[p + i % p].exp());
+            close(
+                "draw",
+                &values(&a)[i..=i],
+                &[mean + var.sqrt() * noise[i]],
+                1e-15,
+            );
+            total += log_density(values(&a)[i], mean, var);
+        }
+        close("log q", &[value(&log_q)], &[total], 1e-14);
+    }
+
+    /// Through the draw, through log q, and through both.
+    #[test]
+    fn gradients_of_a_draw_and_of_its_log_density_agree_with_finite_differences() {
+        let noise = numbers("noise", 6);
+        for (draw, density) in [(1.0, 0.0), (0.0, 1.0), (0.7, -1.3)] {
+            gradients_agree("sample", &random("head", 2, 6), &[], true, &|head, _| {
+                let (a, log_q) = sample(head, &noise)?;
+                ops::weighted_sum(vec![(check::project(a), draw), (log_q, density)])
+            });
+        }
+    }
+
+    #[test]
+    fn the_divergence_is_the_integral_of_the_log_ratio() {
+        for (mean, log_var) in [(0.0_f64, 0.0_f64), (0.7, -1.0), (-1.5, 0.8)] {
+            let head = matrix(vec![mean, log_var], 1, 2).unwrap();
+            let kl = value(&standard_normal_kl(head).unwrap());
+            // Trapezoids over 12 standard deviations: exact to rounding for a Gaussian integrand.
+            let (std, step) = ((log_var / 2.0).exp(), 1e-3);
+            let integral: f64 = (-12_000..=12_000)
+                .map(|i| {
+                    let a = mean + f64::from(i) * step * std;
+                    let log_q = -0.5 * ((a - mean) / std).powi(2) - std.ln() - 0.5 * LOG_2_PI;
+                    let log_p = -0.5 * a * a - 0.5 * LOG_2_PI;
+                    log_q.exp() * (log_q - log_p) * step * std
+                })
+                .sum();
+            close(&format!("{mean} {log_var}"), &[kl], &[integral], 1e-11);
+        }
+    }
+
+    #[test]
+    fn the_divergence_sums_over_rows_and_dimensions() {
+        let head = random("head", 3, 4);
+        let mut sum = 0.0;
+        for row in values(&head).chunks(4) {
+            for j in 0..2 {
+                let one = matrix(vec![row[j], row[2 + j]], 1, 2).unwrap();
+                sum += value(&standard_normal_kl(one).unwrap());
+            }
+        }
+        close(
+            "sum",
+            &[value(&standard_normal_kl(head).unwrap())],
+            &[sum],
+            1e-14,
+        );
+    }
+
+    #[test]
+    fn gradients_of_the_divergence_agree_with_finite_differences() {
+        let op = |head: Mat<f64, Grad<f64>>, _: &[_]| standard_normal_kl(head);
+        gradients_agree("kl", &random("head", 3, 4), &[], true, &op);
+    }
+
+    #[test]
+    fn wrong_sizes_are_told() {
+        check::refuses(
+            sample(random("head", 2, 5), &[0.0; 5]),
+            &["sample", "got 5 columns"],
+        );
+        check::refuses(
+            sample(random("head", 2, 0), &[]),
+            &["sample", "got 0 columns"],
+        );
+        check::refuses(
+            sample(random("head", 2, 6), &[0.0; 5]),
+            &["sample", "2 x 3", "got 5"],
+        );
+        check::refuses(
+            standard_normal_kl(random("head", 2, 3)),
+            &["standard_normal_kl", "got 3"],
+        );
+    }
 }

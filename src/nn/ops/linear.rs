@@ -12,7 +12,7 @@ use dfdx::prelude::{Cpu, SplitTape, Tape};
 /// `input_gradient: false` leaves out dL/dx, where x is data.
 ///
 /// # Errors
-/// [`Error::Shape`] when x and W do not fit.
+/// [`Error::Shape`] when x, W and b do not fit.
 pub fn linear<F: Float, T: Tape<F, Cpu>>(
     x: Mat<F, T>,
     weight: &Param<F>,
@@ -31,6 +31,12 @@ pub fn linear<F: Float, T: Tape<F, Cpu>>(
     if w_in != inputs {
         return Err(Error::Shape(format!(
             "linear: weight wants {w_in} inputs, got {inputs}"
+        )));
+    }
+    if bias.values().len() != outputs {
+        return Err(Error::Shape(format!(
+            "linear: bias wants {outputs} values, got {}",
+            bias.values().len()
         )));
     }
     let mut y = Vec::with_capacity(rows * outputs);
@@ -67,4 +73,73 @@ pub fn linear<F: Float, T: Tape<F, Cpu>>(
         }
         Ok(())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{self, close, gradients_agree, param, random};
+    use super::*;
+
+    const ALL: [Activation; 3] = [Activation::Identity, Activation::Relu, Activation::Tanh];
+
+    #[test]
+    fn every_output_is_a_dot_product_plus_its_bias() {
+        // Sides below, at and above the kernels of gemm.
+        for (rows, inputs, outputs) in [(1, 1, 1), (3, 5, 4), (17, 33, 9)] {
+            let x = random("x", rows, inputs);
+            let (w, b) = (param("w", &[inputs, outputs]), param("b", &[outputs]));
+            for activation in ALL {
+                let y = linear(x.clone(), &w, &b, activation, true).unwrap();
+                let mut want = Vec::new();
+                for row in values(&x).chunks(inputs) {
+                    for j in 0..outputs {
+                        let dot: f64 = (0..inputs)
+                            .map(|i| row[i] * w.values()[i * outputs + j])
+                            .sum();
+                        want.push(dot + b.values()[j]);
+                    }
+                }
+                activation.apply(&mut want);
+                assert_eq!(size(&y), (rows, outputs));
+                close(&format!("{activation:?}"), values(&y), &want, 1e-14);
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        let parameters = [param("w", &[5, 4]), param("b", &[4])];
+        for activation in ALL {
+            for input_gradient in [true, false] {
+                let what = format!("linear {activation:?}");
+                gradients_agree(
+                    &what,
+                    &random("x", 3, 5),
+                    &parameters,
+                    input_gradient,
+                    &|x, p| linear(x, &p[0], &p[1], activation, input_gradient).map(check::project),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_sizes_are_told() {
+        let try_it = |x: usize, w: &[usize], b: usize| {
+            let (w, b) = (param("w", w), param("b", &[b]));
+            linear(random("x", 2, x), &w, &b, Activation::Relu, true)
+        };
+        check::refuses(
+            try_it(6, &[5, 4], 4),
+            &["linear: weight", "5 inputs", "got 6"],
+        );
+        check::refuses(
+            try_it(5, &[5, 4], 3),
+            &["linear: bias", "4 values", "got 3"],
+        );
+        check::refuses(
+            try_it(5, &[20], 4),
+            &["linear: weight", "two dimensions", "got [20]"],
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! Fused operations registered on dfdx's tape. Each file: the equation, the forward pass, its gradient, and a check against
 //! finite differences in f64.
 
+#[cfg(test)]
+mod check;
 mod convolution;
 mod gated;
 mod gaussian;
@@ -60,7 +62,37 @@ impl Activation {
             Self::Tanh => gradient
                 .iter_mut()
                 .zip(outputs)
-                .for_each(|(g, &y)| *g = *g * (F::of(1.0) - y * y)),
+                .for_each(|(g, &y)| *g *= F::of(1.0) - y * y),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activations_and_their_slopes_are_what_they_say() {
+        let x = [-2.0, -0.5, 0.0, 0.5, 2.0];
+        type Function = fn(f64) -> f64;
+        let all: [(Activation, Function, Function); 3] = [
+            (Activation::Identity, |x| x, |_| 1.0),
+            (
+                Activation::Relu,
+                |x| x.max(0.0),
+                |x| if x > 0.0 { 1.0 } else { 0.0 },
+            ),
+            (Activation::Tanh, f64::tanh, |x| 1.0 / x.cosh().powi(2)),
+        ];
+        for (activation, value, slope) in all {
+            let mut y = x;
+            activation.apply(&mut y);
+            check::close(&format!("{activation:?}"), &y, &x.map(value), 0.0);
+            let mut gradient = [3.0; 5];
+            activation.chain(&mut gradient, &y);
+            // Rounding of tanh and cosh.
+            let want = x.map(|x| 3.0 * slope(x));
+            check::close(&format!("{activation:?} slope"), &gradient, &want, 1e-15);
         }
     }
 }

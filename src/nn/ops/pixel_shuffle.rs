@@ -48,3 +48,42 @@ pub fn pixel_shuffle<F: Float, T: Tape<F, Cpu>>(
         Ok(())
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{self, gradients_agree, random};
+    use super::*;
+
+    #[test]
+    fn every_pixel_comes_from_its_channel() {
+        let (c, h, w) = (3, 2, 5);
+        let x = random("x", 2, 4 * c * h * w);
+        let y = pixel_shuffle(x.clone(), c, h, w).unwrap();
+        let rows = values(&x)
+            .chunks(4 * c * h * w)
+            .zip(values(&y).chunks(4 * c * h * w));
+        for (x, y) in rows {
+            // Walks over the input, where the operation walks over the output.
+            for channel in 0..4 * c {
+                for (i, j) in (0..h * w).map(|at| (at / w, at % w)) {
+                    let (a, b) = (channel % 4 / 2, channel % 2);
+                    let place = (channel / 4 * 2 * h + 2 * i + a) * 2 * w + 2 * j + b;
+                    assert_eq!(y[place], x[(channel * h + i) * w + j], "{channel} {i} {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        gradients_agree("pixel_shuffle", &random("x", 2, 48), &[], true, &|x, _| {
+            pixel_shuffle(x, 2, 3, 2).map(check::project)
+        });
+    }
+
+    #[test]
+    fn wrong_sizes_are_told() {
+        let words = ["pixel_shuffle", "4 x 2 x 3 x 2", "got 47"];
+        check::refuses(pixel_shuffle(random("x", 2, 47), 2, 3, 2), &words);
+    }
+}

@@ -61,6 +61,12 @@ pub fn gaussian<F: Float, T: Tape<F, Cpu>>(
     const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
     let (mean, mut tape) = mean.split_tape();
     same_size("gaussian", &mean, pixels)?;
+    if log_std.values().len() != 1 {
+        return Err(Error::Shape(format!(
+            "gaussian: log_std wants 1 value, got {}",
+            log_std.values().len()
+        )));
+    }
     let ls = log_std.values()[0].widen();
     let precision = (-2.0 * ls).exp();
     let count = values(&mean).len() as f64;
@@ -85,4 +91,116 @@ pub fn gaussian<F: Float, T: Tape<F, Cpu>>(
         Ok(())
     });
     Ok(out.put_tape(tape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{self, close, gradients_agree, numbers, param, random};
+    use super::*;
+    use crate::nn::tensor::{matrix, value};
+
+    /// Grey, black and white pixels in [0, 1].
+    fn pixels(rows: usize, columns: usize) -> Mat<f64> {
+        let grey = numbers("pixels", rows * columns);
+        let clipped = grey.iter().map(|v| (v + 0.5).clamp(0.0, 1.0)).collect();
+        matrix(clipped, rows, columns).unwrap()
+    }
+
+    #[test]
+    fn bernoulli_is_the_cross_entropy_of_every_pixel() {
+        let (logits, x) = (random("logits", 3, 7), pixels(3, 7));
+        let pairs = values(&logits).iter().zip(values(&x));
+        let want: f64 = pairs
+            .map(|(l, x)| {
+                let p = 1.0 / (1.0 + (-l).exp());
+                x * p.ln() + (1.0 - x) * (1.0 - p).ln()
+            })
+            .sum();
+        close(
+            "log p",
+            &[value(&bernoulli(logits, &x).unwrap())],
+            &[want],
+            1e-14,
+        );
+    }
+
+    /// A certain pixel costs nothing, a wrong one its logit; 1 - sigmoid(100) would be zero.
+    #[test]
+    fn bernoulli_is_exact_at_logits_of_100() {
+        for (logit, pixel, want) in [
+            (100.0, 1.0, -(-100.0_f64).exp()),
+            (100.0, 0.0, -100.0),
+            (-100.0, 0.0, -(-100.0_f64).exp()),
+            (-100.0, 1.0, -100.0),
+            (100.0, 0.25, -75.0),
+        ] {
+            let one = |v: f64| matrix(vec![v], 1, 1).unwrap();
+            let got = value(&bernoulli(one(logit), &one(pixel)).unwrap());
+            assert!(
+                (got - want).abs() <= 1e-14 * want.abs(),
+                "logit {logit}, pixel {pixel}: {got:e} against {want:e}"
+            );
+        }
+    }
+
+    #[test]
+    fn gradients_of_bernoulli_agree_with_finite_differences_also_at_logits_of_100() {
+        for scale in [1.0, 100.0] {
+            let logits: Vec<f64> = numbers("logits", 14).iter().map(|v| v * scale).collect();
+            let logits = matrix(logits, 2, 7).unwrap();
+            let what = format!("bernoulli, logits of {scale}");
+            gradients_agree(&what, &logits, &[], true, &|l, _| {
+                bernoulli(l, &pixels(2, 7))
+            });
+        }
+    }
+
+    #[test]
+    fn gaussian_is_the_log_density_of_every_pixel() {
+        let (mean, x) = (random("mean", 3, 7), pixels(3, 7));
+        for log_std in [-1.5, 0.0, 0.4] {
+            let std = f64::exp(log_std);
+            let pairs = values(&mean).iter().zip(values(&x));
+            let want: f64 = pairs
+                .map(|(m, x)| {
+                    let density = (-0.5 * ((x - m) / std).powi(2)).exp();
+                    (density / (std * std::f64::consts::TAU.sqrt())).ln()
+                })
+                .sum();
+            let log_std = Param::constant([1], log_std).unwrap();
+            let got = value(&gaussian(mean.clone(), &x, &log_std).unwrap());
+            close("log p", &[got], &[want], 1e-13);
+        }
+    }
+
+    #[test]
+    fn gradients_of_gaussian_agree_with_finite_differences() {
+        for log_std in [-1.5, 0.4] {
+            let log_std = Param::constant([1], log_std).unwrap();
+            gradients_agree(
+                "gaussian",
+                &random("mean", 2, 7),
+                &[log_std],
+                true,
+                &|m, p| gaussian(m, &pixels(2, 7), &p[0]),
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_sizes_are_told() {
+        let (a, b) = (|| random("outputs", 2, 6), pixels(2, 7));
+        let words = ["(2, 6)", "(2, 7)"];
+        check::refuses(bernoulli(a(), &b), &[&["bernoulli"][..], &words].concat());
+        let log_std = Param::constant([1], 0.0).unwrap();
+        check::refuses(
+            gaussian(a(), &b, &log_std),
+            &[&["gaussian"][..], &words].concat(),
+        );
+        let words = ["gaussian: log_std wants 1", "got 2"];
+        check::refuses(
+            gaussian(a(), &pixels(2, 6), &param("log_std", &[2])),
+            &words,
+        );
+    }
 }

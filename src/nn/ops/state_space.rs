@@ -1,8 +1,7 @@
 //! A linear-Gaussian state-space model as learnable parameters, and its exact log likelihood of codes as one operation.
 
 use crate::error::{Error, Result};
-use crate::latents::LinearGaussian;
-use crate::lgssm::{self, Batch};
+use crate::lgssm::{self, Batch, Lgssm};
 use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -43,7 +42,7 @@ fn pack(name: &str, cov: &[f64], n: usize) -> Result<Vec<f64>> {
             let dot: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
             let rest = cov[i * n + j] - dot;
             if i == j {
-                if !(rest > 0.0) {
+                if rest.is_nan() || rest <= 0.0 {
                     return Err(Error::Numeric(format!(
                         "{name} is not positive definite: pivot {i} is {rest:e}"
                     )));
@@ -105,9 +104,11 @@ impl<F: Float> StateSpace<F> {
     ///
     /// # Errors
     /// A covariance that is not positive definite is named.
-    pub fn new(law: &LinearGaussian) -> Result<Self> {
+    pub fn new(law: &Lgssm) -> Result<Self> {
         let (n, p) = (law.latent, law.code);
-        let param = |shape: &[usize], values: &[f64]| Ok::<_, Error>(Param::new(shape, values)?.at_rate(RATE));
+        let param = |shape: &[usize], values: &[f64]| {
+            Ok::<_, Error>(Param::new(shape, values)?.at_rate(RATE))
+        };
         let root = |name: &str, cov: &[f64], size: usize| {
             param(&[size * (size + 1) / 2], &pack(name, cov, size)?)
         };
@@ -141,8 +142,8 @@ impl<F: Float> StateSpace<F> {
     }
 
     /// The law that the parameters stand for.
-    pub fn law(&self) -> LinearGaussian {
-        LinearGaussian {
+    pub fn law(&self) -> Lgssm {
+        Lgssm {
             latent: self.latent,
             code: self.code,
             transition_matrix: self.transition_matrix.to_f64(),
@@ -193,7 +194,7 @@ impl<F: Float> Module<F> for StateSpace<F> {
 }
 
 /// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p). Exact, in f64; every gradient in closed form
-/// (Fisher's identity, see [`crate::lgssm::gradients`]), so nothing is differentiated through the filter.
+/// (Fisher's identity, see [`crate::lgssm`]), so nothing is differentiated through the filter.
 ///
 /// # Errors
 /// [`Error::Shape`] when the codes do not fit; a covariance that lost positive definiteness, with its step.
@@ -211,7 +212,7 @@ pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
         )));
     }
     let plain: Vec<f64> = values(&codes).iter().map(|v| v.widen()).collect();
-    let law = (&model.law()).into();
+    let law = model.law();
     let batch = Batch::new(&plain, rows / steps, steps);
     if !T::OWNS_TAPE {
         let total: f64 = lgssm::log_likelihood(&law, &batch)?.iter().sum();
@@ -236,3 +237,6 @@ pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
     });
     Ok(out.put_tape(tape))
 }
+
+#[cfg(test)]
+mod tests;

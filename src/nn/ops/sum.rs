@@ -31,3 +31,41 @@ pub fn weighted_sum<F: Float, T: Tape<F, Cpu> + Merge<T>>(
     });
     Ok(out.put_tape(tape))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Grad;
+    use dfdx::prelude::Backward;
+
+    #[test]
+    fn value_and_gradients_are_those_of_a_weighted_sum_and_a_term_may_stand_twice() {
+        let x: Vec<Scalar<f64>> = [1.5, -2.0, 0.25].map(|v| scalar(v).unwrap()).into();
+        let tape = |i: usize| x[i].retaped::<Grad<f64>>();
+        let sum = weighted_sum(vec![
+            (tape(0), 2.0),
+            (tape(1), -1.0),
+            (tape(2), 0.0),
+            (tape(0), 0.5),
+        ])
+        .unwrap();
+        // All powers of two: exact.
+        assert_eq!(value(&sum), 1.5 * 2.5 + 2.0);
+        let mut gradients = sum.try_backward().unwrap();
+        let got = [0, 1, 2].map(|i| gradients.get_or_alloc_mut(&x[i]).unwrap()[0]);
+        assert_eq!(got, [2.5, -1.0, 0.0]);
+    }
+
+    /// The tape of every term counts, not that of the first alone.
+    #[test]
+    fn gradients_flow_through_sums_of_sums() {
+        let x: Vec<Scalar<f64>> = [1.5, -2.0].map(|v| scalar(v).unwrap()).into();
+        let tape = |i: usize| x[i].retaped::<Grad<f64>>();
+        let left = weighted_sum(vec![(tape(0), 2.0)]).unwrap();
+        let right = weighted_sum(vec![(tape(0), 1.0), (tape(1), 4.0)]).unwrap();
+        let all = weighted_sum(vec![(left, 1.0), (right, 0.25)]).unwrap();
+        let mut gradients = all.try_backward().unwrap();
+        let got = [0, 1].map(|i| gradients.get_or_alloc_mut(&x[i]).unwrap()[0]);
+        assert_eq!(got, [2.25, 1.0]);
+    }
+}

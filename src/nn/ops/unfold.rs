@@ -20,7 +20,11 @@ impl Unfold {
     pub fn new(geometry: Geometry) -> Self {
         let output = geometry.output();
         let wide = geometry.width + 2 * geometry.padding;
-        Self { geometry, output, row: if geometry.stride == 1 { wide } else { output.1 } }
+        Self {
+            geometry,
+            output,
+            row: if geometry.stride == 1 { wide } else { output.1 },
+        }
     }
 
     /// Places in a column row.
@@ -41,18 +45,34 @@ impl Unfold {
 
     /// Calls `f(start of the padded row, start of the image row)` for every row of the image.
     fn rows(&self, mut f: impl FnMut(usize, usize)) {
-        let Geometry { channels, height, width, padding, .. } = self.geometry;
+        let Geometry {
+            channels,
+            height,
+            width,
+            padding,
+            ..
+        } = self.geometry;
         let (hp, wp) = (height + 2 * padding, width + 2 * padding);
         for c in 0..channels {
             for y in 0..height {
-                f((c * hp + y + padding) * wp + padding, (c * height + y) * width);
+                f(
+                    (c * hp + y + padding) * wp + padding,
+                    (c * height + y) * width,
+                );
             }
         }
     }
 
     /// Calls `f(column row, start of its first window in the padded image)`.
     fn windows(&self, mut f: impl FnMut(usize, usize)) {
-        let Geometry { channels, height, width, kernel, padding, .. } = self.geometry;
+        let Geometry {
+            channels,
+            height,
+            width,
+            kernel,
+            padding,
+            ..
+        } = self.geometry;
         let (hp, wp) = (height + 2 * padding, width + 2 * padding);
         let mut r = 0;
         for c in 0..channels {
@@ -77,7 +97,9 @@ impl Unfold {
             } else {
                 for (y, to) in to.chunks_exact_mut(self.row).enumerate() {
                     let from = &scratch[start + y * stride * wp..];
-                    to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(t, &v)| *t = v);
+                    to.iter_mut()
+                        .zip(from.iter().step_by(stride))
+                        .for_each(|(t, &v)| *t = v);
                 }
             }
         });
@@ -95,7 +117,10 @@ impl Unfold {
             } else {
                 for (y, from) in from.chunks_exact(self.row).enumerate() {
                     let to = &mut scratch[start + y * stride * wp..];
-                    to.iter_mut().step_by(stride).zip(from).for_each(|(t, &v)| *t += v);
+                    to.iter_mut()
+                        .step_by(stride)
+                        .zip(from)
+                        .for_each(|(t, &v)| *t += v);
                 }
             }
         });
@@ -105,7 +130,10 @@ impl Unfold {
     /// Places (rows, OH * row) to outputs (rows, OH * OW).
     pub fn crop<F: Float>(&self, places: &[F], output: &mut [F]) {
         let width = self.output.1;
-        for (to, from) in output.chunks_exact_mut(width).zip(places.chunks_exact(self.row)) {
+        for (to, from) in output
+            .chunks_exact_mut(width)
+            .zip(places.chunks_exact(self.row))
+        {
             to.copy_from_slice(&from[..width]);
         }
     }
@@ -113,7 +141,10 @@ impl Unfold {
     /// Outputs (rows, OH * OW) to places, zeros beyond the width; `places` starts as zeros and keeps them between calls.
     pub fn widen<F: Float>(&self, output: &[F], places: &mut [F]) {
         let width = self.output.1;
-        for (to, from) in places.chunks_exact_mut(self.row).zip(output.chunks_exact(width)) {
+        for (to, from) in places
+            .chunks_exact_mut(self.row)
+            .zip(output.chunks_exact(width))
+        {
             to[..width].copy_from_slice(from);
         }
     }
@@ -139,7 +170,11 @@ mod tests {
                             let y = (oy * g.stride + ky).wrapping_sub(g.padding);
                             let x = (ox * g.stride + kx).wrapping_sub(g.padding);
                             let inside = y < g.height && x < g.width;
-                            out.push(if inside { image[(c * g.height + y) * g.width + x] } else { 0.0 });
+                            out.push(if inside {
+                                image[(c * g.height + y) * g.width + x]
+                            } else {
+                                0.0
+                            });
                         }
                     }
                 }
@@ -150,9 +185,24 @@ mod tests {
 
     fn geometries() -> Vec<Geometry> {
         let mut all = Vec::new();
-        for (kernel, stride, padding) in [(1, 1, 0), (3, 1, 1), (5, 1, 2), (3, 2, 1), (5, 2, 2), (3, 3, 1), (3, 1, 0)] {
+        for (kernel, stride, padding) in [
+            (1, 1, 0),
+            (3, 1, 1),
+            (5, 1, 2),
+            (3, 2, 1),
+            (5, 2, 2),
+            (3, 3, 1),
+            (3, 1, 0),
+        ] {
             for (height, width) in [(5, 7), (8, 8), (6, 5)] {
-                all.push(Geometry { channels: 2, height, width, kernel, stride, padding });
+                all.push(Geometry {
+                    channels: 2,
+                    height,
+                    width,
+                    kernel,
+                    stride,
+                    padding,
+                });
             }
         }
         all
@@ -176,8 +226,12 @@ mod tests {
     fn fold_is_the_transpose_of_unfold() {
         for g in geometries() {
             let u = Unfold::new(g);
-            let image: Vec<f64> = (0..2 * g.height * g.width).map(|v| (v as f64 * 0.7).sin()).collect();
-            let y: Vec<f64> = (0..2 * g.kernel * g.kernel * g.output().0 * g.output().1).map(|v| (v as f64).cos()).collect();
+            let image: Vec<f64> = (0..2 * g.height * g.width)
+                .map(|v| (v as f64 * 0.7).sin())
+                .collect();
+            let y: Vec<f64> = (0..2 * g.kernel * g.kernel * g.output().0 * g.output().1)
+                .map(|v| (v as f64).cos())
+                .collect();
             let left: f64 = by_hand(g, &image).iter().zip(&y).map(|(a, b)| a * b).sum();
             let mut wide = vec![0.0; 2 * g.kernel * g.kernel * u.places()];
             u.widen(&y, &mut wide);
@@ -185,7 +239,10 @@ mod tests {
             u.fold(&wide, &mut u.scratch(), &mut back);
             let right: f64 = image.iter().zip(&back).map(|(a, b)| a * b).sum();
             // Some hundred terms of order one in f64.
-            assert!((left - right).abs() < 1e-11, "{g:?}: {left} against {right}");
+            assert!(
+                (left - right).abs() < 1e-11,
+                "{g:?}: {left} against {right}"
+            );
         }
     }
 }

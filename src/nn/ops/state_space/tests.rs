@@ -1,0 +1,118 @@
+//! The state-space operation against `lgssm`, and its gradients against finite differences.
+
+use super::super::check::{self, close, gradients_agree, numbers, random};
+use super::*;
+use crate::nn::Grad;
+use crate::nn::tensor::value;
+
+/// n = 3, p = 2, nothing diagonal, nothing zero.
+fn law() -> Lgssm {
+    let small = |name: &str, n: usize, scale: f64| -> Vec<f64> {
+        numbers(name, n).iter().map(|v| v * scale).collect()
+    };
+    let cov = |name: &str, n: usize, scale: f64| {
+        let root = numbers(name, n * n);
+        let entry = |i: usize| -> f64 {
+            let dot: f64 = (0..n)
+                .map(|k| root[i / n * n + k] * root[i % n * n + k])
+                .sum();
+            scale * (dot + if i / n == i % n { 0.5 } else { 0.0 })
+        };
+        (0..n * n).map(entry).collect::<Vec<_>>()
+    };
+    let mut transition = small("A", 9, 0.3);
+    (0..3).for_each(|i| transition[4 * i] += 0.8);
+    Lgssm {
+        latent: 3,
+        code: 2,
+        transition_matrix: transition,
+        transition_offset: small("b", 3, 0.2),
+        transition_cov: cov("Q", 3, 0.3),
+        emission_matrix: numbers("C", 6),
+        emission_offset: small("d", 2, 0.2),
+        emission_cov: cov("R", 2, 0.5),
+        initial_mean: numbers("mean", 3),
+        initial_cov: cov("Sigma", 3, 1.0),
+    }
+}
+
+fn parameters(model: &mut StateSpace<f64>) -> Vec<(String, &mut Param<f64>)> {
+    let mut list = Vec::new();
+    model.parameters("", &mut list);
+    list
+}
+
+#[test]
+fn the_parameters_stand_for_the_law_that_they_started_at() {
+    let (want, got) = (law(), StateSpace::<f64>::new(&law()).unwrap().law());
+    close("A", &got.transition_matrix, &want.transition_matrix, 0.0);
+    for (name, got, want, n) in [
+        ("Q", &got.transition_cov, &want.transition_cov, 3),
+        ("R", &got.emission_cov, &want.emission_cov, 2),
+        ("Sigma_0", &got.initial_cov, &want.initial_cov, 3),
+    ] {
+        let floored: Vec<f64> = (0..n * n)
+            .map(|i| want[i] + if i / n == i % n { VARIANCE_FLOOR } else { 0.0 })
+            .collect();
+        close(name, got, &floored, 1e-15);
+    }
+}
+
+#[test]
+fn a_root_of_any_values_is_a_positive_definite_covariance() {
+    // Entries up to e^6 are rounded by 1e-13, far below the floor of 1e-8.
+    for scale in [0.1, 1.0, 3.0] {
+        let packed: Vec<f64> = numbers("root", 6).iter().map(|v| v * scale).collect();
+        let cov = covariance(&packed, 3);
+        pack("covariance", &cov, 3).unwrap();
+    }
+    let message = pack("Q", &[1.0, 2.0, 2.0, 1.0], 2).unwrap_err().to_string();
+    assert_eq!(message, "Q is not positive definite: pivot 1 is -3e0");
+}
+
+#[test]
+fn the_value_is_the_sum_over_sequences_of_the_exact_likelihood() {
+    let model = StateSpace::<f64>::new(&law()).unwrap();
+    let codes = random("codes", 3 * 5, 2);
+    let law = model.law();
+    let one_by_one: f64 = values(&codes)
+        .chunks(5 * 2)
+        .map(|codes| lgssm::log_likelihood(&law, &Batch::new(codes, 1, 5)).unwrap()[0])
+        .sum();
+    let plain = value(&log_likelihood(codes.clone(), 5, &model).unwrap());
+    let taped = value(&log_likelihood(codes.retaped::<Grad<f64>>(), 5, &model).unwrap());
+    close("without a tape", &[plain], &[one_by_one], 1e-13);
+    close("with a tape", &[taped], &[one_by_one], 1e-13);
+}
+
+/// Codes and all eight parameters, packed roots among them.
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let mut model = StateSpace::<f64>::new(&law()).unwrap();
+    let start: Vec<Param<f64>> = parameters(&mut model)
+        .into_iter()
+        .map(|(_, p)| p.clone())
+        .collect();
+    assert_eq!(start.len(), 8);
+    let codes = random("codes", 2 * 6, 2);
+    gradients_agree("state space", &codes, &start, true, &|codes, moved| {
+        let mut model = model.clone();
+        for ((_, p), moved) in parameters(&mut model).into_iter().zip(moved) {
+            *p = moved.clone();
+        }
+        log_likelihood(codes, 6, &model)
+    });
+}
+
+#[test]
+fn wrong_sizes_are_told() {
+    let model = StateSpace::<f64>::new(&law()).unwrap();
+    let try_it = |rows, p, steps| log_likelihood(random("codes", rows, p), steps, &model);
+    let name = "log_likelihood: codes of 2 dimensions";
+    check::refuses(try_it(6, 3, 3), &[name, "got 6 x 3"]);
+    check::refuses(
+        try_it(7, 2, 3),
+        &[name, "sequences of 3 frames", "got 7 x 2"],
+    );
+    check::refuses(try_it(6, 2, 0), &[name, "sequences of 0 frames"]);
+}

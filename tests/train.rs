@@ -1,0 +1,277 @@
+//! Training as a promise: the same bytes on any number of threads, with or without an interruption; honest failures.
+
+use kinostate::data::{self, DataConfig, Dataset};
+use kinostate::error::{Error, Result};
+use kinostate::models::{AnyModel, Model};
+use kinostate::progress::Progress;
+use kinostate::seeds::Seeds;
+use kinostate::train::{Job, Starts, TrainConfig, train};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn model() -> AnyModel {
+    parse(
+        "lg_vae: { encoder: { cnn: { channels: [4], kernels: [5], strides: [2] } }, decoder: { mlp: { hidden: [16] } } }",
+    )
+}
+
+fn parse(text: &str) -> AnyModel {
+    let from = serde_yaml::Deserializer::from_str(text);
+    serde_yaml::with::singleton_map_recursive::deserialize(from).unwrap()
+}
+
+fn dataset(folder: &Path, frames: usize) -> Dataset {
+    let text = format!(
+        "{{ simulator: {{ bouncing_ball: {{}} }}, frames: {frames}, dt: 0.2, splits: {{ train: 40, validation: 12, test: 2 }} }}"
+    );
+    let config: DataConfig = serde_yaml::from_str(&text).unwrap();
+    let data = folder.join("data");
+    data::generate(&config, &data, &Progress::hidden()).unwrap();
+    Dataset::open(&data).unwrap()
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        steps: 12,
+        batch: 8,
+        micro_batches: 3,
+        validate_every: 4,
+        ..TrainConfig::default()
+    }
+}
+
+/// Trains in `folder`; the watcher fails at validation number `fail_at` (from 1), as a full disk or a kill would.
+fn run(
+    data: &Dataset,
+    folder: &Path,
+    config: &TrainConfig,
+    seed: u64,
+    fail_at: usize,
+) -> Result<Box<dyn Model<f32>>> {
+    std::fs::create_dir_all(folder).unwrap();
+    let seeds = Seeds::new(seed);
+    let validations = AtomicUsize::new(0);
+    train(&Job {
+        config,
+        steps: data.config().frames,
+        train: data.split("train")?,
+        validation: data.split("validation")?,
+        seeds,
+        folder,
+        build: &|start| model().build(data.frame_shape(), &mut seeds.stream("init", start as u64)),
+        watch: &|_| match validations.fetch_add(1, Ordering::SeqCst) + 1 == fail_at {
+            true => Err(Error::Interrupted("here".into())),
+            false => Ok(vec![]),
+        },
+        progress: &Progress::hidden(),
+    })
+}
+
+fn bytes(folder: &Path) -> Vec<Vec<u8>> {
+    [
+        "model.safetensors",
+        "checkpoint.safetensors",
+        "metrics.jsonl",
+    ]
+    .map(|file| std::fs::read(folder.join(file)).unwrap())
+    .into()
+}
+
+#[test]
+fn an_interrupted_run_ends_with_the_bytes_of_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    run(&data, &whole, &config(), 1, 0).unwrap();
+    for fail_at in [2, 1, 2] {
+        // Fails at its second validation, then at once after going on, then once more.
+        let _ = run(&data, &parts, &config(), 1, fail_at);
+    }
+    run(&data, &parts, &config(), 1, 0).unwrap();
+    assert!(bytes(&whole) == bytes(&parts));
+}
+
+#[test]
+fn threads_do_not_change_a_byte_and_seeds_change_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let on = |threads: usize, seed: u64| {
+        let path = folder.path().join(format!("{threads}-{seed}"));
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| run(&data, &path, &config(), seed, 0))
+            .unwrap();
+        bytes(&path)
+    };
+    let one = on(1, 1);
+    assert!(one == on(2, 1));
+    assert!(one == on(3, 1));
+    let other = on(2, 2);
+    assert!(one.iter().zip(&other).all(|(a, b)| a != b));
+}
+
+#[test]
+fn the_elbo_rises() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let config = TrainConfig {
+        steps: 60,
+        validate_every: 20,
+        ..config()
+    };
+    run(&data, folder.path(), &config, 1, 0).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+    let elbos: Vec<f64> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|record| record["values"]["validation/elbo"].as_f64().unwrap())
+        .collect();
+    assert!(elbos.len() == 3 && elbos[2] > elbos[0] + 5.0, "{elbos:?}");
+}
+
+#[test]
+fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let config = TrainConfig {
+        starts: Starts {
+            candidates: 3,
+            steps: 4,
+        },
+        ..config()
+    };
+    run(&data, folder.path(), &config, 1, 0).unwrap();
+    let (_, metadata) =
+        kinostate::store::tensors::load(folder.path().join("checkpoint.safetensors")).unwrap();
+    let won: usize = metadata["start"].parse().unwrap();
+    // Each candidate alone, judged the same way.
+    let judge = |start: usize| {
+        let seeds = Seeds::new(1);
+        let path = folder.path().join(format!("alone-{start}"));
+        std::fs::create_dir_all(&path).unwrap();
+        let alone = TrainConfig {
+            validate_every: 4,
+            ..self::config()
+        };
+        let first = std::sync::Mutex::new(f64::NAN);
+        let _ = train(&Job {
+            config: &alone,
+            steps: 6,
+            train: data.split("train").unwrap(),
+            validation: data.split("validation").unwrap(),
+            seeds,
+            folder: &path,
+            build: &|_| model().build(data.frame_shape(), &mut seeds.stream("init", start as u64)),
+            watch: &|model| {
+                let split = data.split("validation")?;
+                *first.lock().unwrap() =
+                    kinostate::train::evaluate(model, split, usize::MAX, 6, seeds)?[0].1;
+                Err(Error::Interrupted("judged".into()))
+            },
+            progress: &Progress::hidden(),
+        });
+        first.into_inner().unwrap()
+    };
+    let elbos: Vec<f64> = (0..3).map(judge).collect();
+    let best = (0..3)
+        .max_by(|&a, &b| elbos[a].total_cmp(&elbos[b]))
+        .unwrap();
+    assert_eq!(won, best, "{elbos:?}");
+}
+
+#[test]
+fn numbers_that_are_not_finite_stop_the_run_with_the_step_and_the_term() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let mut absurd = config();
+    absurd.learning_rate.peak = 1e30;
+    let message = run(&data, folder.path(), &absurd, 1, 0)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(message.starts_with("step "), "{message}");
+    assert!(
+        ["ELBO", "gradient", "lgssm", "covariance"]
+            .iter()
+            .any(|word| message.contains(word)),
+        "{message}"
+    );
+}
+
+#[test]
+fn foreign_and_damaged_checkpoints_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    run(&data, folder.path(), &config(), 1, 0).unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let message = run(&data, folder.path(), &config(), 1, 0)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(message.contains("checkpoint.safetensors"), "{message}");
+    let (mut tensors, metadata) = {
+        std::fs::write(&path, &whole).unwrap();
+        kinostate::store::tensors::load(&path).unwrap()
+    };
+    tensors[0].shape.insert(0, 1);
+    kinostate::store::tensors::save(&path, &tensors, &metadata).unwrap();
+    let message = run(&data, folder.path(), &config(), 1, 0)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        message.contains(&tensors[0].name) || message.contains("tensor"),
+        "{message}"
+    );
+}
+
+/// The textbook covariance update P - K S K' is known to lose positive definiteness here within 25 steps.
+#[test]
+fn two_hundred_frames_stay_positive_definite() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 200);
+    let config = TrainConfig {
+        steps: 30,
+        batch: 4,
+        micro_batches: 2,
+        validate_every: 30,
+        ..config()
+    };
+    run(&data, folder.path(), &config, 1, 0).unwrap();
+}
+
+/// Every kind of encoder and decoder learns; the fully connected one is still there.
+#[test]
+fn every_encoder_and_decoder_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    for (i, text) in [
+        "lg_vae: { encoder: { mlp: { hidden: [16] } }, decoder: { cnn: { channels: [4, 4, 4], kernel: 3 } }, likelihood: { gaussian: { std: 0.2 } } }",
+        "lg_vae: { latent: 3, start: identity, encoder: { cnn: { channels: [4, 4], kernels: [3, 3], strides: [2, 2], head: flatten } }, decoder: { mlp: { hidden: [] } } }",
+        "vae: { codes: 4 }",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let path = folder.path().join(i.to_string());
+        std::fs::create_dir_all(&path).unwrap();
+        let (seeds, config) = (Seeds::new(1), config());
+        parse(text).check("model", data.frame_shape()).unwrap();
+        train(&Job {
+            config: &config,
+            steps: 6,
+            train: data.split("train").unwrap(),
+            validation: data.split("validation").unwrap(),
+            seeds,
+            folder: &path,
+            build: &|_| parse(text).build(data.frame_shape(), &mut seeds.stream("init", 0)),
+            watch: &|_| Ok(vec![]),
+            progress: &Progress::hidden(),
+        })
+        .unwrap();
+    }
+}
