@@ -47,6 +47,21 @@ impl Lgssm {
         self.roots().map(|_| ())
     }
 
+    /// C z + d of every state: (rows, n) to (rows, p).
+    pub fn emit(&self, states: &[f64]) -> Vec<f64> {
+        let (n, p) = (self.latent, self.code);
+        let rows = self.emission_matrix.chunks_exact(n);
+        states
+            .chunks_exact(n)
+            .flat_map(|z| {
+                rows.clone()
+                    .zip(&self.emission_offset)
+                    .take(p)
+                    .map(|(row, d)| row.iter().zip(z).map(|(c, z)| c * z).sum::<f64>() + d)
+            })
+            .collect()
+    }
+
     /// [`Self::check`], and the roots it found.
     pub(super) fn roots(&self) -> Result<Roots> {
         let (n, p) = (self.latent, self.code);

@@ -127,7 +127,7 @@ impl LgVae {
 
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the
     /// codes instead.
-    fn law_at_start(&self, rng: &mut Rng) -> Lgssm {
+    pub(super) fn law_at_start(&self, rng: &mut Rng) -> Lgssm {
         let (n, p) = (self.latent, self.codes);
         let mut draw = |std: f64| {
             let v: f64 = StandardNormal.sample(rng);

@@ -89,6 +89,10 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     fn law(&self) -> Option<Lgssm> {
         None
     }
+    /// Expected codes (rows, p) of states (rows, n), where the model has states: C z + d.
+    fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
+        self.law().map(|law| law.emit(states))
+    }
 }
 
 /// Declares the model files, the YAML enum and its dispatch. One line per model: `file::Config`.
@@ -136,6 +140,7 @@ macro_rules! models {
 }
 
 models! {
+    kalman_vae::KalmanVae,
     lg_vae::LgVae,
     vae::Vae,
 }

@@ -8,7 +8,6 @@ use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
 use crate::latents::Latents;
-use crate::lgssm::Lgssm;
 use crate::models::Model;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
@@ -160,15 +159,12 @@ impl Part<'_> {
     ) -> Result<()> {
         let encoder = arrays["encoder"].clone();
         let films = FILMS.min(self.count);
-        if let Some(law) = model.law() {
-            let found = self.each(|from, to| {
-                self.predict_and_impute(model, &law, settings, seeds, &encoder, from, to)
-            })?;
-            arrays.extend(found);
-            let predicted = &arrays["predicted"];
-            let codes: Vec<f64> = (0..films)
-                .flat_map(|i| emit(&law, predicted.row(i)))
-                .collect();
+        arrays.extend(self.each(|from, to| {
+            self.predict_and_impute(model, settings, seeds, &encoder, from, to)
+        })?);
+        if let Some(predicted) = arrays.get("predicted") {
+            let states: Vec<f64> = (0..films).flat_map(|i| predicted.row(i)).copied().collect();
+            let codes = model.emit(&states).unwrap_or_default();
             arrays.insert("film_predicted".into(), self.film(model, &codes, films)?);
         }
         let codes: Vec<f64> = (0..films).flat_map(|i| encoder.row(i)).copied().collect();
@@ -179,11 +175,9 @@ impl Part<'_> {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn predict_and_impute(
         &self,
         model: &dyn Model<f32>,
-        law: &Lgssm,
         settings: &EncodeSettings,
         seeds: Seeds,
         encoder: &Array,
@@ -213,7 +207,10 @@ impl Part<'_> {
             let Some(p) = model.infer(&codes, self.steps, Some(&seen))? else {
                 continue;
             };
-            let pixels = model.decode(&emit(law, &p.smoothed_mean))?;
+            let Some(expected) = model.emit(&p.smoothed_mean) else {
+                continue;
+            };
+            let pixels = model.decode(&expected)?;
             let truth = (from..to).flat_map(|i| self.split.frames(i));
             let side = pixels.len() / seen.len().max(1);
             let wrong: Vec<bool> = pixels
@@ -244,22 +241,4 @@ impl Part<'_> {
         let side = grey.len() / (films * self.steps).max(1);
         Array::new([films, self.steps, side], grey)
     }
-}
-
-/// C z + d of every state: (rows, n) to (rows, p).
-fn emit(law: &Lgssm, states: &[f64]) -> Vec<f64> {
-    let (n, p) = (law.latent, law.code);
-    states
-        .chunks_exact(n)
-        .flat_map(|z| {
-            (0..p).map(move |i| {
-                let dot: f64 = law.emission_matrix[i * n..(i + 1) * n]
-                    .iter()
-                    .zip(z)
-                    .map(|(c, z)| c * z)
-                    .sum();
-                dot + law.emission_offset[i]
-            })
-        })
-        .collect()
 }

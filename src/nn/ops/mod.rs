@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod check;
 mod convolution;
+mod gated;
 mod gaussian;
 mod linear;
 mod pixel_shuffle;
@@ -14,6 +15,7 @@ mod sum;
 mod unfold;
 
 pub use convolution::{Geometry, convolution};
+pub use gated::{GateParams, GatedStateSpace, gated_log_likelihood};
 pub use gaussian::{sample, standard_normal_kl};
 pub use linear::linear;
 pub use pixel_shuffle::pixel_shuffle;

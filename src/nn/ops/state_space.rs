@@ -11,7 +11,7 @@ const VARIANCE_FLOOR: f64 = 1e-8;
 
 /// Step size of these parameters relative to the networks'. Adam moves a number by about its step size a step, and a variance may
 /// have to fall by a factor of hundreds, 3 in its log root: too far for a few hundred steps at a network's rate.
-const RATE: f64 = 5.0;
+pub(super) const RATE: f64 = 5.0;
 
 /// Learnable parameters of a time-invariant model; the convention is that of [`crate::lgssm`].
 ///
@@ -29,6 +29,8 @@ pub struct StateSpace<F: Float> {
     emission_root: Param<F>,
     initial_mean: Param<F>,
     initial_root: Param<F>,
+    /// Whether the transition is chosen elsewhere, so that the one here is no parameter.
+    gated: bool,
 }
 
 /// Packed root of a covariance: the lower Cholesky factor with logarithms on the diagonal.
@@ -121,7 +123,22 @@ impl<F: Float> StateSpace<F> {
             emission_root: root("emission covariance", &law.emission_cov, p)?,
             initial_mean: param(&[n], &law.initial_mean)?,
             initial_root: root("initial covariance", &law.initial_cov, n)?,
+            gated: false,
         })
+    }
+
+    /// The same for a transition that a gate chooses: A and b here are no parameters, C and d stay as they are. A gate's cells and
+    /// walls are told in units of the codes, and a learned C would only be a second way to say the same.
+    pub(super) fn gated(mut self) -> Self {
+        self.emission_matrix = self.emission_matrix.fixed();
+        self.emission_offset = self.emission_offset.fixed();
+        self.gated = true;
+        self
+    }
+
+    /// Latent dimensions n and code dimensions p.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.latent, self.code)
     }
 
     /// The law that the parameters stand for.
@@ -141,7 +158,7 @@ impl<F: Float> StateSpace<F> {
     }
 
     /// Gradient of every parameter, beside the parameter it belongs to.
-    fn gradients(&self, g: &lgssm::Gradients) -> Vec<(Param<F>, Vec<f64>)> {
+    pub(super) fn gradients(&self, g: &lgssm::Gradients) -> Vec<(Param<F>, Vec<f64>)> {
         let root =
             |p: &Param<F>, g: &[f64], n: usize| (p.clone(), root_gradient(&p.to_f64(), g, n));
         vec![
@@ -169,7 +186,9 @@ impl<F: Float> Module<F> for StateSpace<F> {
             ("initial.mean", &mut self.initial_mean),
             ("initial.root", &mut self.initial_root),
         ] {
-            out.push((format!("{at}{name}"), p));
+            if !(self.gated && name.starts_with("transition.") && name != "transition.root") {
+                out.push((format!("{at}{name}"), p));
+            }
         }
     }
 }
