@@ -57,7 +57,7 @@ impl Lgssm {
                 rows.clone()
                     .zip(&self.emission_offset)
                     .take(p)
-                    .map(|(row, d)| row.iter().zip(z).map(|(c, z)| c * z).sum::<f64>() + d)
+                    .map(move |(row, d)| row.iter().zip(z).map(|(c, z)| c * z).sum::<f64>() + d)
             })
             .collect()
     }

@@ -1,11 +1,13 @@
 //! A VAE whose codes follow a state-space model with a transition of choice: linear, reflecting walls, or a mixture of affine modes.
 //!
-//!     a_t ~ q(a_t | x_t)                                         encoder, diagonal Gaussian, one frame at a time
-//!     (A_t, b_t) = gate(E[z_{t-1} | a_0 .. a_{t-1}])             linear: always the same
-//!     z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A_t z_{t-1} + b_t, Q)     law of motion
-//!     a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)                emission, decoder
+//! ```text
+//! a_t ~ q(a_t | x_t)                                         encoder, diagonal Gaussian, one frame at a time
+//! (A_t, b_t) = gate(E[z_{t-1} | a_0 .. a_{t-1}])             linear: always the same
+//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A_t z_{t-1} + b_t, Q)     law of motion
+//! a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)                emission, decoder
 //!
-//!     ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
+//! ```
 //!
 //! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3). Departures, besides those of [`lg_vae`](super::lg_vae):
 //! 1. the weights of the modes come from the filtered state, where the paper's come from an LSTM over past codes: the state is then
@@ -14,7 +16,7 @@
 //! 3. with a gate C = [I 0] and d = 0 are fixed, and every mode starts as free flight, so codes stay places and latents z = (place,
 //!    displacement per frame).
 
-use super::{Clips, Codes, Elbo, FrameVae, FrameVaeConfig, LgVae, Likelihood, Model};
+use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, LgVae, Likelihood, Model};
 use crate::error::{Error, Result};
 use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
@@ -295,8 +297,8 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
         self.frames.codes
     }
 
-    fn start_at(&mut self, mean_frame: &[f64]) -> Result<()> {
-        self.frames.start_at(mean_frame)
+    fn start_at(&mut self, common: &Common) -> Result<()> {
+        self.frames.start_at(common)
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
