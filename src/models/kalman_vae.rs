@@ -18,10 +18,11 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, LgVae, Likelihood, Model};
 use crate::error::{Error, Result};
+use crate::lgssm::switching::{Hypotheses, ModesGradient};
 use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use crate::nn::ops::{GateParams, GatedStateSpace, StateSpace};
+use crate::nn::ops::{ModesParams, SwitchingStateSpace, StateSpace};
 use crate::nn::tensor::value;
 use crate::nn::{Float, Mat, Module, Param, ops};
 use crate::seeds::Rng;
@@ -44,8 +45,8 @@ pub struct KalmanVae {
     pub likelihood: Likelihood,
     /// How one state leads to the next.
     pub transition: Transition,
-    /// Choices of the transitions by the smoother, see [`crate::lgssm::gated::infer`]; 0 for those of the filter.
-    pub smoother_passes: usize,
+    /// Mode paths that are followed at once, see [`crate::lgssm::switching`].
+    pub hypotheses: HypothesesConfig,
 }
 
 /// The `transition:` of a `kalman_vae`, as a one-key map.
@@ -58,6 +59,25 @@ pub enum Transition {
     Reflecting(Reflecting),
     /// Affine modes, blended by where the state is.
     Mixture(Mixture),
+}
+
+/// How many mode paths are followed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HypothesesConfig {
+    /// In training. Time grows with it; one has to guess where a first bounce was.
+    pub train: usize,
+    /// When latents are written.
+    pub infer: usize,
+}
+
+impl Default for HypothesesConfig {
+    fn default() -> Self {
+        Self {
+            train: 4,
+            infer: 16,
+        }
+    }
 }
 
 /// One affine law; nothing to set.
@@ -120,7 +140,7 @@ impl Default for KalmanVae {
             decoder: DecoderConfig::default(),
             likelihood: Likelihood::default(),
             transition: Transition::Mixture(Mixture::default()),
-            smoother_passes: 3,
+            hypotheses: HypothesesConfig::default(),
         }
     }
 }
@@ -161,11 +181,15 @@ impl KalmanVae {
                 self.latent
             )));
         }
-        if self.smoother_passes > 100 {
-            return Err(Error::Experiment(format!(
-                "{at}.smoother_passes: a number in 0..=100 expected, got {}",
-                self.smoother_passes
-            )));
+        for (key, got) in [
+            ("train", self.hypotheses.train),
+            ("infer", self.hypotheses.infer),
+        ] {
+            if got == 0 || got > 1000 {
+                return Err(Error::Experiment(format!(
+                    "{at}.hypotheses.{key}: a number in 1..=1000 expected, got {got}"
+                )));
+            }
         }
         let (kind, edge, sharpness) = match &self.transition {
             Transition::Linear(_) => return Ok(()),
@@ -203,20 +227,25 @@ impl KalmanVae {
             ..LgVae::default()
         }
         .law_at_start(rng);
+        let hypotheses = Hypotheses::new(self.hypotheses.train);
         let law = match &self.transition {
             Transition::Linear(_) => Law::Linear(StateSpace::new(&free)?),
             Transition::Reflecting(c) => {
-                let gate = GateParams::reflecting(self.codes, c.edge, c.sharpness)?;
-                Law::Gated(GatedStateSpace::new(&free, gate)?)
+                let modes = ModesParams::reflecting(self.codes, c.edge, c.sharpness)?;
+                Law::Switching(SwitchingStateSpace::new(&free, modes, hypotheses)?)
             }
             Transition::Mixture(c) => {
-                Law::Gated(GatedStateSpace::new(&free, c.start(&free, rng)?)?)
+                Law::Switching(SwitchingStateSpace::new(
+                    &free,
+                    c.start(&free, rng)?,
+                    hypotheses,
+                )?)
             }
         };
         Ok(KalmanVaeModel {
             frames,
             law,
-            smoother_passes: self.smoother_passes,
+            hypotheses: Hypotheses::new(self.hypotheses.infer),
         })
     }
 }
@@ -237,7 +266,7 @@ impl Mixture {
     ///
     /// the middle first, then edges, then corners. With all 3^p modes the softmax is then the product over axes of "below, between,
     /// above": at the edges of the codes, where what differs from free flight is likely to be.
-    fn start<F: Float>(&self, free: &Lgssm, rng: &mut Rng) -> Result<GateParams<F>> {
+    fn start<F: Float>(&self, free: &Lgssm, rng: &mut Rng) -> Result<ModesParams<F>> {
         let (n, p) = (free.latent, free.code);
         let mut sides: Vec<Vec<f64>> = vec![vec![]];
         for _ in 0..p.min(4) {
@@ -263,7 +292,13 @@ impl Mixture {
             }
             biases.push(-self.sharpness * self.edge * side.iter().map(|s| s.abs()).sum::<f64>());
         }
-        GateParams::mixture(n, &matrices, &offsets, &weights, &biases)
+        let start = ModesGradient {
+            matrices,
+            offsets,
+            directions: weights,
+            biases,
+        };
+        ModesParams::mixture(n, &start)
     }
 }
 
@@ -271,7 +306,7 @@ impl Mixture {
 #[derive(Debug)]
 enum Law<F: Float> {
     Linear(StateSpace<F>),
-    Gated(GatedStateSpace<F>),
+    Switching(SwitchingStateSpace<F>),
 }
 
 /// A built `kalman_vae`.
@@ -279,7 +314,8 @@ enum Law<F: Float> {
 pub struct KalmanVaeModel<F: Float> {
     frames: FrameVae<F>,
     law: Law<F>,
-    smoother_passes: usize,
+    /// Those of inference.
+    hypotheses: Hypotheses,
 }
 
 impl<F: Float> Module<F> for KalmanVaeModel<F> {
@@ -287,7 +323,7 @@ impl<F: Float> Module<F> for KalmanVaeModel<F> {
         self.frames.parameters(at, out);
         match &mut self.law {
             Law::Linear(law) => law.parameters(at, out),
-            Law::Gated(law) => law.parameters(at, out),
+            Law::Switching(law) => law.parameters(at, out),
         }
     }
 }
@@ -306,7 +342,7 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
         let (codes, log_q) = self.frames.sample(head, rng)?;
         let log_p = match &self.law {
             Law::Linear(law) => ops::log_likelihood(codes.retaped(), clips.steps, law)?,
-            Law::Gated(law) => ops::gated_log_likelihood(codes.retaped(), clips.steps, law)?,
+            Law::Switching(law) => ops::switching_log_likelihood(codes.retaped(), clips.steps, law)?,
         };
         let reconstruction = self.frames.log_likelihood(codes, &clips.frames)?;
         let terms = vec![
@@ -337,9 +373,9 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
         seen: Option<&[bool]>,
     ) -> Result<Option<Posterior>> {
         match &self.law {
-            Law::Gated(law) => law
-                .infer(codes, steps, seen, self.smoother_passes)
-                .map(Some),
+            Law::Switching(law) => law
+                .infer(codes, steps, seen, self.hypotheses)
+                .map(|found| Some(found.states)),
             Law::Linear(law) => {
                 let sequences = codes.len() / (steps * self.frames.codes).max(1);
                 let batch = lgssm::Batch {
@@ -354,14 +390,14 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
     fn law(&self) -> Option<Lgssm> {
         match &self.law {
             Law::Linear(law) => Some(law.law()),
-            Law::Gated(_) => None,
+            Law::Switching(_) => None,
         }
     }
 
     fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
         match &self.law {
             Law::Linear(law) => Some(law.law().emit(states)),
-            Law::Gated(law) => Some(law.law().emit(states)),
+            Law::Switching(law) => Some(law.law().emit(states)),
         }
     }
 }
