@@ -18,7 +18,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, LgVae, Likelihood, Model};
 use crate::error::{Error, Result};
-use crate::lgssm::switching::{Hypotheses, ModesGradient};
+use crate::lgssm::switching::Hypotheses;
 use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
@@ -26,7 +26,6 @@ use crate::nn::ops::{ModesParams, SwitchingStateSpace, StateSpace};
 use crate::nn::tensor::value;
 use crate::nn::{Float, Mat, Module, Param, ops};
 use crate::seeds::Rng;
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a `kalman_vae`.
@@ -85,37 +84,31 @@ impl Default for HypothesesConfig {
 #[serde(deny_unknown_fields)]
 pub struct Linear {}
 
-/// Where walls start.
+/// How sharp walls start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reflecting {
-    /// Walls start at plus and minus this, in units of the codes.
-    pub edge: f64,
-    /// Sharpness kappa of a wall at the start, per unit of the codes. Much sharper and no gradient reaches a wall before a code does.
+    /// Sharpness kappa of a wall at the start, in inverse typical displacements per frame. Walls start at the edges of the codes.
     pub sharpness: f64,
 }
 
-/// Which modes, and where their cells start.
+/// How many modes there are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mixture {
     /// Number of modes K. The first starts in the middle, 2p more beyond the edges of the codes, the rest beyond the corners: 3^p
     /// (9 with two codes) fill them.
     pub modes: usize,
-    /// Cells start at plus and minus this, in units of the codes.
-    pub edge: f64,
-    /// Sharpness of their borders at the start, per unit of the codes.
+    /// Sharpness of their borders at the start, in inverse typical displacements per frame.
     pub sharpness: f64,
 }
 
-/// Codes start within about -2..2: the coordinates of a ball in its box, times 3.
-const EDGE: f64 = 2.0;
-const SHARPNESS: f64 = 5.0;
+/// Edges of the codes are known to a fraction of a displacement; what is not known of the state softens a gate by itself.
+const SHARPNESS: f64 = 50.0;
 
 impl Default for Reflecting {
     fn default() -> Self {
         Self {
-            edge: EDGE,
             sharpness: SHARPNESS,
         }
     }
@@ -125,7 +118,6 @@ impl Default for Mixture {
     fn default() -> Self {
         Self {
             modes: 9,
-            edge: EDGE,
             sharpness: SHARPNESS,
         }
     }
@@ -191,17 +183,15 @@ impl KalmanVae {
                 )));
             }
         }
-        let (kind, edge, sharpness) = match &self.transition {
+        let (kind, sharpness) = match &self.transition {
             Transition::Linear(_) => return Ok(()),
-            Transition::Reflecting(c) => ("reflecting", c.edge, c.sharpness),
-            Transition::Mixture(c) => ("mixture", c.edge, c.sharpness),
+            Transition::Reflecting(c) => ("reflecting", c.sharpness),
+            Transition::Mixture(c) => ("mixture", c.sharpness),
         };
-        for (key, got) in [("edge", edge), ("sharpness", sharpness)] {
-            if !(got.is_finite() && got > 0.0) {
-                return Err(Error::Experiment(format!(
-                    "{at}.transition.{kind}.{key}: a positive number expected, got {got}"
-                )));
-            }
+        if !(sharpness.is_finite() && sharpness > 0.0) {
+            return Err(Error::Experiment(format!(
+                "{at}.transition.{kind}.sharpness: a positive number expected, got {sharpness}"
+            )));
         }
         match &self.transition {
             Transition::Mixture(c) if c.modes == 0 || c.modes > most_modes(self.codes) => {
@@ -228,23 +218,22 @@ impl KalmanVae {
         }
         .law_at_start(rng);
         let hypotheses = Hypotheses::new(self.hypotheses.train);
-        let law = match &self.transition {
-            Transition::Linear(_) => Law::Linear(StateSpace::new(&free)?),
+        let switching = |modes: ModesParams<F>| {
+            SwitchingStateSpace::new(&free, modes, hypotheses).map(Law::Switching)
+        };
+        let (law, sharpness) = match &self.transition {
+            Transition::Linear(_) => (Law::Linear(StateSpace::new(&free)?), 0.0),
             Transition::Reflecting(c) => {
-                let modes = ModesParams::reflecting(self.codes, c.edge, c.sharpness)?;
-                Law::Switching(SwitchingStateSpace::new(&free, modes, hypotheses)?)
+                (switching(ModesParams::reflecting(self.codes)?)?, c.sharpness)
             }
             Transition::Mixture(c) => {
-                Law::Switching(SwitchingStateSpace::new(
-                    &free,
-                    c.start(&free, rng)?,
-                    hypotheses,
-                )?)
+                (switching(ModesParams::mixture(&free, c.modes)?)?, c.sharpness)
             }
         };
         Ok(KalmanVaeModel {
             frames,
             law,
+            sharpness,
             hypotheses: Hypotheses::new(self.hypotheses.infer),
         })
     }
@@ -255,51 +244,6 @@ fn most_modes(codes: usize) -> usize {
     3_usize
         .saturating_pow(u32::try_from(codes).unwrap_or(u32::MAX))
         .min(81)
-}
-
-impl Mixture {
-    /// Every mode starts as free flight, with small noise. Mode k has the logit
-    ///
-    /// ```text
-    /// sharpness * sum over axes i of (side_i (x_i + v_i) - |side_i| edge),    side in {-1, 0, 1}^p
-    /// ```
-    ///
-    /// the middle first, then edges, then corners. With all 3^p modes the softmax is then the product over axes of "below, between,
-    /// above": at the edges of the codes, where what differs from free flight is likely to be.
-    fn start<F: Float>(&self, free: &Lgssm, rng: &mut Rng) -> Result<ModesParams<F>> {
-        let (n, p) = (free.latent, free.code);
-        let mut sides: Vec<Vec<f64>> = vec![vec![]];
-        for _ in 0..p.min(4) {
-            sides = sides
-                .iter()
-                .flat_map(|s| [0.0, 1.0, -1.0].map(|side| [&s[..], &[side]].concat()))
-                .collect();
-        }
-        sides.sort_by_key(|s| s.iter().filter(|&&side| side != 0.0).count());
-        let (mut matrices, mut offsets, mut weights, mut biases) = (vec![], vec![], vec![], vec![]);
-        for side in sides.iter().take(self.modes) {
-            let mut noise = || -> f64 {
-                let draw: f64 = StandardNormal.sample(rng);
-                0.02 * draw
-            };
-            matrices.extend(free.transition_matrix.iter().map(|a| a + noise()));
-            offsets.extend(free.transition_offset.iter().map(|b| b + noise()));
-            let at = weights.len();
-            weights.resize(at + n, 0.0);
-            for (i, side) in side.iter().enumerate() {
-                weights[at + i] = self.sharpness * side;
-                weights[at + p + i] = self.sharpness * side;
-            }
-            biases.push(-self.sharpness * self.edge * side.iter().map(|s| s.abs()).sum::<f64>());
-        }
-        let start = ModesGradient {
-            matrices,
-            offsets,
-            directions: weights,
-            biases,
-        };
-        ModesParams::mixture(n, &start)
-    }
 }
 
 /// The law of motion of a built model.
@@ -314,6 +258,8 @@ enum Law<F: Float> {
 pub struct KalmanVaeModel<F: Float> {
     frames: FrameVae<F>,
     law: Law<F>,
+    /// Of walls and cells where the law starts from codes.
+    sharpness: f64,
     /// Those of inference.
     hypotheses: Hypotheses,
 }
@@ -335,6 +281,13 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
         self.frames.start_at(common)
+    }
+
+    fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        match &mut self.law {
+            Law::Linear(_) => Ok(()),
+            Law::Switching(law) => law.start(codes, steps, self.sharpness),
+        }
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {

@@ -5,6 +5,7 @@ use super::support::{Owned, close, model, normals, sound};
 use kinostate::lgssm::switching::{Hypotheses, Modes, ModesGradient, Reflecting};
 use kinostate::lgssm::{self, Batch, Lgssm, switching};
 use kinostate::seeds::{Rng, Seeds};
+use rand::RngExt;
 
 const MODES: usize = 3;
 const P: usize = 2;
@@ -510,4 +511,74 @@ fn modes_that_do_not_fit_are_an_error() {
     let mut values = mixture(&mut rng, 1.0);
     values.matrices.pop();
     assert!(Modes::mixture(N, values).is_err());
+}
+
+/// Codes of balls in a box from -2 to 2 by mirror unfolding, displacement per frame 0.1 to 0.4 on each axis, with code noise.
+fn balls(rng: &mut Rng, sequences: usize, frames: usize, noise: f64) -> Vec<f64> {
+    let mut codes = Vec::new();
+    for _ in 0..sequences {
+        let draws: Vec<f64> = (0..4).map(|_| rng.random_range(-1.0..1.0)).collect();
+        for t in 0..frames {
+            for i in 0..P {
+                let v = draws[2 + i].signum() * (0.1 + 0.3 * draws[2 + i].abs());
+                let u = (1.9 * draws[i] + v * t as f64 + 2.0).rem_euclid(8.0);
+                codes.push(if u > 4.0 { 6.0 - u } else { u - 2.0 });
+            }
+        }
+    }
+    let errors = normals(rng, codes.len());
+    codes
+        .iter()
+        .zip(errors)
+        .map(|(c, e)| c + noise * e)
+        .collect()
+}
+
+#[test]
+fn affine_modes_that_start_from_codes_are_the_bounces() {
+    let codes = balls(&mut rng(80), 300, 20, 0.015);
+    let (modes, cov) = switching::start::from_codes(&codes, (P, 20), 9, 50.0).unwrap();
+    let exact = walls();
+    println!(
+        "process std {:?}",
+        (0..N).map(|i| cov[i * (N + 1)].sqrt()).collect::<Vec<_>>()
+    );
+    // Where a state is about to be beyond a wall, what the modes do is what the walls do.
+    let mut worst = 0.0_f64;
+    for (state, names) in [
+        ([0.3, -0.4, 0.2, 0.3], "free"),
+        ([1.9, 0.2, 0.3, -0.2], "x high"),
+        ([-1.8, 0.2, -0.3, -0.2], "x low"),
+        ([0.4, 1.85, 0.3, 0.25], "y high"),
+        ([0.4, -1.9, 0.3, -0.35], "y low"),
+        ([1.85, 1.9, 0.3, 0.25], "x high, y high"),
+        ([-1.85, 1.9, -0.3, 0.25], "x low, y high"),
+    ] {
+        let next = |modes: &Modes| -> Vec<f64> {
+            let mut log_probabilities = Vec::new();
+            modes.log_probabilities(&state, &[1e-6; N * N], &mut log_probabilities);
+            let top = (0..modes.count())
+                .max_by(|&a, &b| log_probabilities[a].total_cmp(&log_probabilities[b]))
+                .unwrap();
+            (0..N)
+                .map(|i| {
+                    let row = &modes.matrix(top)[i * N..][..N];
+                    let product: f64 = row.iter().zip(&state).map(|(a, z)| a * z).sum();
+                    product + modes.offset(top)[i]
+                })
+                .collect()
+        };
+        let (got, want) = (next(&modes), next(&exact));
+        println!("{names}: {got:.3?} {want:.3?}");
+        for i in 0..N {
+            worst = worst.max((got[i] - want[i]).abs());
+        }
+    }
+    for k in 0..9 {
+        println!("{k}: {:.2?} {:.2?}", modes.matrix(k), modes.offset(k));
+    }
+    assert!(
+        worst < 0.05,
+        "worst error {worst}, displacements 0.1 to 0.4"
+    );
 }

@@ -152,30 +152,19 @@ impl Infer<'_> {
         let nn = n * n;
         let mut states: Vec<Mixture> = (0..frames).map(|_| Mixture::new(n)).collect();
         let mut paths = Vec::new();
-        for (last, weight) in filter.kept(frames - 1) {
-            let (mut matrices, mut offsets) = (vec![0.0; frames * nn], vec![0.0; frames * n]);
-            let mut place = last;
-            for t in (1..frames).rev() {
-                let branch = &filter.branches[place];
-                matrices[t * nn..][..nn].copy_from_slice(self.modes.matrix(branch.mode));
-                offsets[t * n..][..n].copy_from_slice(self.modes.offset(branch.mode));
-                found.smoothed_modes[(index * frames + t) * count + branch.mode] += weight;
-                place = branch.parent;
+        for path in paths_of(self.model, self.modes, self.batch, filter, index)? {
+            let (weight, moments) = (path.weight, path.moments);
+            for (t, mode) in path.modes.iter().enumerate().skip(1) {
+                found.smoothed_modes[(index * frames + t) * count + mode] += weight;
             }
-            let given = Batch {
-                transition_matrices: Some(&matrices),
-                transition_offsets: Some(&offsets),
-                ..self.batch.only(index, self.model)
-            };
-            let path = posterior::infer(self.model, &given)?;
             for (t, mixture) in states.iter_mut().enumerate() {
                 mixture.push(
                     weight,
-                    &path.smoothed_mean[t * n..][..n],
-                    Cov::Full(&path.smoothed_cov[t * nn..][..nn]),
+                    &moments.smoothed_mean[t * n..][..n],
+                    Cov::Full(&moments.smoothed_cov[t * nn..][..nn]),
                 );
             }
-            paths.push((weight, path));
+            paths.push((weight, moments));
         }
         for (t, mixture) in states.iter().enumerate() {
             let at = index * frames + t;
@@ -196,6 +185,54 @@ impl Infer<'_> {
         }
         Ok(())
     }
+}
+
+/// One mode path that is still held after the last frame.
+pub(super) struct Path {
+    /// Its normalised weight.
+    pub weight: f64,
+    /// Mode of every transition, (T); entry 0 is not used.
+    pub modes: Vec<usize>,
+    /// Moments of the states of the sequence along it.
+    pub moments: Posterior,
+}
+
+/// The paths held after the last frame of sequence number `index`, whose filter ran.
+///
+/// # Errors
+/// [`crate::Error::Numeric`] where a predicted covariance is singular.
+pub(super) fn paths_of(
+    model: &Lgssm,
+    modes: &Modes,
+    batch: &Batch,
+    filter: &Filter,
+    index: usize,
+) -> Result<Vec<Path>> {
+    let (frames, n) = (batch.frames, model.latent);
+    let nn = n * n;
+    let path = |(last, weight): (usize, f64)| {
+        let mut path = vec![0; frames];
+        let (mut matrices, mut offsets) = (vec![0.0; frames * nn], vec![0.0; frames * n]);
+        let mut place = last;
+        for t in (1..frames).rev() {
+            let branch = &filter.branches[place];
+            matrices[t * nn..][..nn].copy_from_slice(modes.matrix(branch.mode));
+            offsets[t * n..][..n].copy_from_slice(modes.offset(branch.mode));
+            path[t] = branch.mode;
+            place = branch.parent;
+        }
+        let given = Batch {
+            transition_matrices: Some(&matrices),
+            transition_offsets: Some(&offsets),
+            ..batch.only(index, model)
+        };
+        Ok(Path {
+            weight,
+            modes: path,
+            moments: posterior::infer(model, &given)?,
+        })
+    };
+    filter.kept(frames - 1).map(path).collect()
 }
 
 /// A covariance or its root.

@@ -24,11 +24,13 @@
 //! The model's own `transition_matrix` and `transition_offset` are checked and then not used; their gradients are zero.
 
 mod adjoint;
+pub mod em;
 mod filter;
 mod infer;
 mod likelihood;
 mod modes;
 mod reflecting;
+pub mod start;
 
 pub use infer::{SwitchingPosterior, infer};
 pub use likelihood::{SwitchingEvaluation, log_likelihood, log_likelihood_and_gradients};

@@ -79,6 +79,14 @@ impl Modes {
         Self::new(latent, values, uses)
     }
 
+    /// The same features with other numbers.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_values(&self, values: ModesGradient) -> Result<Self> {
+        Self::new(self.latent, values, self.uses.clone())
+    }
+
     /// Latent dimensions n.
     pub fn latent(&self) -> usize {
         self.latent

@@ -10,6 +10,12 @@ use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 
+/// Logits and walls that nothing reaches: a mode at this distance is never followed.
+const OUT_OF_SIGHT: f64 = 1e3;
+
+/// Process noise at the start of the modes, in typical displacements: they explain what it had to cover.
+const PROCESS_STD: f64 = 0.1;
+
 /// Parameters of modes.
 #[derive(Clone, Debug)]
 pub struct ModesParams<F: Float> {
@@ -24,16 +30,16 @@ enum Kind {
 }
 
 impl<F: Float> ModesParams<F> {
-    /// Walls that start at -`edge` and `edge` on each of `axes` axes, with this sharpness kappa.
+    /// Walls on each of `axes` axes, out of sight until [`SwitchingStateSpace::start`] places them.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn reflecting(axes: usize, edge: f64, sharpness: f64) -> Result<Self> {
+    pub fn reflecting(axes: usize) -> Result<Self> {
         let same = |value: f64| Ok::<_, Error>(Param::constant([axes], value)?.at_rate(RATE));
         let parameters = vec![
-            ("walls.low", same(-edge)?),
-            ("walls.high", same(edge)?),
-            ("walls.log_sharpness", same(sharpness.ln())?),
+            ("walls.low", same(-OUT_OF_SIGHT)?),
+            ("walls.high", same(OUT_OF_SIGHT)?),
+            ("walls.log_sharpness", same(0.0)?),
         ];
         Ok(Self {
             kind: Kind::Reflecting,
@@ -41,25 +47,37 @@ impl<F: Float> ModesParams<F> {
         })
     }
 
-    /// Affine modes with a feature each, to start from: J = K.
+    /// `modes` copies of one affine law, of which all but the first are out of sight until [`SwitchingStateSpace::start`] places them.
     ///
     /// # Errors
-    /// [`Error::Shape`] for values that do not fit.
-    pub fn mixture(latent: usize, start: &ModesGradient) -> Result<Self> {
-        let modes = Modes::mixture(latent, start.clone())?.count();
-        let param =
-            |shape: &[usize], v: &[f64]| Ok::<_, Error>(Param::new(shape, v)?.at_rate(RATE));
+    /// Out of memory.
+    pub fn mixture(law: &Lgssm, modes: usize) -> Result<Self> {
+        let latent = law.latent;
+        let mut biases = vec![-OUT_OF_SIGHT; modes];
+        biases[..1].fill(0.0);
+        let start = ModesGradient {
+            matrices: law.transition_matrix.repeat(modes),
+            offsets: law.transition_offset.repeat(modes),
+            directions: vec![0.0; modes * latent],
+            biases,
+        };
+        Modes::mixture(latent, start.clone())?;
+        let param = |shape: &[usize], v: &[f64], rate: f64| {
+            Ok::<_, Error>(Param::new(shape, v)?.at_rate(rate))
+        };
+        let [a, b, directions, edges, sharpness] = Scaled::of(&start).arrays();
         let parameters = vec![
+            ("modes.matrix", param(&[modes, latent, latent], &a, 1.0)?),
+            ("modes.offset", param(&[modes, latent], &b, RATE)?),
             (
-                "modes.matrix",
-                param(&[modes, latent, latent], &start.matrices)?,
+                "modes.gate.direction",
+                param(&[modes, latent], &directions, 1.0)?,
             ),
-            ("modes.offset", param(&[modes, latent], &start.offsets)?),
+            ("modes.gate.edge", param(&[modes], &edges, RATE)?),
             (
-                "modes.gate.weight",
-                param(&[modes, latent], &start.directions)?,
+                "modes.gate.log_sharpness",
+                param(&[modes], &sharpness, RATE)?,
             ),
-            ("modes.gate.bias", param(&[modes], &start.biases)?),
         ];
         Ok(Self {
             kind: Kind::Mixture,
@@ -81,21 +99,116 @@ impl<F: Float> ModesParams<F> {
                 let walls = Reflecting::new(low.clone(), high.clone(), sharpness.clone())?;
                 Ok((walls.modes()?, Box::new(pull)))
             }
-            (Kind::Mixture, [matrices, offsets, directions, biases]) => {
-                let values = ModesGradient {
+            (Kind::Mixture, [matrices, offsets, directions, edges, log_sharpness]) => {
+                let scaled = Scaled {
                     matrices: matrices.clone(),
                     offsets: offsets.clone(),
                     directions: directions.clone(),
-                    biases: biases.clone(),
+                    edges: edges.clone(),
+                    log_sharpness: log_sharpness.clone(),
                 };
-                let pull = |g: ModesGradient| vec![g.matrices, g.offsets, g.directions, g.biases];
-                Ok((Modes::mixture(latent, values)?, Box::new(pull)))
+                let modes = Modes::mixture(latent, scaled.values())?;
+                let pull = move |g: ModesGradient| scaled.gradient(g).arrays().into();
+                Ok((modes, Box::new(pull)))
             }
             (kind, other) => Err(Error::Shape(format!(
                 "modes {kind:?}: got {} parameters",
                 other.len()
             ))),
         }
+    }
+}
+
+/// The numbers of a mixture with the features written as f_k = kappa_k (d_k' z - e_k): an edge then moves in units of the codes, however
+/// sharp it is.
+struct Scaled {
+    /// A_k, (K, n, n).
+    matrices: Vec<f64>,
+    /// b_k, (K, n).
+    offsets: Vec<f64>,
+    /// d_k, (K, n).
+    directions: Vec<f64>,
+    /// e_k, (K).
+    edges: Vec<f64>,
+    /// ln kappa_k, (K).
+    log_sharpness: Vec<f64>,
+}
+
+impl Scaled {
+    /// With the largest entry of every direction 1; kappa 1 where there is no direction.
+    fn of(v: &ModesGradient) -> Self {
+        let n = v.directions.len() / v.biases.len();
+        let kappa: Vec<f64> = v
+            .directions
+            .chunks_exact(n)
+            .map(|d| d.iter().fold(0.0_f64, |top, x| top.max(x.abs())))
+            .map(|top| if top > 0.0 { top } else { 1.0 })
+            .collect();
+        let directions = v.directions.iter().enumerate();
+        let edges = v.biases.iter().zip(&kappa);
+        Self {
+            matrices: v.matrices.clone(),
+            offsets: v.offsets.clone(),
+            directions: directions.map(|(i, d)| d / kappa[i / n]).collect(),
+            edges: edges.map(|(c, kappa)| -c / kappa).collect(),
+            log_sharpness: kappa.iter().map(|kappa| kappa.ln()).collect(),
+        }
+    }
+
+    fn values(&self) -> ModesGradient {
+        let (n, kappa) = (
+            self.directions.len() / self.edges.len(),
+            &self.log_sharpness,
+        );
+        let directions = self.directions.iter().enumerate();
+        let edges = self.edges.iter().zip(kappa);
+        ModesGradient {
+            matrices: self.matrices.clone(),
+            offsets: self.offsets.clone(),
+            directions: directions.map(|(i, d)| d * kappa[i / n].exp()).collect(),
+            biases: edges.map(|(e, kappa)| -e * kappa.exp()).collect(),
+        }
+    }
+
+    /// Gradient in these numbers from that in [`Self::values`].
+    fn gradient(&self, g: ModesGradient) -> Self {
+        let n = self.directions.len() / self.edges.len();
+        let kappa: Vec<f64> = self.log_sharpness.iter().map(|l| l.exp()).collect();
+        let of_kappa = |k: usize| {
+            let place = k * n..(k + 1) * n;
+            let of_direction = g.directions[place.clone()]
+                .iter()
+                .zip(&self.directions[place]);
+            let along: f64 = of_direction.map(|(g, d)| g * d).sum();
+            kappa[k] * (along - g.biases[k] * self.edges[k])
+        };
+        Self {
+            log_sharpness: (0..kappa.len()).map(of_kappa).collect(),
+            directions: g
+                .directions
+                .iter()
+                .enumerate()
+                .map(|(i, g)| g * kappa[i / n])
+                .collect(),
+            edges: g
+                .biases
+                .iter()
+                .zip(&kappa)
+                .map(|(g, kappa)| -g * kappa)
+                .collect(),
+            matrices: g.matrices,
+            offsets: g.offsets,
+        }
+    }
+
+    fn arrays(self) -> [Vec<f64>; 5] {
+        [
+            self.matrices,
+            self.offsets,
+            self.directions,
+            self.edges,
+            self.log_sharpness,
+        ]
     }
 }
 
@@ -127,6 +240,37 @@ impl<F: Float> SwitchingStateSpace<F> {
     /// Emission, covariances and initial state; its transition is what the modes replace.
     pub fn law(&self) -> Lgssm {
         self.space.law()
+    }
+
+    /// Starts the modes from codes (B, T, p) of training clips, see [`switching::start`]: walls and cells at the edges of the codes, with
+    /// this sharpness in inverse typical displacements; process noise small.
+    ///
+    /// # Errors
+    /// Codes that do not move.
+    pub fn start(&mut self, codes: &[f64], steps: usize, sharpness: f64) -> Result<()> {
+        let p = self.space.size().1;
+        let edges = switching::start::Edges::of(codes, p, steps)?;
+        let std: Vec<f64> = edges.step.iter().map(|s| PROCESS_STD * s).collect();
+        let mut process_std = [&std[..], &std].concat();
+        let values = match self.modes.kind {
+            Kind::Reflecting => vec![
+                edges.low.clone(),
+                edges.high.clone(),
+                edges.step.iter().map(|s| (sharpness / s).ln()).collect(),
+            ],
+            Kind::Mixture => {
+                let count = self.modes()?.count();
+                let (found, cov) =
+                    switching::start::from_codes(codes, (p, steps), count, sharpness)?;
+                let n = process_std.len();
+                process_std = (0..n).map(|i| cov[i * (n + 1)].sqrt()).collect();
+                Scaled::of(found.values()).arrays().into()
+            }
+        };
+        for ((_, parameter), values) in self.modes.parameters.iter_mut().zip(values) {
+            parameter.set(&values.iter().map(|&v| F::of(v)).collect::<Vec<F>>())?;
+        }
+        self.space.set_process_std(&process_std)
     }
 
     /// The modes.
