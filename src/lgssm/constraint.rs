@@ -61,7 +61,7 @@ impl Constraint {
             Self::Newtonian { dt } if !(dt.is_finite() && *dt > 0.0) => {
                 wrong(".dt: a positive number", dt.to_string())
             }
-            Self::Newtonian { .. } if n % 2 != 0 => {
+            Self::Newtonian { .. } if !n.is_multiple_of(2) => {
                 wrong(": an even number of latent dimensions", n.to_string())
             }
             _ => Ok(()),
