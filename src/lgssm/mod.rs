@@ -39,14 +39,17 @@
 
 mod adjoint;
 mod batch;
+mod constraint;
 mod dispatch;
 pub mod em;
 mod filter;
 pub mod gated;
 mod gradients;
+mod inputs;
 mod likelihood;
 mod matrix;
 mod model;
+pub mod packed;
 mod posterior;
 mod predict;
 mod sample;
@@ -54,7 +57,9 @@ mod smoother;
 pub mod switching;
 
 pub use batch::Batch;
+pub use constraint::Constraint;
 pub use gradients::Gradients;
+pub use inputs::{InputGradients, Inputs};
 pub use likelihood::{Evaluation, log_likelihood, log_likelihood_and_gradients};
 pub use model::Lgssm;
 pub use posterior::{Posterior, infer};

@@ -2,29 +2,32 @@
 //!
 //! ```text
 //! a_t ~ q(a_t | x_t)                                         encoder, diagonal Gaussian, one frame at a time
-//! (A_t, b_t) = gate(E[z_{t-1} | a_0 .. a_{t-1}])             linear: always the same
-//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A_t z_{t-1} + b_t, Q)     law of motion
+//! s_t ~ p(s_t | z_{t-1})                                     mode; linear: always the same
+//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A_{s_t} z_{t-1} + b_{s_t}, Q)   law of motion
 //! a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)                emission, decoder
 //!
 //! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
 //! ```
 //!
 //! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3). Departures, besides those of [`lg_vae`](super::lg_vae):
-//! 1. the weights of the modes come from the filtered state, where the paper's come from an LSTM over past codes: the state is then
-//!    all there is to know about the future, and log p(a) is still exact;
-//! 2. modes have offsets: a bounce off a wall at w is x' = 2w - x, which no matrix without an offset can say;
-//! 3. with a gate C = [I 0] and d = 0 are fixed, and every mode starts as free flight, so codes stay places and latents z = (place,
-//!    displacement per frame).
+//! 1. a mode is chosen, where the paper blends matrices: half a bounce is no motion at all. Several mode paths are followed at once, see
+//!    [`crate::lgssm::switching`], whose density takes the place of log p(a);
+//! 2. the probabilities of the modes come from the state before, where the paper's weights come from an LSTM over past codes: the state
+//!    is then all there is to know about the future;
+//! 3. modes have offsets: a bounce off a wall at w is x' = 2w - x, which no matrix without an offset can say;
+//! 4. with modes C = [I 0] and d = 0 are fixed, so codes stay places and latents z = (place, displacement per frame); the modes start
+//!    from the codes, after `train.law_from` steps of free flight.
 
-use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, LgVae, Likelihood, Model};
+mod switching;
+mod transition;
+
+pub use transition::{Linear, Mixture, Reflecting, Transition};
+
+use super::{FrameVaeConfig, LgVae, Likelihood, SequenceVae};
 use crate::error::{Error, Result};
-use crate::lgssm::switching::Hypotheses;
-use crate::lgssm::{self, Lgssm, Posterior};
+use crate::nn::Float;
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use crate::nn::ops::{ModesParams, SwitchingStateSpace, StateSpace};
-use crate::nn::tensor::value;
-use crate::nn::{Float, Mat, Module, Param, ops};
 use crate::seeds::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -48,18 +51,6 @@ pub struct KalmanVae {
     pub hypotheses: HypothesesConfig,
 }
 
-/// The `transition:` of a `kalman_vae`, as a one-key map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transition {
-    /// One affine law.
-    Linear(Linear),
-    /// Free flight between two reflecting walls on every axis.
-    Reflecting(Reflecting),
-    /// Affine modes, blended by where the state is.
-    Mixture(Mixture),
-}
-
 /// How many mode paths are followed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -75,50 +66,6 @@ impl Default for HypothesesConfig {
         Self {
             train: 4,
             infer: 16,
-        }
-    }
-}
-
-/// One affine law; nothing to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Linear {}
-
-/// How sharp walls start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Reflecting {
-    /// Sharpness kappa of a wall at the start, in inverse typical displacements per frame. Walls start at the edges of the codes.
-    pub sharpness: f64,
-}
-
-/// How many modes there are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Mixture {
-    /// Number of modes K. The first starts in the middle, 2p more beyond the edges of the codes, the rest beyond the corners: 3^p
-    /// (9 with two codes) fill them.
-    pub modes: usize,
-    /// Sharpness of their borders at the start, in inverse typical displacements per frame.
-    pub sharpness: f64,
-}
-
-/// Edges of the codes are known to a fraction of a displacement; what is not known of the state softens a gate by itself.
-const SHARPNESS: f64 = 50.0;
-
-impl Default for Reflecting {
-    fn default() -> Self {
-        Self {
-            sharpness: SHARPNESS,
-        }
-    }
-}
-
-impl Default for Mixture {
-    fn default() -> Self {
-        Self {
-            modes: 9,
-            sharpness: SHARPNESS,
         }
     }
 }
@@ -183,33 +130,15 @@ impl KalmanVae {
                 )));
             }
         }
-        let (kind, sharpness) = match &self.transition {
-            Transition::Linear(_) => return Ok(()),
-            Transition::Reflecting(c) => ("reflecting", c.sharpness),
-            Transition::Mixture(c) => ("mixture", c.sharpness),
-        };
-        if !(sharpness.is_finite() && sharpness > 0.0) {
-            return Err(Error::Experiment(format!(
-                "{at}.transition.{kind}.sharpness: a positive number expected, got {sharpness}"
-            )));
-        }
-        match &self.transition {
-            Transition::Mixture(c) if c.modes == 0 || c.modes > most_modes(self.codes) => {
-                Err(Error::Experiment(format!(
-                    "{at}.transition.mixture.modes: a number in 1..={} expected, got {}",
-                    most_modes(self.codes),
-                    c.modes
-                )))
-            }
-            _ => Ok(()),
-        }
+        self.transition
+            .check(&format!("{at}.transition"), self.codes)
     }
 
     /// Builds the model.
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<KalmanVaeModel<F>> {
+    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
         let frames = self.frames().build(frame, rng)?;
         let free = LgVae {
             codes: self.codes,
@@ -217,140 +146,7 @@ impl KalmanVae {
             ..LgVae::default()
         }
         .law_at_start(rng);
-        let hypotheses = Hypotheses::new(self.hypotheses.train);
-        let switching = |modes: ModesParams<F>| {
-            SwitchingStateSpace::new(&free, modes, hypotheses).map(Law::Switching)
-        };
-        let (law, sharpness) = match &self.transition {
-            Transition::Linear(_) => (Law::Linear(StateSpace::new(&free)?), 0.0),
-            Transition::Reflecting(c) => {
-                (switching(ModesParams::reflecting(self.codes)?)?, c.sharpness)
-            }
-            Transition::Mixture(c) => {
-                (switching(ModesParams::mixture(&free, c.modes)?)?, c.sharpness)
-            }
-        };
-        Ok(KalmanVaeModel {
-            frames,
-            law,
-            sharpness,
-            hypotheses: Hypotheses::new(self.hypotheses.infer),
-        })
-    }
-}
-
-/// One mode in the middle and one for every way to be beyond some edges of the codes: 3^p, up to what is worth having.
-fn most_modes(codes: usize) -> usize {
-    3_usize
-        .saturating_pow(u32::try_from(codes).unwrap_or(u32::MAX))
-        .min(81)
-}
-
-/// The law of motion of a built model.
-#[derive(Debug)]
-enum Law<F: Float> {
-    Linear(StateSpace<F>),
-    Switching(SwitchingStateSpace<F>),
-}
-
-/// A built `kalman_vae`.
-#[derive(Debug)]
-pub struct KalmanVaeModel<F: Float> {
-    frames: FrameVae<F>,
-    law: Law<F>,
-    /// Of walls and cells where the law starts from codes.
-    sharpness: f64,
-    /// Those of inference.
-    hypotheses: Hypotheses,
-}
-
-impl<F: Float> Module<F> for KalmanVaeModel<F> {
-    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
-        self.frames.parameters(at, out);
-        match &mut self.law {
-            Law::Linear(law) => law.parameters(at, out),
-            Law::Switching(law) => law.parameters(at, out),
-        }
-    }
-}
-
-impl<F: Float> Model<F> for KalmanVaeModel<F> {
-    fn codes(&self) -> usize {
-        self.frames.codes
-    }
-
-    fn start_at(&mut self, common: &Common) -> Result<()> {
-        self.frames.start_at(common)
-    }
-
-    fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()> {
-        match &mut self.law {
-            Law::Linear(_) => Ok(()),
-            Law::Switching(law) => law.start(codes, steps, self.sharpness),
-        }
-    }
-
-    fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
-        let head = self.frames.head(&clips.frames)?;
-        let (codes, log_q) = self.frames.sample(head, rng)?;
-        let log_p = match &self.law {
-            Law::Linear(law) => ops::log_likelihood(codes.retaped(), clips.steps, law)?,
-            Law::Switching(law) => ops::switching_log_likelihood(codes.retaped(), clips.steps, law)?,
-        };
-        let reconstruction = self.frames.log_likelihood(codes, &clips.frames)?;
-        let terms = vec![
-            ("reconstruction", value(&reconstruction)),
-            ("code_log_likelihood", value(&log_p)),
-            ("code_entropy", -value(&log_q)),
-        ];
-        let objective = ops::weighted_sum(vec![
-            (reconstruction, 1.0),
-            (log_p, latent_weight),
-            (log_q, -latent_weight),
-        ])?;
-        Ok(Elbo { objective, terms })
-    }
-
-    fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
-        self.frames.encode(frames)
-    }
-
-    fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
-        self.frames.decode(codes)
-    }
-
-    fn infer(
-        &self,
-        codes: &[f64],
-        steps: usize,
-        seen: Option<&[bool]>,
-    ) -> Result<Option<Posterior>> {
-        match &self.law {
-            Law::Switching(law) => law
-                .infer(codes, steps, seen, self.hypotheses)
-                .map(|found| Some(found.states)),
-            Law::Linear(law) => {
-                let sequences = codes.len() / (steps * self.frames.codes).max(1);
-                let batch = lgssm::Batch {
-                    frame_mask: seen,
-                    ..lgssm::Batch::new(codes, sequences, steps)
-                };
-                lgssm::infer(&law.law(), &batch).map(Some)
-            }
-        }
-    }
-
-    fn law(&self) -> Option<Lgssm> {
-        match &self.law {
-            Law::Linear(law) => Some(law.law()),
-            Law::Switching(_) => None,
-        }
-    }
-
-    fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
-        match &self.law {
-            Law::Linear(law) => Some(law.law().emit(states)),
-            Law::Switching(law) => Some(law.law().emit(states)),
-        }
+        let dynamics = self.transition.build(&free, self.hypotheses)?;
+        Ok(SequenceVae::new(frames, dynamics))
     }
 }

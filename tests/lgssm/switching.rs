@@ -537,15 +537,10 @@ fn balls(rng: &mut Rng, sequences: usize, frames: usize, noise: f64) -> Vec<f64>
 #[test]
 fn affine_modes_that_start_from_codes_are_the_bounces() {
     let codes = balls(&mut rng(80), 300, 20, 0.015);
-    let (modes, cov) = switching::start::from_codes(&codes, (P, 20), 9, 50.0).unwrap();
+    let (modes, _) = switching::start::from_codes(&codes, (P, 20), 9, 50.0).unwrap();
     let exact = walls();
-    println!(
-        "process std {:?}",
-        (0..N).map(|i| cov[i * (N + 1)].sqrt()).collect::<Vec<_>>()
-    );
-    // Where a state is about to be beyond a wall, what the modes do is what the walls do.
-    let mut worst = 0.0_f64;
-    for (state, names) in [
+    // Where a state is about to be beyond a wall, what the modes do is what the walls do: to a tenth of a displacement.
+    for (state, name) in [
         ([0.3, -0.4, 0.2, 0.3], "free"),
         ([1.9, 0.2, 0.3, -0.2], "x high"),
         ([-1.8, 0.2, -0.3, -0.2], "x low"),
@@ -569,16 +564,9 @@ fn affine_modes_that_start_from_codes_are_the_bounces() {
                 .collect()
         };
         let (got, want) = (next(&modes), next(&exact));
-        println!("{names}: {got:.3?} {want:.3?}");
         for i in 0..N {
-            worst = worst.max((got[i] - want[i]).abs());
+            let error = (got[i] - want[i]).abs();
+            assert!(error < 0.05, "{name}: {got:.3?}, exact {want:.3?}");
         }
     }
-    for k in 0..9 {
-        println!("{k}: {:.2?} {:.2?}", modes.matrix(k), modes.offset(k));
-    }
-    assert!(
-        worst < 0.05,
-        "worst error {worst}, displacements 0.1 to 0.4"
-    );
 }
