@@ -105,6 +105,10 @@ impl KalmanVae {
         Self {
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            transition: Transition::Mixture(Mixture {
+                modes: 9,
+                sharpness: 1.0,
+            }),
             ..Self::default()
         }
     }

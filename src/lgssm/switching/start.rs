@@ -246,6 +246,8 @@ pub fn identify(
 const EM_STEPS: usize = 30;
 /// Process noise before them, in typical displacements.
 const PROCESS_STD: f64 = 0.2;
+/// What is added to it at each step, in typical displacements: few codes can be explained without any.
+const LEAST_STD: f64 = 0.02;
 /// Code noise, in typical displacements.
 const CODE_STD: f64 = 0.1;
 
@@ -303,6 +305,9 @@ pub fn from_codes(
     for _ in 0..EM_STEPS {
         let found = super::em::step(&model, &modes, Hypotheses::new(4), &batch)?;
         model.transition_cov = found.transition_cov;
+        for i in 0..n {
+            model.transition_cov[i * (n + 1)] += (LEAST_STD * edges.step[i % code]).powi(2);
+        }
         modes = with_composed_corners(found.modes, &cells)?;
     }
     Ok((modes, model.transition_cov))
