@@ -67,6 +67,9 @@ pub struct Finding {
     pub tables: Vec<Table>,
     /// Figures for the report.
     pub figures: Vec<NamedFigure>,
+    /// What is wrong with the model, one sentence each: told in the log and at the head of the report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Finding {
@@ -80,6 +83,7 @@ impl Finding {
             definitions: Vec::new(),
             tables: Vec::new(),
             figures: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

@@ -126,6 +126,18 @@ impl Experiment {
                 encode.always_seen
             )
         })?;
+        for (i, &block) in encode.blocks.iter().enumerate() {
+            let most = frames - encode.always_seen;
+            require(
+                (1..=most).contains(&block),
+                format!("encode.blocks[{i}]"),
+                || {
+                    format!(
+                        "expected 1 to {most} (data.frames less encode.always_seen), got {block}"
+                    )
+                },
+            )?;
+        }
         let train = self.data.splits.get("train").copied().unwrap_or(0);
         require(
             (1..=train).contains(&encode.train_sequences),

@@ -20,6 +20,8 @@ pub enum Stage<'a> {
     Baselines,
     /// Draw the figures of one model.
     Plot(&'a str, u64),
+    /// Compare all seeds of one model.
+    Agreement(&'a str),
     /// Write the report of the whole experiment.
     Report,
 }
@@ -34,6 +36,7 @@ impl Stage<'_> {
             Self::Analyze(..) => "analyze",
             Self::Baselines => "baselines",
             Self::Plot(..) => "plot",
+            Self::Agreement(..) => "agreement",
             Self::Report => "report",
         }
     }
@@ -41,7 +44,7 @@ impl Stage<'_> {
     /// The command that does it.
     pub fn command(&self) -> &'static str {
         match self {
-            Self::Baselines => "analyze",
+            Self::Baselines | Self::Agreement(..) => "analyze",
             other => other.name(),
         }
     }
@@ -74,6 +77,11 @@ impl Experiment {
             Stage::Encode(model, seed) => unit(model, seed, &["encode"]),
             Stage::Analyze(model, seed) | Stage::Plot(model, seed) => {
                 unit(model, seed, &["encode", "analyses"])
+            }
+            Stage::Agreement(model) => {
+                let mut parts = unit(model, 0, &["encode", "analyses"]);
+                parts.push(("seeds", tree["seeds"].clone()));
+                parts
             }
             Stage::Report => vec![("all", tree.clone())],
         };

@@ -54,6 +54,9 @@ pub struct EncodeSettings {
     pub context: usize,
     /// Drop rates of the imputation test; by default those of the published curves of the Kalman VAE on box data.
     pub drop_rates: Vec<f64>,
+    /// Lengths of a block of missing frames right after the frames always seen; by default those of the published planning test
+    /// (5, 9 and 15) that leave a frame to be seen after them.
+    pub blocks: Vec<usize>,
     /// Frames always seen at the start of an imputation sequence; 4 as in those curves.
     pub always_seen: usize,
     /// Training sequences encoded to fit probes: 1000, or all there are when fewer. A linear read-out of some ten latents is
@@ -65,10 +68,13 @@ impl EncodeSettings {
     /// What holds where the file says nothing.
     fn usual(data: &DataConfig) -> Self {
         let train = data.splits.get("train").copied().unwrap_or(0);
+        let always_seen = 4.min(data.frames);
+        let fits = |block: &usize| always_seen + block < data.frames;
         Self {
             context: data.frames / 2,
             drop_rates: vec![0.1, 0.3, 0.5, 0.8, 1.0],
-            always_seen: 4.min(data.frames),
+            blocks: [5, 9, 15].into_iter().filter(fits).collect(),
+            always_seen,
             train_sequences: 1000.min(train),
         }
     }
@@ -78,6 +84,7 @@ impl EncodeSettings {
         EncodeConfig {
             context: self.context,
             drop_rates: self.drop_rates.clone(),
+            blocks: self.blocks.clone(),
             always_seen: self.always_seen,
         }
     }
@@ -107,6 +114,7 @@ struct File {
 struct EncodeFile {
     context: Option<usize>,
     drop_rates: Option<Vec<f64>>,
+    blocks: Option<Vec<usize>>,
     always_seen: Option<usize>,
     train_sequences: Option<usize>,
 }
@@ -120,6 +128,7 @@ impl From<File> for Experiment {
         let EncodeFile {
             context,
             drop_rates,
+            blocks,
             always_seen,
             train_sequences,
         } = file.encode;
@@ -131,6 +140,7 @@ impl From<File> for Experiment {
             encode: EncodeSettings {
                 context: context.unwrap_or(usual.context),
                 drop_rates: drop_rates.unwrap_or(usual.drop_rates),
+                blocks: blocks.unwrap_or(usual.blocks),
                 always_seen: always_seen.unwrap_or(usual.always_seen),
                 train_sequences: train_sequences.unwrap_or(usual.train_sequences),
             },
@@ -176,6 +186,9 @@ impl Experiment {
         };
         if free("context") {
             experiment.encode.context = usual.context;
+        }
+        if free("blocks") {
+            experiment.encode.blocks = usual.blocks;
         }
         if free("always_seen") {
             experiment.encode.always_seen = usual.always_seen;

@@ -243,6 +243,14 @@ fn layouts() -> Vec<(String, Figure)> {
                     );
                 }
             }
+            Figure::Regimes(mut regimes) => {
+                regimes.maps.truncate(1);
+                add("one map", regimes.clone().into());
+                regimes.path.clear();
+                regimes.rows.clear();
+                regimes.axes.1 = "velocity x (px/s)".to_string();
+                add("no path", regimes.into());
+            }
             Figure::Filmstrip(mut film) => {
                 film.rows[0].frames = film.rows[0].frames.repeat(60);
                 film.prediction_start = Some(1_190);

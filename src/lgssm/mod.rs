@@ -44,6 +44,7 @@ pub mod em;
 mod filter;
 pub mod gated;
 mod gradients;
+mod innovations;
 mod likelihood;
 mod matrix;
 mod model;
@@ -54,6 +55,7 @@ mod smoother;
 
 pub use batch::Batch;
 pub use gradients::Gradients;
+pub use innovations::innovations;
 pub use likelihood::{Evaluation, log_likelihood, log_likelihood_and_gradients};
 pub use model::Lgssm;
 pub use posterior::{Posterior, infer};

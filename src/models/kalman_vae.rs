@@ -18,6 +18,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, LgVae, Likelihood, Model};
 use crate::error::{Error, Result};
+use crate::lgssm::gated::Modes;
 use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
@@ -355,6 +356,25 @@ impl<F: Float> Model<F> for KalmanVaeModel<F> {
         match &self.law {
             Law::Linear(law) => Some(law.law()),
             Law::Gated(_) => None,
+        }
+    }
+
+    fn modes(&self) -> Result<Option<Modes>> {
+        match &self.law {
+            Law::Linear(_) => Ok(None),
+            Law::Gated(law) => law.modes(),
+        }
+    }
+
+    fn mode_weights(
+        &self,
+        _codes: &[f64],
+        states: &[f64],
+        steps: usize,
+    ) -> Result<Option<Vec<f64>>> {
+        match &self.law {
+            Law::Linear(_) => Ok(None),
+            Law::Gated(law) => law.weights(states, steps).map(Some),
         }
     }
 

@@ -5,6 +5,7 @@
 mod frames;
 
 use crate::error::Result;
+use crate::lgssm::gated::Modes;
 use crate::lgssm::{Lgssm, Posterior};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
@@ -88,6 +89,26 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// The law of motion, where the model has a time-invariant linear one.
     fn law(&self) -> Option<Lgssm> {
         None
+    }
+    /// The affine modes of a law that chooses between several, where they can be told apart.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn modes(&self) -> Result<Option<Modes>> {
+        Ok(None)
+    }
+    /// Weights (B, T, K) of the modes in the transition into every frame, given code means (B, T, p) and the filtered or smoothed
+    /// means (B, T, n) inferred from them; frame 0, into which nothing leads, has zeros. `None` without modes.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn mode_weights(
+        &self,
+        _codes: &[f64],
+        _states: &[f64],
+        _steps: usize,
+    ) -> Result<Option<Vec<f64>>> {
+        Ok(None)
     }
     /// Expected codes (rows, p) of states (rows, n), where the model has states: C z + d.
     fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {

@@ -1,6 +1,8 @@
 //! The analyze stage: everything about one trained model as a [`Study`], and what each analysis finds in it.
 
 use super::RunFolder;
+use super::plot::draw;
+use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
 use crate::analysis::{SplitStudy, Study, TrainingPoint};
 use crate::array::Array;
 use crate::data::{Dataset, Split};
@@ -8,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::latents::{EncodeConfig, Latents};
 use crate::lgssm::Lgssm;
+use crate::lgssm::gated::Modes;
 use crate::progress::Progress;
 use crate::store::json;
 use simulators::Outline;
@@ -33,8 +36,48 @@ pub(super) fn analyze(
         bar.message(analysis.name());
         let finding = analysis.run(&study)?;
         json::write(folder.finding(model, seed, analysis.name()), &finding)?;
+        for warning in &finding.warnings {
+            progress.say(&format!("warning: {model}, seed {seed}: {warning}"));
+        }
         bar.advance(1);
     }
+    Ok(())
+}
+
+/// Compares the latents of all seeds of one model: [`RunFolder::agreement`] and its figures.
+///
+/// # Errors
+/// Latents that can't be read or do not fit together.
+pub(super) fn agreement(
+    experiment: &Experiment,
+    model: &str,
+    folder: &RunFolder,
+    progress: &Progress,
+) -> Result<()> {
+    let latents = |seed: u64| -> Result<SeedLatents> {
+        let untrained = |split| -> Result<Latents> {
+            let path = folder.untrained(model, seed, split);
+            match path.exists() {
+                true => Latents::load(&path),
+                false => Ok(Latents::default()),
+            }
+        };
+        Ok(SeedLatents {
+            seed,
+            train: Latents::load(&folder.split(model, seed, "train"))?,
+            test: Latents::load(&folder.split(model, seed, "test"))?,
+            untrained_train: untrained("train")?,
+            untrained_test: untrained("test")?,
+        })
+    };
+    let seeds: Vec<SeedLatents> = experiment
+        .seeds
+        .iter()
+        .map(|&seed| latents(seed))
+        .collect::<Result<_>>()?;
+    let finding = seed_agreement(&seeds)?;
+    draw(&folder.common_figures(model), &finding.figures, progress)?;
+    json::write(folder.agreement(model), &finding)?;
     Ok(())
 }
 
@@ -60,10 +103,10 @@ pub fn study(
                 true => Latents::load(&untrained)?,
                 false => Latents::default(),
             },
-            ..of_data(data, n, config.frames, dataset.state_columns().len())?
+            ..of_data(dataset, data, n)?
         })
     };
-    let law = folder.law(model, seed);
+    let (law, modes) = (folder.law(model, seed), folder.modes(model, seed));
     Ok(Study {
         name: model.to_string(),
         train: split("train", experiment.encode.train_sequences)?,
@@ -76,6 +119,12 @@ pub fn study(
             true => Some(Lgssm::load(&law)?),
             false => None,
         },
+        modes: match modes.exists() {
+            true => Some(Modes::load(&modes)?),
+            false => None,
+        },
+        event_columns: dataset.event_columns().to_vec(),
+        parameter_columns: dataset.parameter_columns().to_vec(),
         training: training(&folder.training(model, seed))?,
         frame_shape: dataset.frame_shape(),
         outline: outline(dataset)?,
@@ -83,11 +132,14 @@ pub fn study(
     })
 }
 
-/// States, frames and events of the first `n` sequences.
-fn of_data(split: &Split, n: usize, frames: usize, columns: usize) -> Result<SplitStudy> {
+/// States, frames, events and parameters of the first `n` sequences.
+fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<SplitStudy> {
+    let (frames, columns) = (dataset.config().frames, dataset.state_columns().len());
     let states = (0..n).flat_map(|i| split.states(i)).copied().collect();
+    let parameters = (0..n).flat_map(|i| split.parameters(i)).copied().collect();
     Ok(SplitStudy {
         states: Array::new([n, frames, columns], states)?,
+        parameters: Array::new([n, dataset.parameter_columns().len()], parameters)?,
         frames: (0..n).flat_map(|i| split.frames(i)).copied().collect(),
         events: (0..n).flat_map(|i| split.events(i)).copied().collect(),
         ..SplitStudy::default()
@@ -151,7 +203,7 @@ pub(super) fn baselines(
     let split = |name: &str, most: usize| -> Result<SplitStudy> {
         let data = dataset.split(name)?;
         let n = data.len().min(most);
-        of_data(data, n, config.frames, dataset.state_columns().len())
+        of_data(&dataset, data, n)
     };
     let study = Study {
         name: "baselines".into(),

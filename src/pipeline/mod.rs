@@ -9,6 +9,7 @@ mod done;
 mod encode;
 mod folder;
 mod inspect;
+mod missing;
 mod plot;
 mod train;
 
@@ -155,6 +156,11 @@ impl Chain<'_> {
                     })?;
                 }
             }
+            if asked(Step::Analyze) && experiment.seeds.len() > 1 {
+                self.stage(Stage::Agreement(model), || {
+                    analyze::agreement(experiment, model, folder, progress)
+                })?;
+            }
         }
         if asked(Step::Report) {
             self.report()?;
@@ -170,7 +176,7 @@ impl Chain<'_> {
             progress,
             ..
         } = *self;
-        for before in before(stage) {
+        for before in before(experiment, stage) {
             if done::state(experiment, before, folder)? != State::Done {
                 return Err(Error::Experiment(format!(
                     "{}: {} is not finished for this configuration; do it first (`kinostate {} ..`, or `kinostate run ..` for all)",
@@ -239,13 +245,17 @@ impl Chain<'_> {
 }
 
 /// What a stage reads, so what must be finished before it.
-fn before(stage: Stage<'_>) -> Vec<Stage<'_>> {
+fn before<'a>(experiment: &Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
     match stage {
         Stage::Generate => vec![],
         Stage::Baselines | Stage::Train(..) => vec![Stage::Generate],
         Stage::Encode(model, seed) => vec![Stage::Generate, Stage::Train(model, seed)],
         Stage::Analyze(model, seed) => vec![Stage::Generate, Stage::Encode(model, seed)],
         Stage::Plot(model, seed) => vec![Stage::Analyze(model, seed)],
+        Stage::Agreement(model) => {
+            let seeds = experiment.seeds.iter();
+            seeds.map(|&seed| Stage::Encode(model, seed)).collect()
+        }
         Stage::Report => vec![],
     }
 }
@@ -258,6 +268,7 @@ fn title(stage: Stage) -> String {
         | Stage::Encode(model, seed)
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => format!("{name} {model}, seed {seed}"),
+        Stage::Agreement(model) => format!("{name} {model}, all seeds"),
         Stage::Generate | Stage::Baselines | Stage::Report => name.to_string(),
     }
 }

@@ -1,0 +1,54 @@
+//! The affine modes that a gate chooses between, as plain arrays: what an analysis reads of a law that has several.
+
+use crate::lgssm::Lgssm;
+use serde::{Deserialize, Serialize};
+
+/// Affine modes z' = A_k z + b_k of a law of motion, k = 0 .. K-1, and what all of them share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Modes {
+    /// Emission, covariances and initial state; its transition is that of mode 0.
+    pub law: Lgssm,
+    /// A name for each mode, K of them: `free`, `low 1` (the low wall of axis 1), `mode 3`.
+    pub names: Vec<String>,
+    /// A_k, (K, n, n).
+    pub matrices: Vec<f64>,
+    /// b_k, (K, n).
+    pub offsets: Vec<f64>,
+}
+
+impl Modes {
+    /// Modes (names, A_k, b_k) of a law whose own transition is not used. None where there are no names: too many to tell.
+    pub fn new(
+        law: Lgssm,
+        (names, matrices, offsets): (Vec<String>, Vec<f64>, Vec<f64>),
+    ) -> Option<Self> {
+        let n = law.latent;
+        let law = Lgssm {
+            transition_matrix: matrices.get(..n * n)?.to_vec(),
+            transition_offset: offsets.get(..n)?.to_vec(),
+            ..law
+        };
+        (!names.is_empty()).then_some(Self {
+            law,
+            names,
+            matrices,
+            offsets,
+        })
+    }
+
+    /// Number of modes, K.
+    pub fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The law of mode k alone.
+    pub fn law_of(&self, k: usize) -> Lgssm {
+        let n = self.law.latent;
+        Lgssm {
+            transition_matrix: self.matrices[k * n * n..][..n * n].to_vec(),
+            transition_offset: self.offsets[k * n..][..n].to_vec(),
+            ..self.law.clone()
+        }
+    }
+}
