@@ -330,8 +330,9 @@ mod tests {
         let own = |s: &[f64]| s.to_vec();
         let lost = |s: &[f64]| vec![s[0], s[1]];
         let found = agreement(&[seed(0, &own), seed(1, &own), seed(2, &lost)]).unwrap();
+        // Two dimensions of four come back, and what places tell of velocities is next to nothing.
         let least = found.value("agreement_mcc_least/smoothed").unwrap();
-        assert!((0.5..0.8).contains(&least), "{least}");
+        assert!((least - 0.5).abs() < 0.08, "{least}");
     }
 
     #[test]

@@ -19,8 +19,7 @@ use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
-use crate::lgssm::Lgssm;
-use crate::lgssm::gated::Modes;
+use crate::lgssm::{AffineModes, Lgssm};
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
@@ -206,7 +205,7 @@ fn bounces_of(
     study: &Study,
     kinematics: &Kinematics,
     sums: &AffineSums,
-    modes: &Modes,
+    modes: &AffineModes,
     shares: &[f64],
 ) -> Result<Vec<(Bounce, Affine)>> {
     let all: Vec<u32> = (0..sums.sequences() as u32).collect();

@@ -7,7 +7,7 @@ use super::plane::short;
 use super::regimes::{ModeScores, heaviest};
 use super::{Study, Table};
 use crate::figures::{Regime, RegimeMap, RegimeRow, Regimes};
-use crate::lgssm::gated::Modes;
+use crate::lgssm::AffineModes;
 
 /// What the pictures of one model are made of.
 pub struct Pictures<'a> {
@@ -18,7 +18,7 @@ pub struct Pictures<'a> {
     /// True contacts.
     pub contacts: &'a Contacts,
     /// The modes.
-    pub modes: &'a Modes,
+    pub modes: &'a AffineModes,
     /// What they stand for.
     pub scores: &'a ModeScores,
 }
@@ -178,7 +178,12 @@ impl Pictures<'_> {
 }
 
 /// What every mode stands for.
-pub fn mode_table(study: &Study, modes: &Modes, scores: &ModeScores, contacts: &Contacts) -> Table {
+pub fn mode_table(
+    study: &Study,
+    modes: &AffineModes,
+    scores: &ModeScores,
+    contacts: &Contacts,
+) -> Table {
     let k = modes.count();
     let mut weight = vec![0.0; k];
     if let Some(weights) = study.test.latents.get("modes_filtered") {

@@ -1,7 +1,6 @@
 //! Does the model know when the body bounces, and off what?
 //!
-//! A law with modes chooses weights alpha_t for the step into every frame from the filtered state of the frame before, so the
-//! filter's choice is a prediction of the bounce. Every mode stands for the contact that most of its training frames have (a
+//! A law with modes has weights alpha_t for the step into every frame. Every mode stands for the contact that most of its training frames have (a
 //! read-out with one number a mode); everything is measured on held-out sequences against the simulator's contacts.
 
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
@@ -109,7 +108,7 @@ impl Analysis for Regimes {
             let (figure, sequence) = pictures.draw(self.points);
             let caption = format!(
                 "Where in the box is each mode active, and does it switch when the body bounces? Left: places from which a step \
-                 starts, in the colour of the heaviest mode that the filter chooses for it; middle: the same in the colour of \
+                 starts, in the colour of the heaviest mode that the filter has for it; middle: the same in the colour of \
                  the contacts that truly follow; right and below: held-out sequence {sequence} (the first with two bounces), \
                  rings and arrows mark true bounces. Grey is free flight. {n} held-out sequences; no interval."
             );
@@ -218,9 +217,9 @@ impl Regimes {
         );
         finding.define(
             "filtered, smoothed",
-            "a bounce where the weights of the modes that stand for contacts exceed 1/2; weights chosen from E[z_{t−1} | a_0 .. \
-             a_{t−1}], or from E[z_{t−1} | all]",
-            "The filter tells a bounce before the frame after it is seen.",
+            "a bounce where the weights of the modes that stand for contacts exceed 1/2; weights as the filter has them, from frames \
+             up to t, or as the smoother, from all frames",
+            "What the law itself says of every step.",
         );
         finding.define(
             "large innovations, centroid Kalman filter",

@@ -3,8 +3,7 @@
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{EncodeConfig, Latents};
-use crate::lgssm::Lgssm;
-use crate::lgssm::gated::Modes;
+use crate::lgssm::{AffineModes, Lgssm};
 use crate::seeds::Seeds;
 use serde::{Deserialize, Serialize};
 use simulators::Column;
@@ -30,7 +29,7 @@ pub struct Study {
     /// The learned law of motion, where the model has one.
     pub law: Option<Lgssm>,
     /// The modes of a law that chooses between several.
-    pub modes: Option<Modes>,
+    pub modes: Option<AffineModes>,
     /// Name and unit of every kind of contact.
     pub event_columns: Vec<Column>,
     /// Name and unit of every physical parameter drawn per sequence.

@@ -268,6 +268,6 @@ pub fn with_modes(n: usize, late: usize) -> Study {
         offsets.extend(b.as_slice().to_vec());
     }
     let law = study.law.take().unwrap();
-    study.modes = crate::lgssm::gated::Modes::new(law, (names, matrices, offsets));
+    study.modes = crate::lgssm::AffineModes::new(law, (names, matrices, offsets));
     study
 }

@@ -3,8 +3,7 @@
 use super::{EncodeConfig, Latents};
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::lgssm::Lgssm;
-use crate::lgssm::gated::Modes;
+use crate::lgssm::{AffineModes, Lgssm};
 use crate::store::atomic::remove_leftovers;
 use crate::store::checksum::Checksum;
 use crate::store::json;
@@ -175,7 +174,7 @@ impl Lgssm {
     }
 }
 
-impl Modes {
+impl AffineModes {
     /// Writes a JSON file.
     ///
     /// # Errors
@@ -188,7 +187,7 @@ impl Modes {
     /// Reads a JSON file.
     ///
     /// # Errors
-    /// As [`Modes::save`].
+    /// As [`AffineModes::save`].
     pub fn load(path: &Path) -> Result<Self> {
         let this: Self = json::read(path)?;
         this.check_sizes(path)?;

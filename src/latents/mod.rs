@@ -10,7 +10,7 @@
 //! | `filtered`, `filtered_cov` | (N, T, n), (N, T, n, n) | z_t given frames up to t (dynamical models only) |
 //! | `smoothed`, `smoothed_cov` | (N, T, n), (N, T, n, n) | z_t given all frames |
 //! | `innovations` | (N, T, p) | standardised: what the code of frame t says that frames before it did not (where there is a law) |
-//! | `modes_filtered`, `modes_smoothed` | (N, T, K) | weights of the law's modes in the transition into frame t, chosen from the filtered or smoothed z_{t-1}; zeros at t = 0 |
+//! | `modes_filtered`, `modes_smoothed` | (N, T, K) | weights of the law's modes in the transition into frame t, as filter and smoother have them; zeros at t = 0 |
 //! | `predicted` | (N, T, n) | z_t given the first `context` frames only: filtered before, open loop after |
 //! | `mask_<k>` | (N, T) | 1 where a frame is seen in the k-th test of missing frames: first the drop rates, then the blocks |
 //! | `imputed_<k>`, `imputed_filtered_<k>` | (N, T, n) | smoothed and filtered z_t given the seen frames only |

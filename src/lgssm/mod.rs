@@ -38,6 +38,7 @@
 //! per-step matrices no covariance depends on the codes: they are then computed once for the whole batch.
 
 mod adjoint;
+mod affine_modes;
 mod batch;
 mod constraint;
 mod dispatch;
@@ -56,6 +57,7 @@ mod predict;
 mod sample;
 mod smoother;
 
+pub use affine_modes::{AffineModes, ModeWeights};
 pub use batch::Batch;
 pub use constraint::Constraint;
 pub use gradients::Gradients;

@@ -6,8 +6,7 @@ mod frames;
 mod sequence;
 
 use crate::error::Result;
-use crate::lgssm::gated::Modes;
-use crate::lgssm::{Lgssm, Posterior};
+use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
 use serde::{Deserialize, Serialize};
@@ -96,20 +95,19 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     ///
     /// # Errors
     /// Parameters that do not fit together.
-    fn modes(&self) -> Result<Option<Modes>> {
+    fn modes(&self) -> Result<Option<AffineModes>> {
         Ok(None)
     }
-    /// Weights (B, T, K) of the modes in the transition into every frame, given code means (B, T, p) and the filtered or smoothed
-    /// means (B, T, n) inferred from them; frame 0, into which nothing leads, has zeros. `None` without modes.
+    /// Weights of the modes, given code means (B, T, p) and what was inferred from them with all frames seen. `None` without modes.
     ///
     /// # Errors
     /// Parameters that do not fit together.
     fn mode_weights(
         &self,
         _codes: &[f64],
-        _states: &[f64],
         _steps: usize,
-    ) -> Result<Option<Vec<f64>>> {
+        _posterior: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
         Ok(None)
     }
     /// Expected codes (rows, p) of states (rows, n), where the model has states: C z + d.

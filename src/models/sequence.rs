@@ -2,8 +2,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
 use crate::error::Result;
-use crate::lgssm::gated::Modes;
-use crate::lgssm::{self, Lgssm, Posterior};
+use crate::lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::nn::ops::StateSpace;
 use crate::nn::tensor::value;
 use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
@@ -32,7 +31,7 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// Parameters that do not fit together.
-    fn modes(&self) -> Result<Option<Modes>> {
+    fn modes(&self) -> Result<Option<AffineModes>> {
         Ok(None)
     }
     /// As [`Model::mode_weights`].
@@ -42,9 +41,9 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     fn mode_weights(
         &self,
         _codes: &[f64],
-        _states: &[f64],
         _steps: usize,
-    ) -> Result<Option<Vec<f64>>> {
+        _posterior: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
         Ok(None)
     }
     /// As [`Model::emit`].
@@ -122,17 +121,17 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         self.dynamics.law()
     }
 
-    fn modes(&self) -> Result<Option<Modes>> {
+    fn modes(&self) -> Result<Option<AffineModes>> {
         self.dynamics.modes()
     }
 
     fn mode_weights(
         &self,
         codes: &[f64],
-        states: &[f64],
         steps: usize,
-    ) -> Result<Option<Vec<f64>>> {
-        self.dynamics.mode_weights(codes, states, steps)
+        posterior: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
+        self.dynamics.mode_weights(codes, steps, posterior)
     }
 
     fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {

@@ -9,8 +9,7 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::latents::{EncodeConfig, Latents};
-use crate::lgssm::Lgssm;
-use crate::lgssm::gated::Modes;
+use crate::lgssm::{AffineModes, Lgssm};
 use crate::progress::Progress;
 use crate::store::json;
 use simulators::Outline;
@@ -120,7 +119,7 @@ pub fn study(
             false => None,
         },
         modes: match modes.exists() {
-            true => Some(Modes::load(&modes)?),
+            true => Some(AffineModes::load(&modes)?),
             false => None,
         },
         event_columns: dataset.event_columns().to_vec(),

@@ -153,13 +153,9 @@ impl Part<'_> {
             if let (Some(law), Some(p)) = (&law, &posterior) {
                 let found = innovations(law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
                 out.push(("innovations".to_string(), found));
-                for (name, states) in [
-                    ("modes_filtered", &p.filtered_mean),
-                    ("modes_smoothed", &p.smoothed_mean),
-                ] {
-                    if let Some(weights) = model.mode_weights(&codes.mean, states, self.steps)? {
-                        out.push((name.into(), weights));
-                    }
+                if let Some(weights) = model.mode_weights(&codes.mean, self.steps, p)? {
+                    out.push(("modes_filtered".into(), weights.filtered));
+                    out.push(("modes_smoothed".into(), weights.smoothed));
                 }
             }
             out.push(("encoder".into(), codes.mean));

@@ -97,7 +97,7 @@ impl RunFolder {
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("law.json")
     }
-    /// The modes of a law that chooses between several: [`crate::lgssm::gated::Modes`].
+    /// The modes of a law that chooses between several: [`crate::lgssm::AffineModes`].
     pub fn modes(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("modes.json")
     }

@@ -17,13 +17,11 @@ mod filter;
 mod infer;
 mod likelihood;
 mod mixture;
-mod modes;
 mod reflecting;
 
 pub use infer::infer;
 pub use likelihood::{GatedEvaluation, log_likelihood, log_likelihood_and_gradients};
 pub use mixture::Mixture;
-pub use modes::Modes;
 pub use reflecting::Reflecting;
 
 use super::batch::Batch;

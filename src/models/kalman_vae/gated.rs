@@ -1,8 +1,7 @@
 //! A law whose transitions the filtered state chooses, as the dynamics of a model.
 
 use crate::error::Result;
-use crate::lgssm::gated::Modes;
-use crate::lgssm::{Lgssm, Posterior};
+use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::models::Dynamics;
 use crate::nn::ops::{self, GatedStateSpace};
 use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
@@ -40,12 +39,22 @@ impl<F: Float> Dynamics<F> for Gated<F> {
         None
     }
 
-    fn modes(&self) -> Result<Option<Modes>> {
+    fn modes(&self) -> Result<Option<AffineModes>> {
         self.law.modes()
     }
 
-    fn mode_weights(&self, _: &[f64], states: &[f64], steps: usize) -> Result<Option<Vec<f64>>> {
-        self.law.weights(states, steps).map(Some)
+    /// The filter chooses from the filtered state of the frame before; of the smoother those weights are told that its own mean
+    /// would choose.
+    fn mode_weights(
+        &self,
+        _: &[f64],
+        steps: usize,
+        posterior: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
+        Ok(Some(ModeWeights {
+            filtered: self.law.weights(&posterior.filtered_mean, steps)?,
+            smoothed: self.law.weights(&posterior.smoothed_mean, steps)?,
+        }))
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

@@ -2,8 +2,8 @@
 
 use super::state_space::{RATE, StateSpace};
 use crate::error::{Error, Result};
-use crate::lgssm::gated::{self, Gate, Mixture, Modes, Reflecting};
-use crate::lgssm::{Batch, Lgssm, Posterior};
+use crate::lgssm::gated::{self, Gate, Mixture, Reflecting};
+use crate::lgssm::{AffineModes, Batch, Lgssm, Posterior};
 use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -121,10 +121,10 @@ impl<F: Float> GatedStateSpace<F> {
     ///
     /// # Errors
     /// Parameters that do not fit.
-    pub fn modes(&self) -> Result<Option<Modes>> {
+    pub fn modes(&self) -> Result<Option<AffineModes>> {
         let law = self.law();
         let modes = self.gate.gate(law.latent)?.modes();
-        Ok(Modes::new(law, modes))
+        Ok(AffineModes::new(law, modes))
     }
 
     /// Weights (B, T, K) of the modes, see [`gated::weights`], chosen from means (B, T, n).

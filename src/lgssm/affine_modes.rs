@@ -1,12 +1,12 @@
-//! The affine modes that a gate chooses between, as plain arrays: what an analysis reads of a law that has several.
+//! The affine modes of a law that has several, as plain arrays: what an analysis reads.
 
-use crate::lgssm::Lgssm;
+use super::Lgssm;
 use serde::{Deserialize, Serialize};
 
 /// Affine modes z' = A_k z + b_k of a law of motion, k = 0 .. K-1, and what all of them share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Modes {
+pub struct AffineModes {
     /// Emission, covariances and initial state; its transition is that of mode 0.
     pub law: Lgssm,
     /// A name for each mode, K of them: `free`, `low 1` (the low wall of axis 1), `mode 3`.
@@ -17,7 +17,7 @@ pub struct Modes {
     pub offsets: Vec<f64>,
 }
 
-impl Modes {
+impl AffineModes {
     /// Modes (names, A_k, b_k) of a law whose own transition is not used. None where there are no names: too many to tell.
     pub fn new(
         law: Lgssm,
@@ -51,4 +51,14 @@ impl Modes {
             ..self.law.clone()
         }
     }
+}
+
+/// Weights of the modes in the transition into every frame, (B, T, K) each; they sum to 1, and to 0 at t = 0, into which nothing
+/// leads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModeWeights {
+    /// As the filter has them: from codes up to that frame at most.
+    pub filtered: Vec<f64>,
+    /// As the smoother has them: from all codes.
+    pub smoothed: Vec<f64>,
 }
