@@ -107,6 +107,15 @@ fn axis_labels_and_legends_are_written() {
             "filmstrip",
             &["reconstructed", "prediction starts", "frame (0.10 s apart)"],
         ),
+        (
+            "regimes",
+            &[
+                "true contacts",
+                "true bounce",
+                "free",
+                "where the centre turns",
+            ],
+        ),
     ];
     for (name, figure) in Figure::examples() {
         let svg = figure.svg().unwrap();

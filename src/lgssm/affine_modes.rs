@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct AffineModes {
     /// Emission, covariances and initial state; its transition is that of mode 0.
     pub law: Lgssm,
-    /// A name for each mode, K of them: `free`, `low 1` (the low wall of axis 1), `mode 3`.
+    /// A name for each mode, K of them: `free`, `x low`, `mode 3`.
     pub names: Vec<String>,
     /// A_k, (K, n, n).
     pub matrices: Vec<f64>,

@@ -56,6 +56,7 @@ mod posterior;
 mod predict;
 mod sample;
 mod smoother;
+pub mod switching;
 
 pub use affine_modes::{AffineModes, ModeWeights};
 pub use batch::Batch;

@@ -53,6 +53,21 @@ impl Mixture {
             biases,
         })
     }
+
+    /// alpha (K) at a mean (n).
+    pub fn weights(&self, mean: &[f64]) -> Vec<f64> {
+        let mut alpha: Vec<f64> = self
+            .weights
+            .chunks_exact(self.latent)
+            .zip(&self.biases)
+            .map(|(w, c)| c + w.iter().zip(mean).map(|(w, m)| w * m).sum::<f64>())
+            .collect();
+        let top = alpha.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        alpha.iter_mut().for_each(|a| *a = (*a - top).exp());
+        let total: f64 = alpha.iter().sum();
+        alpha.iter_mut().for_each(|a| *a /= total);
+        alpha
+    }
 }
 
 impl Gate for Mixture {
@@ -68,25 +83,6 @@ impl Gate for Mixture {
             &self.biases,
         ]
         .concat()
-    }
-
-    fn modes(&self) -> (Vec<String>, Vec<f64>, Vec<f64>) {
-        let names = (1..=self.biases.len()).map(|k| format!("mode {k}"));
-        (names.collect(), self.matrices.clone(), self.offsets.clone())
-    }
-
-    fn weights(&self, mean: &[f64]) -> Vec<f64> {
-        let mut alpha: Vec<f64> = self
-            .weights
-            .chunks_exact(self.latent)
-            .zip(&self.biases)
-            .map(|(w, c)| c + w.iter().zip(mean).map(|(w, m)| w * m).sum::<f64>())
-            .collect();
-        let top = alpha.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        alpha.iter_mut().for_each(|a| *a = (*a - top).exp());
-        let total: f64 = alpha.iter().sum();
-        alpha.iter_mut().for_each(|a| *a /= total);
-        alpha
     }
 
     fn transition(&self, mean: &[f64], matrix: &mut [f64], offset: &mut [f64]) {

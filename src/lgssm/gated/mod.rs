@@ -34,11 +34,6 @@ pub trait Gate: Sync {
     fn latent(&self) -> usize;
     /// All parameters in a fixed order.
     fn parameters(&self) -> Vec<f64>;
-    /// The affine modes between which it chooses: a name for each of the K, A_k (K, n, n), b_k (K, n). Empty where there are too
-    /// many to tell apart.
-    fn modes(&self) -> (Vec<String>, Vec<f64>, Vec<f64>);
-    /// Weights alpha (K) of the modes at a mean (n); they sum to 1.
-    fn weights(&self, mean: &[f64]) -> Vec<f64>;
     /// Writes A (n, n) and b (n) for a mean (n).
     fn transition(&self, mean: &[f64], matrix: &mut [f64], offset: &mut [f64]);
     /// Adds to the gradients in the mean (n) and in [`Self::parameters`] what the gradients in A (n, n) and b (n) send back.
@@ -50,21 +45,6 @@ pub trait Gate: Sync {
         mean_gradient: &mut [f64],
         parameter_gradient: &mut [f64],
     );
-}
-
-/// Weights (B, T, K) of the modes that lead into every frame, chosen from means (B, T, n) of the frame before: entry t is
-/// gate(mean_{t-1}). Nothing leads into frame 0, whose weights are zero.
-pub fn weights(gate: &dyn Gate, means: &[f64], frames: usize) -> Vec<f64> {
-    let (modes, n) = (gate.modes().0.len(), gate.latent());
-    let mut out = vec![0.0; means.len() / n * modes];
-    if modes > 0 {
-        for (at, row) in out.chunks_exact_mut(modes).enumerate() {
-            if at % frames > 0 {
-                row.copy_from_slice(&gate.weights(&means[(at - 1) * n..][..n]));
-            }
-        }
-    }
-    out
 }
 
 /// Checks that gate and batch fit the model.

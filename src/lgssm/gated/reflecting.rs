@@ -50,26 +50,7 @@ impl Reflecting {
         let high = sigmoid(kappa * (ahead - self.high[i]));
         (kappa, ahead, low, high)
     }
-
-    /// Every combination of walls, one side (-1 low, 0 none, 1 high) an axis: free flight first, then one wall, then corners.
-    fn sides(&self) -> Vec<Vec<i8>> {
-        let mut sides: Vec<Vec<i8>> = vec![vec![]];
-        for _ in 0..self.low.len() {
-            sides = sides
-                .iter()
-                .flat_map(|s| [0, -1, 1].map(|side| [&s[..], &[side]].concat()))
-                .collect();
-            if sides.len() > MOST_MODES {
-                return Vec::new();
-            }
-        }
-        sides.sort_by_key(|s| s.iter().filter(|&&side| side != 0).count());
-        sides
-    }
 }
-
-/// More combinations of walls than this (4 axes) are not told apart.
-const MOST_MODES: usize = 81;
 
 impl Gate for Reflecting {
     fn latent(&self) -> usize {
@@ -78,59 +59,6 @@ impl Gate for Reflecting {
 
     fn parameters(&self) -> Vec<f64> {
         [&self.low[..], &self.high, &self.log_sharpness].concat()
-    }
-
-    /// One mode for every combination of walls: `free`, `low 1` .. `high p`, `low 1 + high 2`, ...
-    fn modes(&self) -> (Vec<String>, Vec<f64>, Vec<f64>) {
-        let p = self.low.len();
-        let n = 2 * p;
-        let (mut names, mut matrices, mut offsets) = (vec![], vec![], vec![]);
-        for sides in self.sides() {
-            let (mut matrix, mut offset) = (vec![0.0; n * n], vec![0.0; n]);
-            let mut name = vec![];
-            for (i, side) in sides.into_iter().enumerate() {
-                let (sign, wall, word) = match side {
-                    0 => (1.0, 0.0, ""),
-                    -1 => (-1.0, self.low[i], "low"),
-                    _ => (-1.0, self.high[i], "high"),
-                };
-                matrix[i * n + i] = sign;
-                matrix[i * n + p + i] = sign;
-                matrix[(p + i) * n + p + i] = sign;
-                offset[i] = 2.0 * wall;
-                if side != 0 {
-                    name.push(format!("{word} {}", i + 1));
-                }
-            }
-            names.push(match name.is_empty() {
-                true => "free".into(),
-                false => name.join(" + "),
-            });
-            matrices.extend(matrix);
-            offsets.extend(offset);
-        }
-        (names, matrices, offsets)
-    }
-
-    /// Products over axes of "at no wall", "at the low one", "at the high one": (1 - g_low)(1 - g_high), and the rest shared in
-    /// proportion to the gates. With these, A = sum_k alpha_k A_k, and b too where at most one gate of an axis is open.
-    fn weights(&self, mean: &[f64]) -> Vec<f64> {
-        let axes: Vec<[f64; 3]> = (0..self.low.len())
-            .map(|i| {
-                let (_, _, low, high) = self.gates(mean, i);
-                let free = (1.0 - low) * (1.0 - high);
-                let share = match low + high > 0.0 {
-                    true => low / (low + high),
-                    false => 0.5,
-                };
-                [(1.0 - free) * share, free, (1.0 - free) * (1.0 - share)]
-            })
-            .collect();
-        let product = |sides: &Vec<i8>| {
-            let each = sides.iter().zip(&axes);
-            each.map(|(side, w)| w[(side + 1) as usize]).product()
-        };
-        self.sides().iter().map(product).collect()
     }
 
     fn transition(&self, mean: &[f64], matrix: &mut [f64], offset: &mut [f64]) {

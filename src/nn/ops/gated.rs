@@ -3,7 +3,7 @@
 use super::state_space::{RATE, StateSpace};
 use crate::error::{Error, Result};
 use crate::lgssm::gated::{self, Gate, Mixture, Reflecting};
-use crate::lgssm::{AffineModes, Batch, Lgssm, Posterior};
+use crate::lgssm::{Batch, Lgssm, Posterior};
 use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -115,25 +115,6 @@ impl<F: Float> GatedStateSpace<F> {
     /// Emission, covariances and initial state; its transition is what the gate replaces.
     pub fn law(&self) -> Lgssm {
         self.space.law()
-    }
-
-    /// The modes that its gate chooses between, where they can be told apart.
-    ///
-    /// # Errors
-    /// Parameters that do not fit.
-    pub fn modes(&self) -> Result<Option<AffineModes>> {
-        let law = self.law();
-        let modes = self.gate.gate(law.latent)?.modes();
-        Ok(AffineModes::new(law, modes))
-    }
-
-    /// Weights (B, T, K) of the modes, see [`gated::weights`], chosen from means (B, T, n).
-    ///
-    /// # Errors
-    /// Parameters that do not fit.
-    pub fn weights(&self, means: &[f64], steps: usize) -> Result<Vec<f64>> {
-        let gate = self.gate.gate(self.space.size().0)?;
-        Ok(gated::weights(gate.as_ref(), means, steps))
     }
 
     /// Filtered and smoothed states of codes (B, T, p), see [`gated::infer`].
