@@ -31,10 +31,11 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
 )];
 
 /// A library and the only modules that may name it.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("dfdx", &["nn", "models", "train"]),
     ("gemm", &["nn"]),
     ("nalgebra", &["lgssm", "analysis"]),
+    ("statrs", &["analysis"]),
     ("plotters", &["figures"]),
     ("safetensors", &["store"]),
     ("clap", &["cli", "main"]),

@@ -391,7 +391,7 @@ fn define(finding: &mut Finding) {
     finding.define(
         "coverage_q",
         "mean over frames of [ (p − p̂)' (M P M')⁻¹ (p − p̂) ≤ χ²_q(D) ], p̂ = M z + c the linear read-out of the mean, P its covariance",
-        "Share of true positions inside the model's own q % ellipse: q is right, less is too sure.",
+        "Share of true positions inside the model's own q % ellipse: q is right, less is too sure, more too cautious. A law learns from draws of q(a | x) and is asked with their means, which are closer to the truth than a draw.",
     );
     finding.define(
         "nees",

@@ -5,8 +5,11 @@ use super::curves::series;
 use super::imputation::{Curve, EMPTY, FILTERED, Found, LINEAR, SEEN, SMOOTHED};
 use crate::figures::{Look, Panel, Series};
 
+/// Drop rate or block length, wrong pixels smoothing and filtering.
+type Published = (f64, f64, Option<f64>);
+
 /// Drop rates and wrong pixels of the published Kalman VAE, smoothing and filtering, read off its figure to ±.0003.
-const PUBLISHED_RATES: [(f64, f64, Option<f64>); 5] = [
+const PUBLISHED_RATES: [Published; 5] = [
     (0.1, 0.0058, Some(0.0079)),
     (0.3, 0.0064, Some(0.0083)),
     (0.5, 0.0076, Some(0.0102)),
@@ -14,13 +17,13 @@ const PUBLISHED_RATES: [(f64, f64, Option<f64>); 5] = [
     (1.0, 0.0267, Some(0.0267)),
 ];
 /// Block lengths and wrong pixels of its planning test, smoothing.
-const PUBLISHED_BLOCKS: [(f64, f64, Option<f64>); 3] = [
+const PUBLISHED_BLOCKS: [Published; 3] = [
     (5.0, 0.0100, None),
     (9.0, 0.0149, None),
     (15.0, 0.0229, None),
 ];
 
-fn published(of_blocks: bool) -> &'static [(f64, f64, Option<f64>)] {
+fn published(of_blocks: bool) -> &'static [Published] {
     match of_blocks {
         true => &PUBLISHED_BLOCKS,
         false => &PUBLISHED_RATES,
@@ -62,7 +65,7 @@ pub(super) fn panels(rates: &Found, blocks: &Found, unit: &str) -> Vec<Panel> {
         }
         if !found.wrong.is_empty() {
             let values = published(of_blocks);
-            let one = |label: &str, pick: &dyn Fn(&(f64, f64, Option<f64>)) -> Option<f64>| {
+            let one = |label: &str, pick: &dyn Fn(&Published) -> Option<f64>| {
                 let points = values.iter().filter_map(|p| Some((p.0, pick(p)?)));
                 let (x, y): (Vec<f64>, Vec<f64>) = points.unzip();
                 Series {

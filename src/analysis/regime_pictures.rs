@@ -111,7 +111,7 @@ impl Pictures<'_> {
                 .position(|&k| self.scores.stands_for[k] == label);
             of_label.push(mode.unwrap_or_else(|| {
                 regimes.push(Regime {
-                    name: format!("no mode: {name}"),
+                    name: name.clone(),
                     free: label == 0,
                 });
                 regimes.len() - 1

@@ -238,8 +238,8 @@ impl ModeScores {
             sequences
                 .map(|(i, labels)| {
                     let mut one = Contingency::new(contacts.names.len(), modes);
-                    for t in 1..total {
-                        one.add(labels[t], heaviest(&weights.row(i)[t * modes..][..modes]));
+                    for (t, &label) in labels.iter().enumerate().skip(1) {
+                        one.add(label, heaviest(&weights.row(i)[t * modes..][..modes]));
                     }
                     one
                 })

@@ -10,6 +10,9 @@ use crate::seeds::Seeds;
 use rand::RngExt;
 use simulators::{Trajectory, render};
 
+/// Values by array name.
+type Named = Vec<(String, Vec<f64>)>;
+
 /// The tests of missing frames: one a drop rate, then one a block.
 pub(super) struct Missing<'a> {
     pub settings: &'a EncodeSettings,
@@ -51,7 +54,7 @@ impl Missing<'_> {
         codes: &[f64],
         k: usize,
         (from, to): (usize, usize),
-    ) -> Result<Option<Vec<(String, Vec<f64>)>>> {
+    ) -> Result<Option<Named>> {
         let seen: Vec<bool> = (from..to).flat_map(|i| self.seen(k, i)).collect();
         let Some(p) = model.infer(codes, self.data.frames, Some(&seen))? else {
             return Ok(None);
