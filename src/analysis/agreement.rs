@@ -61,12 +61,12 @@ pub fn agreement(seeds: &[SeedLatents]) -> Result<Finding> {
         let matrix = add(&mut finding, &mut rows, kind, &all)?;
         if seeds.len() <= MOST_SHOWN && panels.is_empty() {
             panels.push(MatrixPanel {
-                title: format!("{kind}, aligned"),
+                title: "aligned".into(),
                 values: matrix.iter().map(|p| p.aligned).collect(),
                 half_width: Vec::new(),
             });
             panels.push(MatrixPanel {
-                title: format!("{kind}, axes as they are"),
+                title: "not aligned".into(),
                 values: matrix.iter().map(|p| p.plain).collect(),
                 half_width: Vec::new(),
             });
@@ -132,7 +132,7 @@ pub fn agreement(seeds: &[SeedLatents]) -> Result<Finding> {
     let names: Vec<String> = seeds.iter().map(|s| format!("seed {}", s.seed)).collect();
     finding.figure(
         NAME,
-        "Do different training seeds learn the same latents? Mean correlation coefficient of the latents of the seed in the \
+        "Do different training seeds learn the same latents? Mean correlation coefficient of the best informed latents of the seed in the \
          row, mapped onto those of the seed in the column, on held-out sequences; left after affine alignment, right with \
          the axes as they are. No interval."
             .into(),
