@@ -74,7 +74,9 @@ impl Analysis for Calibration {
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
         self.check()?;
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let (mut sources, mut jumps) = own(study);
         if sources.is_empty() {
             let reason = "this model tells no covariance of its states";

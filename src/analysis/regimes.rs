@@ -94,7 +94,9 @@ impl Analysis for Regimes {
             .find(|row| row.name == KINDS[0])
             .and_then(|row| row.regimes.as_ref());
         if let (Some(modes), Some(scores)) = (&study.modes, filtered) {
-            let kinematics = Kinematics::of(&study.state_columns)?;
+            let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+                return Ok(Finding::without_states(self.name(), QUESTION, study));
+            };
             finding
                 .tables
                 .push(mode_table(study, modes, scores, &contacts));

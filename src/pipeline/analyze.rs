@@ -1,7 +1,7 @@
 //! The analyze stage: everything about one trained model as a [`Study`], and what each analysis finds in it.
 
-use super::RunFolder;
 use super::plot::draw;
+use super::{RunFolder, dataset};
 use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
 use crate::analysis::{SplitStudy, Study, TrainingPoint};
 use crate::array::Array;
@@ -26,7 +26,7 @@ pub(super) fn analyze(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let dataset = Dataset::open(&folder.data())?;
+    let dataset = Dataset::open(&dataset(experiment, folder))?;
     let study = study(experiment, &dataset, model, seed, folder)?;
     let findings = folder.findings(model, seed);
     std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
@@ -91,7 +91,6 @@ pub fn study(
     seed: u64,
     folder: &RunFolder,
 ) -> Result<Study> {
-    let config = dataset.config();
     let split = |name: &str, most: usize| -> Result<SplitStudy> {
         let data = dataset.split(name)?;
         let n = data.len().min(most);
@@ -112,7 +111,7 @@ pub fn study(
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
         state_columns: dataset.state_columns().to_vec(),
-        dt: config.dt,
+        dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
             true => Some(Lgssm::load(&law)?),
@@ -133,7 +132,7 @@ pub fn study(
 
 /// States, frames, events and parameters of the first `n` sequences.
 fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<SplitStudy> {
-    let (frames, columns) = (dataset.config().frames, dataset.state_columns().len());
+    let (frames, columns) = (dataset.frames(), dataset.state_columns().len());
     let states = (0..n).flat_map(|i| split.states(i)).copied().collect();
     let parameters = (0..n).flat_map(|i| split.parameters(i)).copied().collect();
     Ok(SplitStudy {
@@ -161,10 +160,10 @@ fn training(path: &Path) -> Result<Vec<TrainingPoint>> {
 /// all test sequences have the same.
 fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
     let split = dataset.split("test")?;
-    if split.is_empty() {
+    let (false, Some(config)) = (split.is_empty(), dataset.config()) else {
         return Ok(None);
-    }
-    let standing = dataset.config().simulator.background(split.parameters(0));
+    };
+    let standing = config.simulator.background(split.parameters(0));
     let inside = standing
         .iter()
         .rev()
@@ -196,8 +195,7 @@ pub(super) fn baselines(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let dataset = Dataset::open(&folder.data())?;
-    let config = dataset.config();
+    let dataset = Dataset::open(&dataset(experiment, folder))?;
     let bar = progress.bar("baselines", 1, "datasets");
     let split = |name: &str, most: usize| -> Result<SplitStudy> {
         let data = dataset.split(name)?;
@@ -210,10 +208,10 @@ pub(super) fn baselines(
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
         state_columns: dataset.state_columns().to_vec(),
-        dt: config.dt,
+        dt: dataset.dt(),
         frame_shape: dataset.frame_shape(),
         outline: outline(&dataset)?,
-        seed: config.seed,
+        seed: dataset.seed(),
         ..Study::default()
     };
     json::write(

@@ -16,8 +16,10 @@ type Named = Vec<(String, Vec<f64>)>;
 /// The tests of missing frames: one a drop rate, then one a block.
 pub(super) struct Missing<'a> {
     pub settings: &'a EncodeSettings,
-    /// World and camera, to draw guesses with.
-    pub data: &'a DataConfig,
+    /// World and camera, to draw guesses with; none for imported data.
+    pub data: Option<&'a DataConfig>,
+    /// Frames of a sequence, T.
+    pub steps: usize,
     pub split: &'a Split,
     pub seeds: Seeds,
 }
@@ -31,7 +33,7 @@ impl Missing<'_> {
     /// Which frames of sequence i are seen in test k: the first ones always; of the others each is dropped with the k-th rate, or
     /// those of the block right after the first ones are.
     pub fn seen(&self, k: usize, i: usize) -> Vec<bool> {
-        let (steps, first) = (self.data.frames, self.settings.always_seen);
+        let (steps, first) = (self.steps, self.settings.always_seen);
         if let Some(&rate) = self.settings.drop_rates.get(k) {
             let mut rng = self.seeds.stream(&format!("encode/drop/{k}"), i as u64);
             let draws = (0..steps).map(|_| rng.random::<f64>());
@@ -56,7 +58,7 @@ impl Missing<'_> {
         (from, to): (usize, usize),
     ) -> Result<Option<Named>> {
         let seen: Vec<bool> = (from..to).flat_map(|i| self.seen(k, i)).collect();
-        let Some(p) = model.infer(codes, self.data.frames, Some(&seen))? else {
+        let Some(p) = model.infer(codes, self.steps, Some(&seen))? else {
             return Ok(None);
         };
         let mut out = Vec::new();
@@ -69,10 +71,11 @@ impl Missing<'_> {
             out.push((format!("imputed_{name}{k}"), states));
         }
         let mask: Vec<f64> = seen.iter().map(|&s| f64::from(u8::from(s))).collect();
-        out.push((
-            format!("wrong_pixels_line_{k}"),
-            self.wrong(&self.line(&mask, (from, to))?, (from, to)),
-        ));
+        if let Some(data) = self.data {
+            let drawn = self.line(data, &mask, (from, to))?;
+            let name = format!("wrong_pixels_line_{k}");
+            out.push((name, self.wrong(&drawn, (from, to))));
+        }
         out.push((format!("mask_{k}"), mask));
         Ok(Some(out))
     }
@@ -83,7 +86,7 @@ impl Missing<'_> {
             .flat_map(|i| self.split.frames(i))
             .map(|&x| x > 127)
             .collect();
-        let side = truth.len() / ((to - from) * self.data.frames).max(1);
+        let side = truth.len() / ((to - from) * self.steps).max(1);
         let frames = bright.chunks_exact(side).zip(truth.chunks_exact(side));
         frames
             .map(|(a, b)| a.iter().zip(b).filter(|(a, b)| a != b).count() as f64 / side as f64)
@@ -91,8 +94,13 @@ impl Missing<'_> {
     }
 
     /// Frames with the body on a line between the true places of the nearest seen frames.
-    fn line(&self, mask: &[f64], (from, to): (usize, usize)) -> Result<Vec<bool>> {
-        let (n, steps) = (to - from, self.data.frames);
+    fn line(
+        &self,
+        data: &DataConfig,
+        mask: &[f64],
+        (from, to): (usize, usize),
+    ) -> Result<Vec<bool>> {
+        let (n, steps) = (to - from, self.steps);
         let states: Vec<f64> = (from..to)
             .flat_map(|i| self.split.states(i))
             .copied()
@@ -110,8 +118,8 @@ impl Missing<'_> {
                 events: Vec::new(),
                 event_times: Vec::new(),
             };
-            let simulator = &*self.data.simulator;
-            let frames = render(simulator, &motion, &self.data.video)
+            let simulator = &*data.simulator;
+            let frames = render(simulator, &motion, &data.video)
                 .map_err(|e| Error::Numeric(format!("encode: sequence {i}: {e}")))?;
             out.extend(frames.into_iter().map(|x| x > 127));
         }
