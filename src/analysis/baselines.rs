@@ -21,11 +21,6 @@ pub const NAME: &str = "baselines";
 const QUESTION: &str =
     "How much of the true positions and velocities do trivial read-outs of the same frames tell?";
 
-/// Acceleration densities tried, in velocity variances a frame interval: from rigid to jumping.
-const PROCESS: [f64; 9] = [1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0];
-/// Measurement variances tried, in mean squared steps between frames.
-const MEASUREMENT: [f64; 6] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
-
 /// Train, validation and test features.
 type Triple = [Array; 3];
 
@@ -52,7 +47,9 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         let reason = format!("{total} frames are too few for a window of 5");
         return Ok(Finding::not_applicable(NAME, QUESTION, &reason));
     }
-    let kinematics = Kinematics::of(&study.state_columns)?;
+    let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        return Ok(Finding::without_states(NAME, QUESTION, study));
+    };
     let splits = study.splits().map(|(_, split)| split);
     let still = background(&study.train.frames, study.frame_shape.iter().product());
     let centroid = splits.map(|split| centroids(study, split, &still));
@@ -137,27 +134,23 @@ fn windows_of_5(centroid: &Array) -> Array {
 /// validation split.
 fn tuned(study: &Study, kinematics: &Kinematics, centroid: &Triple) -> Result<[Triple; 2]> {
     let scale = Scale::of(&centroid[0], study.dt);
-    let step = scale.velocity_var * study.dt * study.dt;
     let all: Vec<u32> = (0..study.validation.states.shape()[0] as u32).collect();
     let mut best = [
         (f64::NEG_INFINITY, scale.model(1.0, 1.0)),
         (f64::NEG_INFINITY, scale.model(1.0, 1.0)),
     ];
-    for process in PROCESS {
-        for measurement in MEASUREMENT {
-            let model = scale.model(process * scale.velocity_var / study.dt, measurement * step);
-            let (train, validation) = (track(&model, &centroid[0])?, track(&model, &centroid[1])?);
-            for (kind, best) in best.iter_mut().enumerate() {
-                let held_out = (&validation[kind] as &dyn Features, &study.validation.states);
-                let readout = Readout::fit((&train[kind], &study.train.states), held_out)?;
-                let scores = Scores::new(
-                    &readout.decode(&validation[kind])?,
-                    &study.validation.states,
-                )?;
-                let r2 = scores.r2(&kinematics.velocities, &all);
-                if r2 > best.0 {
-                    *best = (r2, model.clone());
-                }
+    for model in scale.grid() {
+        let (train, validation) = (track(&model, &centroid[0])?, track(&model, &centroid[1])?);
+        for (kind, best) in best.iter_mut().enumerate() {
+            let held_out = (&validation[kind] as &dyn Features, &study.validation.states);
+            let readout = Readout::fit((&train[kind], &study.train.states), held_out)?;
+            let scores = Scores::new(
+                &readout.decode(&validation[kind])?,
+                &study.validation.states,
+            )?;
+            let r2 = scores.r2(&kinematics.velocities, &all);
+            if r2 > best.0 {
+                *best = (r2, model.clone());
             }
         }
     }

@@ -5,8 +5,13 @@
 
 use super::arrays::{at, build, sizes};
 use crate::array::Array;
-use crate::error::Result;
-use crate::lgssm::{Batch, Lgssm, infer};
+use crate::error::{Error, Result};
+use crate::lgssm::{Batch, Lgssm, Posterior, infer, log_likelihood};
+
+/// Acceleration densities tried, in velocity variances a frame interval: from rigid to jumping.
+const PROCESS: [f64; 9] = [1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0];
+/// Measurement variances tried, in mean squared steps between frames.
+const MEASUREMENT: [f64; 6] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
 
 /// Moments of the training positions, from which the prior and the scale of the noise grid come.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,17 @@ impl Scale {
         }
     }
 
+    /// A model for every pair of noises that is tried.
+    pub fn grid(&self) -> impl Iterator<Item = Lgssm> + '_ {
+        let step = self.velocity_var * self.dt * self.dt;
+        PROCESS.iter().flat_map(move |process| {
+            let q = process * self.velocity_var / self.dt;
+            MEASUREMENT
+                .iter()
+                .map(move |measurement| self.model(q, measurement * step))
+        })
+    }
+
     /// The model with acceleration density `q` and measurement variance `r`; state (x, vx, y, vy).
     pub fn model(&self, q: f64, r: f64) -> Lgssm {
         let dt = self.dt;
@@ -80,13 +96,41 @@ impl Scale {
     }
 }
 
+/// The tracker of the grid under which training positions (N, T, 2) are most likely: nothing but the positions chooses it.
+///
+/// # Errors
+/// As [`log_likelihood`].
+pub fn most_likely(positions: &Array, dt: f64) -> Result<Lgssm> {
+    let [n, frames, _] = sizes(positions);
+    let scale = Scale::of(positions, dt);
+    let mut best: Option<(f64, Lgssm)> = None;
+    for model in scale.grid() {
+        let batch = Batch::new(positions.data(), n, frames);
+        let total: f64 = log_likelihood(&model, &batch)?.iter().sum();
+        if best.as_ref().is_none_or(|(most, _)| total > *most) {
+            best = Some((total, model));
+        }
+    }
+    best.map(|(_, model)| model)
+        .ok_or_else(|| Error::Numeric("constant velocity: no model to try".into()))
+}
+
+/// All moments of positions (N, T, 2).
+///
+/// # Errors
+/// As [`infer`].
+pub fn posterior(model: &Lgssm, positions: &Array) -> Result<Posterior> {
+    let [n, frames, _] = sizes(positions);
+    infer(model, &Batch::new(positions.data(), n, frames))
+}
+
 /// Filtered and smoothed states (N, T, 4) of positions (N, T, 2).
 ///
 /// # Errors
 /// As [`infer`].
 pub fn track(model: &Lgssm, positions: &Array) -> Result<[Array; 2]> {
     let [n, frames, _] = sizes(positions);
-    let found = infer(model, &Batch::new(positions.data(), n, frames))?;
+    let found = posterior(model, positions)?;
     let shaped = |data: &[f64]| {
         build([n, frames, 4], |i, t, row| {
             row.copy_from_slice(&data[4 * (i * frames + t)..][..4])

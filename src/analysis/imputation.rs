@@ -1,47 +1,63 @@
 //! Can the model fill in frames that it did not see?
 //!
-//! The first frames are always seen, each later one is dropped with probability p; the smoother fills in the rest.
-//! Everything is measured on dropped frames only. Published: Fraccaro et al. 2017 (Kalman VAE), figure 4 read off.
+//! The first frames are always seen; then each later one is dropped with probability p, or a block of them is missing. The
+//! smoother fills in from all seen frames, the filter from those before. Everything is measured on missing frames only.
+//! Published: Fraccaro et al. 2017 (Kalman VAE), figure 4 read off.
 
 use super::arrays::at;
 use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
-use super::curves::series;
+use super::imputation_pictures::{panels, test_table};
 use super::interpolate::{empty_box, interpolated, mean_where};
 use super::readout::decoder;
 use super::scores::Scores;
-use super::{Analysis, Finding, Kinematics, Study, Table};
+use super::{Analysis, Finding, Kinematics, Study};
+use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::figures::{Curves, Figure, Look, Panel, Series};
+use crate::figures::{Curves, Figure};
 use serde::{Deserialize, Serialize};
 
-/// Position error and wrong pixels of frames that were not seen, against the share that is missing.
+/// Position error and wrong pixels of frames that were not seen, against the share or the number that is missing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Imputation {}
 
 const QUESTION: &str = "Can the model fill in frames that it did not see?";
 
-/// Drop rates of the published curves.
-const PUBLISHED_RATES: [f64; 5] = [0.1, 0.3, 0.5, 0.8, 1.0];
-/// Wrong pixels of the published Kalman VAE, smoothing, read off its figure to ±.0003.
-const PUBLISHED_SMOOTHING: [f64; 5] = [0.0058, 0.0064, 0.0076, 0.0129, 0.0267];
-/// The same, filtering.
-const PUBLISHED_FILTERING: [f64; 5] = [0.0079, 0.0083, 0.0102, 0.0158, 0.0267];
+pub(super) const SMOOTHED: &str = "smoothed";
+pub(super) const FILTERED: &str = "filtered";
+pub(super) const LINEAR: &str = "linear interpolation";
+pub(super) const EMPTY: &str = "empty box";
+pub(super) const SEEN: &str = "nothing missing";
 
-const SMOOTHED: &str = "smoothed";
-const LINEAR: &str = "linear interpolation";
-const EMPTY: &str = "empty box";
+/// Estimates by drop rate or block length of one row.
+pub(super) type Curve = Vec<(f64, Estimate)>;
 
-/// Estimates by drop rate of one row.
-type Curve = Vec<(f64, Estimate)>;
-
-/// The rows of both panels.
+/// The rows of one kind of tests: drop rates, or blocks.
 #[derive(Default)]
-struct Found {
-    position: Curve,
-    position_linear: Curve,
-    wrong: Curve,
-    wrong_empty: Curve,
+pub(super) struct Found {
+    /// Position errors by row.
+    pub position: Vec<(&'static str, Curve)>,
+    /// Shares of wrong pixels by row.
+    pub wrong: Vec<(&'static str, Curve)>,
+}
+
+impl Found {
+    fn add(rows: &mut Vec<(&'static str, Curve)>, row: &'static str, x: f64, value: Estimate) {
+        match rows.iter_mut().find(|(name, _)| *name == row) {
+            Some((_, curve)) => curve.push((x, value)),
+            None => rows.push((row, vec![(x, value)])),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.position.is_empty() && self.wrong.is_empty()
+    }
+
+    /// The estimate of a row at a drop rate or block length.
+    pub fn get(rows: &[(&'static str, Curve)], row: &str, x: f64) -> Option<Estimate> {
+        let (_, curve) = rows.iter().find(|(name, _)| *name == row)?;
+        curve.iter().find(|(at, _)| *at == x).map(|(_, e)| *e)
+    }
 }
 
 impl Analysis for Imputation {
@@ -55,77 +71,73 @@ impl Analysis for Imputation {
 
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
-        let kinematics = Kinematics::of(&study.state_columns)?;
-        let found = measure(study, &kinematics)?;
-        if found.position.is_empty() && found.wrong.is_empty() {
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
+        let [rates, blocks] = measure(study, &kinematics)?;
+        if rates.is_empty() && blocks.is_empty() {
             let reason = "this model was not asked to fill in missing frames";
             return Ok(Finding::not_applicable(self.name(), QUESTION, reason));
         }
         let mut finding = Finding::new(self.name(), QUESTION);
         let unit = &kinematics.position_unit;
-        for (quantity, row, curve, unit) in [
-            ("position_rmse", SMOOTHED, &found.position, unit.as_str()),
-            (
-                "position_rmse",
-                LINEAR,
-                &found.position_linear,
-                unit.as_str(),
-            ),
-            ("wrong_pixels", SMOOTHED, &found.wrong, "1"),
-            ("wrong_pixels", EMPTY, &found.wrong_empty, "1"),
-        ] {
-            for (rate, estimate) in curve {
-                finding.metric(format!("imputed_{rate}_{quantity}/{row}"), *estimate, unit);
+        for (prefix, found) in [("imputed_", &rates), ("imputed_block_", &blocks)] {
+            for (quantity, rows, unit) in [
+                ("position_rmse", &found.position, unit.as_str()),
+                ("wrong_pixels", &found.wrong, "1"),
+            ] {
+                for (row, curve) in rows {
+                    for (x, estimate) in curve {
+                        finding.metric(format!("{prefix}{x}_{quantity}/{row}"), *estimate, unit);
+                    }
+                }
             }
         }
-        finding.answer = answer(&found, unit);
-        finding.define(
-            "imputed_p_position_rmse",
-            "√( mean over dropped frames of Σ_j (s_j − ŝ_j)² ) over position columns j, ŝ = read-out of the smoothed latents",
-            "Typical distance from the truth in frames that were not seen; each frame after the first ones dropped with probability p.",
-        );
-        finding.define(
-            "imputed_p_wrong_pixels",
-            "mean over pixels of dropped frames of [ (decoded > 1/2) ≠ (true > 1/2) ]",
-            "Share of pixels on the wrong side. A ball drawn at a wrong place counts twice, so an empty box beats it.",
-        );
-        finding.define(
-            LINEAR,
-            "true positions of the nearest seen frames on both sides, joined by a line; after the last one, held",
-            "What needs no model.",
-        );
-        finding.define(
-            EMPTY,
-            "the median of every pixel over the training frames",
-            "Drawing no ball at all.",
-        );
-        finding.tables.push(rate_table(&found, unit));
+        finding.answer = answer(&rates, &blocks, unit);
+        define(&mut finding);
+        for (found, of_blocks) in [(&rates, false), (&blocks, true)] {
+            if !found.is_empty() {
+                finding.tables.push(test_table(found, of_blocks, unit));
+            }
+        }
         let n = study.test.states.shape()[0];
         let caption = format!(
-            "Can the model fill in frames that it did not see? Errors on dropped frames only, against the probability that \
-             a frame is dropped (the first {} are always seen); {n} held-out sequences, bands are 95 % bootstrap intervals \
-             over sequences. Published: Kalman VAE (Fraccaro et al. 2017) on its own binary frames, read off its figure to \
-             ±.0003.",
+            "Can the model fill in frames that it did not see? Errors on missing frames only: each frame after the first {0} \
+             dropped with a probability, or a block of frames right after the first {0} missing; {n} held-out sequences, bands \
+             are 95 % bootstrap intervals over sequences. Published: Kalman VAE (Fraccaro et al. 2017) on its own binary \
+             frames, read off its figures to ±.0003.",
             study.encode.always_seen
         );
-        finding.figure("imputation", caption, Figure::Curves(panels(&found, unit)));
+        let panels = panels(&rates, &blocks, unit);
+        finding.figure("imputation", caption, Figure::Curves(Curves { panels }));
         Ok(finding)
     }
 }
 
-fn measure(study: &Study, kinematics: &Kinematics) -> Result<Found> {
+/// The tests of drop rates and those of blocks.
+fn measure(study: &Study, kinematics: &Kinematics) -> Result<[Found; 2]> {
     let truth = &study.test.states;
     let (n, total) = (truth.shape()[0], truth.shape()[1]);
     let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
-    let readout = decoder(study, "smoothed")?;
+    let readouts = [
+        (SMOOTHED, "imputed", decoder(study, "smoothed")?),
+        (FILTERED, "imputed_filtered", decoder(study, "filtered")?),
+    ];
     let empty = empty_box(study);
-    let mut found = Found::default();
-    for (k, &rate) in study.encode.drop_rates.iter().enumerate() {
+    let mut found = [Found::default(), Found::default()];
+    let rates = study.encode.drop_rates.iter().map(|&rate| (0, rate));
+    let blocks = study.encode.blocks.iter().map(|&block| (1, block as f64));
+    for (k, (kind, x)) in rates.chain(blocks).enumerate() {
         let get = |name: &str| study.test.latents.get(&format!("{name}_{k}"));
         let Some(mask) = get("mask") else {
             continue;
         };
-        for name in ["mask", "wrong_pixels"] {
+        for name in [
+            "mask",
+            "wrong_pixels",
+            "wrong_pixels_filtered",
+            "wrong_pixels_line",
+        ] {
             if let Some(array) = get(name).filter(|array| array.data().len() != n * total) {
                 let got = array.shape();
                 return Err(Error::Shape(format!(
@@ -137,127 +149,97 @@ fn measure(study: &Study, kinematics: &Kinematics) -> Result<Found> {
         if !(0..n).any(|i| (0..total).any(|t| dropped(i, t))) {
             continue;
         }
-        if let (Some(readout), Some(latents)) = (&readout, get("imputed")) {
-            let linear = interpolated(truth, mask);
-            for (curve, states) in [
-                (&mut found.position, &readout.decode(latents)?),
-                (&mut found.position_linear, &linear),
-            ] {
-                let scores = Scores::where_(states, truth, dropped)?;
-                curve.push((
-                    rate,
-                    boot.estimate(|drawn| scores.rmse(&kinematics.positions, drawn)),
-                ));
+        let Found { position, wrong } = &mut found[kind];
+        let mut distance = |row: &'static str, states: &Array| -> Result<()> {
+            let scores = Scores::where_(states, truth, dropped)?;
+            let rmse = boot.estimate(|drawn| scores.rmse(&kinematics.positions, drawn));
+            Found::add(position, row, x, rmse);
+            Ok(())
+        };
+        for (row, name, readout) in &readouts {
+            if let (Some(readout), Some(latents)) = (readout, get(name)) {
+                distance(row, &readout.decode(latents)?)?;
             }
         }
-        for (curve, share) in [
-            (&mut found.wrong, get("wrong_pixels")),
-            (&mut found.wrong_empty, empty.as_ref()),
+        distance(LINEAR, &interpolated(truth, mask))?;
+        for (row, share) in [
+            (SMOOTHED, get("wrong_pixels")),
+            (FILTERED, get("wrong_pixels_filtered")),
+            (LINEAR, get("wrong_pixels_line")),
+            (EMPTY, empty.as_ref()),
+            (SEEN, study.test.latents.get("wrong_pixels_seen")),
         ] {
             if let Some(share) = share {
-                curve.push((rate, mean_where(share, dropped, &boot)));
+                Found::add(wrong, row, x, mean_where(share, dropped, &boot));
             }
         }
     }
     Ok(found)
 }
 
-fn answer(found: &Found, unit: &str) -> String {
-    let middle = |curve: &Curve| {
+fn answer(rates: &Found, blocks: &Found, unit: &str) -> String {
+    let middle = |rows: &[(&'static str, Curve)]| {
+        let (_, curve) = rows.iter().find(|(row, _)| *row == SMOOTHED)?;
         let nearest = curve
             .iter()
             .min_by(|a, b| (a.0 - 0.5).abs().total_cmp(&(b.0 - 0.5).abs()));
         nearest.map(|(rate, estimate)| (*rate, estimate.value))
     };
     let mut parts = Vec::new();
-    if let (Some((rate, model)), Some((_, linear))) =
-        (middle(&found.position), middle(&found.position_linear))
-    {
+    if let Some((rate, model)) = middle(&rates.position) {
+        let linear = Found::get(&rates.position, LINEAR, rate).map_or(f64::NAN, |e| e.value);
         parts.push(format!(
             "with p = {rate} of the frames missing their position is off by {model:.2} {unit} (linear interpolation {linear:.2})"
         ));
     }
-    if let Some((rate, wrong)) = middle(&found.wrong) {
-        let empty = middle(&found.wrong_empty)
-            .map_or(String::new(), |(_, e)| format!(" (empty box {e:.4})"));
+    if let Some((rate, wrong)) = middle(&rates.wrong) {
+        let other = |row: &str, words: &str| {
+            Found::get(&rates.wrong, row, rate).map(|e| format!("{words} {:.4}", e.value))
+        };
+        let others = [other(EMPTY, "empty box"), other(SEEN, "nothing missing")];
+        let others: Vec<String> = others.into_iter().flatten().collect();
         parts.push(format!(
-            "at p = {rate} a share of {wrong:.4} of their pixels is wrong{empty}"
+            "at p = {rate} a share of {wrong:.4} of their pixels is wrong ({})",
+            others.join(", ")
+        ));
+    }
+    let longest = blocks.position.iter().find(|(row, _)| *row == SMOOTHED);
+    if let Some((block, e)) = longest.and_then(|(_, curve)| curve.last()) {
+        let linear = Found::get(&blocks.position, LINEAR, *block).map_or(f64::NAN, |e| e.value);
+        parts.push(format!(
+            "in a block of {block} missing frames the position is off by {:.2} {unit} (linear interpolation {linear:.2})",
+            e.value
         ));
     }
     format!("On frames not seen: {}.", parts.join("; "))
 }
 
-fn panels(found: &Found, unit: &str) -> Curves {
-    let published = |label: &str, values: &[f64]| Series {
-        label: label.into(),
-        look: Look::Published,
-        x: PUBLISHED_RATES.to_vec(),
-        y: values.to_vec(),
-        low: Vec::new(),
-        high: Vec::new(),
-    };
-    let panel = |y_label: String, series: Vec<Series>| Panel {
-        x_label: "probability that a frame is missing".into(),
-        y_label,
-        series,
-        y_range: None,
-    };
-    let mut wrong = vec![
-        series(SMOOTHED, Look::Smoothed, &found.wrong),
-        series(EMPTY, Look::Baseline, &found.wrong_empty),
-        published("Kalman VAE, smoothing", &PUBLISHED_SMOOTHING),
-        published("Kalman VAE, filtering", &PUBLISHED_FILTERING),
-    ];
-    wrong.retain(|series| !series.x.is_empty());
-    let mut position = vec![
-        series(SMOOTHED, Look::Smoothed, &found.position),
-        series(LINEAR, Look::Baseline, &found.position_linear),
-    ];
-    position.retain(|series| !series.x.is_empty());
-    let mut panels = Vec::new();
-    if !found.position.is_empty() {
-        panels.push(panel(format!("position RMSE ({unit})"), position));
-    }
-    if !found.wrong.is_empty() {
-        panels.push(panel("share of wrong pixels".into(), wrong));
-    }
-    Curves { panels }
-}
-
-fn rate_table(found: &Found, unit: &str) -> Table {
-    let pick = |curve: &Curve, rate: f64, digits: usize| {
-        let at = curve.iter().find(|(r, _)| *r == rate);
-        at.map_or("–".into(), |(_, e)| format!("{:.digits$}", e.value))
-    };
-    let longest = if found.position.is_empty() {
-        &found.wrong
-    } else {
-        &found.position
-    };
-    let row = |&(rate, _): &(f64, Estimate)| {
-        let published = PUBLISHED_RATES.iter().position(|p| (p - rate).abs() < 1e-9);
-        vec![
-            format!("{rate}"),
-            pick(&found.position, rate, 3),
-            pick(&found.position_linear, rate, 3),
-            pick(&found.wrong, rate, 4),
-            pick(&found.wrong_empty, rate, 4),
-            published.map_or("–".into(), |i| format!("{:.4}", PUBLISHED_SMOOTHING[i])),
-        ]
-    };
-    Table {
-        caption: "Frames not seen: root mean squared distance from the true position and share of wrong pixels, by the probability that a frame is missing."
-            .into(),
-        columns: vec![
-            "missing".into(),
-            format!("position RMSE ({unit})"),
-            format!("linear interpolation ({unit})"),
-            "wrong pixels".into(),
-            "empty box".into(),
-            "Kalman VAE, published".into(),
-        ],
-        rows: longest.iter().map(row).collect(),
-    }
+fn define(finding: &mut Finding) {
+    finding.define(
+        "imputed_p_position_rmse, imputed_block_n_position_rmse",
+        "√( mean over missing frames of Σ_j (s_j − ŝ_j)² ) over position columns j, ŝ = read-out of the smoothed (filtered) latents",
+        "Typical distance from the truth in frames that were not seen: each frame after the first ones dropped with probability p, or n frames in a block right after them.",
+    );
+    finding.define(
+        "imputed_p_wrong_pixels, imputed_block_n_wrong_pixels",
+        "mean over pixels of missing frames of [ (decoded > 1/2) ≠ (true > 1/2) ]",
+        "Share of pixels on the wrong side. A ball drawn at a wrong place counts twice, so an empty box beats it.",
+    );
+    finding.define(
+        LINEAR,
+        "true positions of the nearest seen frames on both sides, joined by a line; after the last one, held; drawn by the simulator",
+        "What needs no model.",
+    );
+    finding.define(
+        EMPTY,
+        "the median of every pixel over the training frames",
+        "Drawing no ball at all.",
+    );
+    finding.define(
+        SEEN,
+        "wrong pixels of the decoded code of the missing frame itself",
+        "What the decoder gets wrong where nothing is missing: the floor. (The true position drawn by the simulator has none.)",
+    );
 }
 
 #[cfg(test)]

@@ -7,14 +7,19 @@
 //!
 //! Free flight in columns (position, velocity) is A = [[I, dt I], [0, I]], b = 0. With more latent dimensions than state
 //! columns M⁺ (pseudo-inverse) takes the place of M⁻¹: the law on the smallest latent state that stands for s.
+//!
+//! Of a law with several modes the most used one is held against free flight, those that turn a velocity round against a bounce.
 
 use super::affine::{AffineSums, carry, eigenvalues};
 use super::bootstrap::{Bootstrap, Estimate};
+use super::constants::{constants, values};
 use super::law_pictures::{entry_table, panels};
+use super::walls::{self, Bounce, Learned, turning_point};
 use super::{Analysis, Finding, Kinematics, Study};
+use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
-use crate::lgssm::Lgssm;
+use crate::lgssm::{AffineModes, Lgssm};
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
@@ -40,14 +45,23 @@ impl Analysis for Law {
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
         let no = |reason: &str| Ok(Finding::not_applicable(self.name(), QUESTION, reason));
-        let Some(law) = &study.law else {
-            return no("this model has no law");
+        let (law, modes) = match (&study.law, &study.modes) {
+            (Some(law), _) => (law.clone(), None),
+            (None, Some(modes)) => {
+                let shares = shares(study, modes.count());
+                let most = (0..modes.count()).max_by(|&i, &j| shares[i].total_cmp(&shares[j]));
+                let most = most.unwrap_or(0);
+                (modes.law_of(most), Some((modes, shares, most)))
+            }
+            (None, None) => return no("this model has no law"),
         };
         let Some(latents) = study.train.latents.get("smoothed") else {
             return no("this model has no smoothed latents");
         };
-        let (a, b) = matrices(law)?;
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let (a, b) = matrices(&law)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let order = ordered(&kinematics);
         let d = order.len();
         if law.latent < d {
@@ -56,26 +70,38 @@ impl Analysis for Law {
                 law.latent
             ));
         }
-        let sums = AffineSums::new(
-            latents,
-            &super::arrays::columns(&study.train.states, &order),
-        )?;
+        let states = super::arrays::columns(&study.train.states, &order);
+        let sums = AffineSums::new(latents, &states)?;
         let boot = Bootstrap::new(sums.sequences(), DRAWS, &study.seeds());
-        // (D, D + 1) entries of [A_s, b_s], row-major.
-        let entries = boot.estimates(|drawn| {
+        let bounces = match &modes {
+            Some((modes, shares, _)) => bounces_of(study, &kinematics, &sums, modes, shares)?,
+            None => Vec::new(),
+        };
+        let constants = constants(study, &kinematics);
+        let mean_state = mean_row(&states);
+        // Of the law and of every bounce the (D, D + 1) entries of [A_s, b_s], row-major; then constants, then turning points.
+        let estimates = boot.estimates(|drawn| {
             let (m, c) = sums.fit(drawn)?;
             let (a, b) = carry(&m, &c, &a, &b)?;
-            let rows = (0..d).flat_map(|i| (0..=d).map(move |j| (i, j)));
-            Some(
-                rows.map(|(i, j)| if j < d { a[(i, j)] } else { b[i] })
-                    .collect(),
-            )
+            let mut out = flat(&a, &b);
+            let mut rest = values(&a, &b, &mean_state, kinematics.axes(), study.dt);
+            for (bounce, (a, b)) in &bounces {
+                let (a, b) = carry(&m, &c, a, b)?;
+                out.extend(flat(&a, &b));
+                rest.push(turning_point(&a, &b, bounce.axis));
+            }
+            out.extend(rest);
+            Some(out)
         });
-        let Some(entries) = entries else {
+        let Some(estimates) = estimates else {
             return no(
                 "the map from latents to states is singular, so there is no law in physical coordinates",
             );
         };
+        let size = d * (d + 1);
+        let (all_entries, rest) = estimates.split_at(size * (1 + bounces.len()));
+        let (of_constants, turning) = rest.split_at(constants.len());
+        let (entries, of_bounces) = all_entries.split_at(size);
         let newton = newton(&order, &kinematics, study.dt);
         let mut finding = Finding::new(self.name(), QUESTION);
         let names: Vec<&str> = order
@@ -84,7 +110,7 @@ impl Analysis for Law {
             .collect();
         metrics(
             &mut finding,
-            &entries,
+            entries,
             &newton,
             &kinematics,
             &order,
@@ -94,8 +120,17 @@ impl Analysis for Law {
         let coupling = finding
             .value("law/position_velocity_coupling")
             .unwrap_or(f64::NAN);
+        let which = match &modes {
+            Some((modes, shares, most)) => format!(
+                " of {} (the most used of {}: {:.0} % of the weight)",
+                modes.names[*most],
+                modes.count(),
+                100.0 * shares[*most]
+            ),
+            None => String::new(),
+        };
         finding.answer = format!(
-            "In physical coordinates, time in frames, the learned law differs from free flight by at most {max:.3} in any \
+            "In physical coordinates, time in frames, the learned law{which} differs from free flight by at most {max:.3} in any \
              entry; a velocity moves its position by {coupling:.3} of what Newton's law says.{}",
             if law.latent > d {
                 " (More latent dimensions than state columns: pseudo-inverse.)"
@@ -103,7 +138,30 @@ impl Analysis for Law {
                 ""
             }
         );
-        finding.tables.push(entry_table(&entries, &newton, &names));
+        finding.tables.push(entry_table(entries, &newton, &names));
+        super::constants::add(&mut finding, &constants, of_constants);
+        if modes.is_some() {
+            let e = walls::restitution(study);
+            let learned: Vec<Learned> = bounces
+                .iter()
+                .zip(of_bounces.chunks_exact(size))
+                .zip(turning)
+                .map(|(((bounce, _), entries), &turning)| Learned {
+                    bounce,
+                    entries,
+                    turning,
+                    newton: walls::newton(&newton, bounce, kinematics.axes(), study.dt, e),
+                })
+                .collect();
+            walls::add(&mut finding, study, &kinematics, &names, &learned);
+            if let Some(worst) = finding.value("law/wall_max_error") {
+                finding.answer += &format!(
+                    " {} walls were found, their turning points at most {worst:.2} {} off.",
+                    learned.len(),
+                    kinematics.position_unit
+                );
+            }
+        }
         let n = study.train.states.shape()[0];
         finding.figure(
             "law",
@@ -113,7 +171,7 @@ impl Analysis for Law {
                  sequences that the affine map from latents to states is fitted on.",
                 study.dt
             ),
-            Figure::Law(panels(&entries, &newton, &names)),
+            Figure::Law(panels(entries, &newton, &names)),
         );
         let learned = eigenvalues(&a)?;
         let truth = vec![(1.0, 0.0); d];
@@ -127,6 +185,65 @@ impl Analysis for Law {
         );
         Ok(finding)
     }
+}
+
+/// Mean weight of every mode over training frames; the same for all where they were not written.
+fn shares(study: &Study, count: usize) -> Vec<f64> {
+    let Some(weights) = study.train.latents.get("modes_filtered") else {
+        return vec![1.0 / count as f64; count];
+    };
+    let mut sums = vec![0.0; count];
+    for row in weights.data().chunks_exact(count) {
+        sums.iter_mut().zip(row).for_each(|(sum, w)| *sum += w);
+    }
+    let total = sums.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    sums.iter().map(|sum| sum / total).collect()
+}
+
+type Affine = (DMatrix<f64>, DVector<f64>);
+
+/// The bounces among the modes, each with its law in latent coordinates; none where the map to physical ones is singular.
+fn bounces_of(
+    study: &Study,
+    kinematics: &Kinematics,
+    sums: &AffineSums,
+    modes: &AffineModes,
+    shares: &[f64],
+) -> Result<Vec<(Bounce, Affine)>> {
+    let all: Vec<u32> = (0..sums.sequences() as u32).collect();
+    let Some((m, c)) = sums.fit(&all) else {
+        return Ok(Vec::new());
+    };
+    let laws = (0..modes.count())
+        .map(|k| matrices(&modes.law_of(k)))
+        .collect::<Result<Vec<_>>>()?;
+    let physical: Option<Vec<_>> = laws.iter().map(|(a, b)| carry(&m, &c, a, b)).collect();
+    let Some(physical) = physical else {
+        return Ok(Vec::new());
+    };
+    let found = walls::bounces(study, kinematics, &modes.names, &physical, shares);
+    let with_law = |bounce: Bounce| {
+        let law = laws[bounce.mode].clone();
+        (bounce, law)
+    };
+    Ok(found.into_iter().map(with_law).collect())
+}
+
+/// Row-major [A, b], (D, D + 1).
+fn flat(a: &DMatrix<f64>, b: &DVector<f64>) -> Vec<f64> {
+    let d = b.len();
+    let rows = (0..d).flat_map(|i| (0..=d).map(move |j| (i, j)));
+    rows.map(|(i, j)| if j < d { a[(i, j)] } else { b[i] })
+        .collect()
+}
+
+/// Mean over all sequences and frames of (N, T, D).
+fn mean_row(states: &Array) -> DVector<f64> {
+    let [n, t, d] = super::arrays::sizes(states);
+    let rows = states.data().chunks_exact(d);
+    rows.fold(DVector::zeros(d), |sum, row| {
+        sum + DVector::from_row_slice(row)
+    }) / (n * t) as f64
 }
 
 /// A (n, n) and b (n) of the law.
@@ -242,7 +359,7 @@ fn metrics(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{DT, study};
+    use super::super::testing::{DT, INSIDE, study, with_modes};
     use super::*;
 
     #[test]
@@ -273,6 +390,52 @@ mod tests {
                 .all(|(re, im)| (re - 1.0).hypot(*im) < 1e-6),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn modes_hidden_by_an_affine_map_are_free_flight_and_bounces_off_the_true_walls() {
+        let finding = Law::default().run(&with_modes(60, 0)).unwrap();
+        assert!(
+            finding.value("law/max_abs_error").unwrap() < 1e-9,
+            "{}",
+            finding.answer
+        );
+        assert_eq!(finding.value("law/walls_found"), Some(4.0));
+        for (name, want) in [
+            ("x_low", INSIDE.0),
+            ("x_high", INSIDE.1),
+            ("y_low", INSIDE.0),
+            ("y_high", INSIDE.1),
+        ] {
+            let wall = finding.value(&format!("law/wall_{name}")).unwrap();
+            assert!((wall - want).abs() < 1e-8, "{name}: {wall}");
+            let error = finding
+                .value(&format!("law/bounce_{name}_max_abs_error"))
+                .unwrap();
+            assert!(error < 1e-9, "{name}: {error}");
+        }
+        assert!((finding.value("constant/dt").unwrap() - DT).abs() < 1e-9);
+        let pictures: Vec<&str> = finding.figures.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(pictures, ["bounces", "law", "eigenvalues"]);
+    }
+
+    #[test]
+    fn a_wall_that_was_learned_half_a_pixel_off_is_told_as_that() {
+        let mut study = with_modes(60, 0);
+        let modes = study.modes.as_mut().unwrap();
+        // The centre turns at w + 0.5 on the axis x: b_x grows by 2 * 0.5, which the hidden map carries along its first column.
+        let (k, _) = super::super::testing::hidden_map();
+        let mode = modes
+            .names
+            .iter()
+            .position(|name| name == "[1, 0]")
+            .unwrap();
+        for i in 0..4 {
+            modes.offsets[4 * mode + i] += k[(i, 0)];
+        }
+        let finding = Law::default().run(&study).unwrap();
+        let error = finding.value("law/wall_max_error").unwrap();
+        assert!((error - 0.5).abs() < 1e-8, "{error}");
     }
 
     #[test]

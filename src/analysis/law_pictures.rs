@@ -4,19 +4,33 @@ use super::Table;
 use super::bootstrap::Estimate;
 use crate::figures::{Law as LawFigure, MatrixPanel};
 
-/// Learned, Newton's and their difference as matrices, from row-major [A, b] (D, D + 1).
-pub fn panels(entries: &[Estimate], newton: &[f64], names: &[&str]) -> LawFigure {
+/// Learned, Newton's and their difference as matrices with these titles, from row-major [A, b] (D, D + 1).
+pub fn comparison(
+    entries: &[Estimate],
+    newton: &[f64],
+    [learned, truth, difference]: [String; 3],
+) -> Vec<MatrixPanel> {
     let values: Vec<f64> = entries.iter().map(|e| e.value).collect();
     let half_width: Vec<f64> = entries
         .iter()
         .filter_map(|e| e.interval.map(|(low, high)| (high - low) / 2.0))
         .collect();
-    let difference = values.iter().zip(newton).map(|(a, b)| a - b).collect();
-    let panel = |title: &str, values, half_width| MatrixPanel {
-        title: title.into(),
+    let differences = values.iter().zip(newton).map(|(a, b)| a - b).collect();
+    let panel = |title, values, half_width| MatrixPanel {
+        title,
         values,
         half_width,
     };
+    vec![
+        panel(learned, values, half_width.clone()),
+        panel(truth, newton.to_vec(), Vec::new()),
+        panel(difference, differences, half_width),
+    ]
+}
+
+/// The whole law beside Newton's.
+pub fn panels(entries: &[Estimate], newton: &[f64], names: &[&str]) -> LawFigure {
+    let titles = ["learned", "Newton", "difference"].map(str::to_string);
     LawFigure {
         rows: names.iter().map(|name| format!("{name}'")).collect(),
         columns: names
@@ -24,11 +38,7 @@ pub fn panels(entries: &[Estimate], newton: &[f64], names: &[&str]) -> LawFigure
             .map(|name| (*name).into())
             .chain(["1".into()])
             .collect(),
-        panels: vec![
-            panel("learned", values, half_width.clone()),
-            panel("Newton", newton.to_vec(), Vec::new()),
-            panel("difference", difference, half_width),
-        ],
+        panels: comparison(entries, newton, titles),
     }
 }
 

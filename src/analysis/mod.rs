@@ -4,27 +4,35 @@
 //! [`Finding`] (numbers with intervals, their formulas, tables, figures). One file and one line in `analyses!` add one.
 
 pub mod affine;
+pub mod agreement;
 pub mod arrays;
 pub mod baselines;
 pub mod bootstrap;
 pub mod constant_velocity;
+pub mod constants;
+pub mod contacts;
 mod curves;
 pub mod finding;
 pub mod gram;
-mod interpolate;
+mod imputation_pictures;
+pub mod interpolate;
 pub mod kinematics;
 mod latent_pictures;
 mod law_pictures;
+pub mod matching;
 pub mod monitor;
 mod neighbours;
 pub mod pixels;
 mod plane;
 pub mod readout;
+mod regime_pictures;
 pub mod regression;
 pub mod scores;
 pub mod study;
 #[cfg(test)]
 mod testing;
+pub mod walls;
+pub mod whiteness;
 
 pub use baselines::baselines;
 pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
@@ -91,6 +99,9 @@ analyses! {
     law::Law,
     horizon::Horizon,
     imputation::Imputation,
+    regimes::Regimes,
+    calibration::Calibration,
+    collapse::Collapse,
     training::Training,
     filmstrip::Filmstrip,
     geometry::Geometry,

@@ -3,7 +3,7 @@
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{EncodeConfig, Latents};
-use crate::lgssm::Lgssm;
+use crate::lgssm::{AffineModes, Lgssm};
 use crate::seeds::Seeds;
 use serde::{Deserialize, Serialize};
 use simulators::Column;
@@ -28,6 +28,12 @@ pub struct Study {
     pub encode: EncodeConfig,
     /// The learned law of motion, where the model has one.
     pub law: Option<Lgssm>,
+    /// The modes of a law that chooses between several.
+    pub modes: Option<AffineModes>,
+    /// Name and unit of every kind of contact.
+    pub event_columns: Vec<Column>,
+    /// Name and unit of every physical parameter drawn per sequence.
+    pub parameter_columns: Vec<Column>,
     /// What training logged, in order of steps.
     pub training: Vec<TrainingPoint>,
     /// (C, H, W) of a frame.
@@ -49,8 +55,10 @@ pub struct SplitStudy {
     pub untrained: Latents,
     /// Frames, (N, T, C, H, W); empty where no analysis needs them.
     pub frames: Vec<u8>,
-    /// Contact counts, (N, T, E); may be empty.
+    /// Contact counts in the interval before frame t, (N, T, E); may be empty.
     pub events: Vec<u8>,
+    /// Physical parameters, (N, P); may be empty.
+    pub parameters: Array,
 }
 
 /// What training logged at one step.

@@ -159,6 +159,7 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
         untrained,
         frames,
         events: Vec::new(),
+        parameters: Array::default(),
     }
 }
 
@@ -180,6 +181,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         encode: EncodeConfig {
             context: 5,
             drop_rates: vec![0.5],
+            blocks: Vec::new(),
             always_seen: 4,
         },
         law: Some(Lgssm {
@@ -194,9 +196,78 @@ pub fn study(n: usize, walls: bool) -> Study {
             initial_mean: vec![0.0; 4],
             initial_cov: row_major(&DMatrix::identity(4, 4)),
         }),
+        modes: None,
+        event_columns: Vec::new(),
+        parameter_columns: Vec::new(),
         training: Vec::new(),
         frame_shape: [1, SIDE, SIDE],
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),
         seed: 1,
     }
+}
+
+/// [`study`] in its box with the true contacts, and with a law of nine exact modes (free flight, four walls, four corners) in the
+/// hidden coordinates, whose weights know every bounce, `late` frames late.
+pub fn with_modes(n: usize, late: usize) -> Study {
+    let mut study = study(n, true);
+    let (low, high) = INSIDE;
+    let mut sides: Vec<[i8; 2]> = (0..9).map(|k| [k % 3 - 1, k / 3 - 1]).collect();
+    sides.sort_by_key(|s| s[0].abs() + s[1].abs());
+    let side = |p: f64, v: f64| match p + DT * v {
+        next if next < low => -1,
+        next if next > high => 1,
+        _ => 0,
+    };
+    for split in [&mut study.train, &mut study.validation, &mut study.test] {
+        let n = split.states.shape()[0];
+        let contact = |i: usize, t: usize| match t {
+            0 => [0, 0],
+            t => {
+                let s = at(&split.states, i, t - 1);
+                [side(s[0], s[2]), side(s[1], s[3])]
+            }
+        };
+        let events = (0..n * FRAMES).flat_map(|k| {
+            let [x, y] = contact(k / FRAMES, k % FRAMES);
+            [x == -1, x == 1, y == -1, y == 1].map(u8::from)
+        });
+        split.events = events.collect();
+        let weights = build([n, FRAMES, 9], |i, t, row| {
+            if t > 0 {
+                let now = contact(i, t.saturating_sub(late));
+                let mode = sides.iter().position(|s| *s == now).unwrap();
+                row[mode] = 1.0;
+            }
+        });
+        let arrays = &mut split.latents.arrays;
+        arrays.insert("modes_smoothed".into(), weights.clone());
+        arrays.insert("modes_filtered".into(), weights);
+    }
+    study.event_columns = ["hit_left", "hit_right", "hit_bottom", "hit_top"]
+        .map(|name| Column {
+            name: name.into(),
+            unit: "1".into(),
+        })
+        .to_vec();
+    let (k, offset) = hidden_map();
+    let inverse = k.clone().try_inverse().unwrap();
+    let (mut names, mut matrices, mut offsets) = (vec![], vec![], vec![]);
+    for sides in &sides {
+        let (mut a, mut b) = (newton(), DVector::zeros(4));
+        for (axis, &side) in sides.iter().enumerate().filter(|(_, side)| **side != 0) {
+            let wall = if side < 0 { low } else { high };
+            a[(axis, axis)] = -1.0;
+            a[(axis, axis + 2)] = -DT;
+            a[(axis + 2, axis + 2)] = -1.0;
+            b[axis] = 2.0 * wall;
+        }
+        let hidden = &k * &a * &inverse;
+        let b = &k * b + &offset - &hidden * &offset;
+        names.push(format!("{sides:?}"));
+        matrices.extend(hidden.transpose().as_slice().to_vec());
+        offsets.extend(b.as_slice().to_vec());
+    }
+    let law = study.law.take().unwrap();
+    study.modes = crate::lgssm::AffineModes::new(law, (names, matrices, offsets));
+    study
 }

@@ -20,6 +20,8 @@ pub enum Stage<'a> {
     Baselines,
     /// Draw the figures of one model.
     Plot(&'a str, u64),
+    /// Compare all seeds of one model.
+    Agreement(&'a str),
     /// Write the report of the whole experiment.
     Report,
 }
@@ -34,6 +36,7 @@ impl Stage<'_> {
             Self::Analyze(..) => "analyze",
             Self::Baselines => "baselines",
             Self::Plot(..) => "plot",
+            Self::Agreement(..) => "agreement",
             Self::Report => "report",
         }
     }
@@ -41,7 +44,7 @@ impl Stage<'_> {
     /// The command that does it.
     pub fn command(&self) -> &'static str {
         match self {
-            Self::Baselines => "analyze",
+            Self::Baselines | Self::Agreement(..) => "analyze",
             other => other.name(),
         }
     }
@@ -54,7 +57,11 @@ impl Experiment {
     /// # Errors
     /// A value that YAML can't hold.
     pub fn stage_digest(&self, stage: Stage) -> Result<String> {
-        let tree = self.to_value()?;
+        let mut tree = self.to_value()?;
+        if self.data.stored().is_some() {
+            // What a stored dataset holds matters, not where it stands.
+            tree["data"] = tree["data"]["facts"].clone();
+        }
         let unit = |model: &str, seed: u64, rest: &[&'static str]| {
             let mut parts = vec![
                 ("data", tree["data"].clone()),
@@ -74,6 +81,11 @@ impl Experiment {
             Stage::Encode(model, seed) => unit(model, seed, &["encode"]),
             Stage::Analyze(model, seed) | Stage::Plot(model, seed) => {
                 unit(model, seed, &["encode", "analyses"])
+            }
+            Stage::Agreement(model) => {
+                let mut parts = unit(model, 0, &["encode", "analyses"]);
+                parts.push(("seeds", tree["seeds"].clone()));
+                parts
             }
             Stage::Report => vec![("all", tree.clone())],
         };

@@ -14,7 +14,7 @@ pub use check::Problem;
 pub use digest::Stage;
 pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 
-use crate::data::DataConfig;
+use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::latents::EncodeConfig;
 use indexmap::IndexMap;
@@ -31,8 +31,8 @@ pub struct Experiment {
     pub question: String,
     /// One model is trained per seed; the report shows mean and spread over them.
     pub seeds: Vec<u64>,
-    /// The world, its video and the splits.
-    pub data: DataConfig,
+    /// The world, its video and the splits; or a dataset that is there already.
+    pub data: DataSource,
     /// Models by the name of their folder; each is a one-key map `kind: {parameters}`.
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
     pub models: IndexMap<String, AnyModel>,
@@ -54,6 +54,9 @@ pub struct EncodeSettings {
     pub context: usize,
     /// Drop rates of the imputation test; by default those of the published curves of the Kalman VAE on box data.
     pub drop_rates: Vec<f64>,
+    /// Lengths of a block of missing frames right after the frames always seen; by default those of the published planning test
+    /// (5, 9 and 15) that leave a frame to be seen after them.
+    pub blocks: Vec<usize>,
     /// Frames always seen at the start of an imputation sequence; 4 as in those curves.
     pub always_seen: usize,
     /// Training sequences encoded to fit probes: 1000, or all there are when fewer. A linear read-out of some ten latents is
@@ -63,12 +66,15 @@ pub struct EncodeSettings {
 
 impl EncodeSettings {
     /// What holds where the file says nothing.
-    fn usual(data: &DataConfig) -> Self {
-        let train = data.splits.get("train").copied().unwrap_or(0);
+    fn usual(data: &DataSource) -> Self {
+        let train = data.sequences("train");
+        let always_seen = 4.min(data.frames());
+        let fits = |block: &usize| always_seen + block < data.frames();
         Self {
-            context: data.frames / 2,
+            context: data.frames() / 2,
             drop_rates: vec![0.1, 0.3, 0.5, 0.8, 1.0],
-            always_seen: 4.min(data.frames),
+            blocks: [5, 9, 15].into_iter().filter(fits).collect(),
+            always_seen,
             train_sequences: 1000.min(train),
         }
     }
@@ -78,6 +84,7 @@ impl EncodeSettings {
         EncodeConfig {
             context: self.context,
             drop_rates: self.drop_rates.clone(),
+            blocks: self.blocks.clone(),
             always_seen: self.always_seen,
         }
     }
@@ -91,7 +98,7 @@ struct File {
     question: String,
     #[serde(default = "one_seed")]
     seeds: Vec<u64>,
-    data: DataConfig,
+    data: DataSource,
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
     models: IndexMap<String, AnyModel>,
     #[serde(default, with = "serde_yaml::with::singleton_map_recursive")]
@@ -107,6 +114,7 @@ struct File {
 struct EncodeFile {
     context: Option<usize>,
     drop_rates: Option<Vec<f64>>,
+    blocks: Option<Vec<usize>>,
     always_seen: Option<usize>,
     train_sequences: Option<usize>,
 }
@@ -120,6 +128,7 @@ impl From<File> for Experiment {
         let EncodeFile {
             context,
             drop_rates,
+            blocks,
             always_seen,
             train_sequences,
         } = file.encode;
@@ -131,6 +140,7 @@ impl From<File> for Experiment {
             encode: EncodeSettings {
                 context: context.unwrap_or(usual.context),
                 drop_rates: drop_rates.unwrap_or(usual.drop_rates),
+                blocks: blocks.unwrap_or(usual.blocks),
                 always_seen: always_seen.unwrap_or(usual.always_seen),
                 train_sequences: train_sequences.unwrap_or(usual.train_sequences),
             },
@@ -168,6 +178,12 @@ impl Experiment {
         let written: Self = serde_yaml::from_str(text).map_err(|e| message::in_file(file, &e))?;
         let overrides = set::parse(sets)?;
         let mut experiment = set::apply(written, &overrides)?;
+        experiment.data.resolve().map_err(|e| {
+            let place = locate::find(text, "data.dataset")
+                .map(|(line, column)| format!("{line}:{column}: "))
+                .unwrap_or_default();
+            Error::Experiment(format!("{file}:{place}{e}"))
+        })?;
         // Defaults that follow from the data follow from the data as overridden.
         let usual = EncodeSettings::usual(&experiment.data);
         let free = |key: &str| {
@@ -176,6 +192,9 @@ impl Experiment {
         };
         if free("context") {
             experiment.encode.context = usual.context;
+        }
+        if free("blocks") {
+            experiment.encode.blocks = usual.blocks;
         }
         if free("always_seen") {
             experiment.encode.always_seen = usual.always_seen;

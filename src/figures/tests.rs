@@ -107,6 +107,15 @@ fn axis_labels_and_legends_are_written() {
             "filmstrip",
             &["reconstructed", "prediction starts", "frame (0.10 s apart)"],
         ),
+        (
+            "regimes",
+            &[
+                "true contacts",
+                "true bounce",
+                "free",
+                "where the centre turns",
+            ],
+        ),
     ];
     for (name, figure) in Figure::examples() {
         let svg = figure.svg().unwrap();
@@ -242,6 +251,14 @@ fn layouts() -> Vec<(String, Figure)> {
                         .into(),
                     );
                 }
+            }
+            Figure::Regimes(mut regimes) => {
+                regimes.maps.truncate(1);
+                add("one map", regimes.clone().into());
+                regimes.path.clear();
+                regimes.rows.clear();
+                regimes.axes.1 = "velocity x (px/s)".to_string();
+                add("no path", regimes.into());
             }
             Figure::Filmstrip(mut film) => {
                 film.rows[0].frames = film.rows[0].frames.repeat(60);

@@ -3,7 +3,7 @@
 use super::{EncodeConfig, Latents};
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::lgssm::Lgssm;
+use crate::lgssm::{AffineModes, Lgssm};
 use crate::store::atomic::remove_leftovers;
 use crate::store::checksum::Checksum;
 use crate::store::json;
@@ -174,6 +174,52 @@ impl Lgssm {
     }
 }
 
+impl AffineModes {
+    /// Writes a JSON file.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::File`] naming an array that is not finite or does not fit `latent` and the names.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        self.check_sizes(path)?;
+        json::write(path, self).map(drop)
+    }
+
+    /// Reads a JSON file.
+    ///
+    /// # Errors
+    /// As [`AffineModes::save`].
+    pub fn load(path: &Path) -> Result<Self> {
+        let this: Self = json::read(path)?;
+        this.check_sizes(path)?;
+        Ok(this)
+    }
+
+    fn check_sizes(&self, path: &Path) -> Result<()> {
+        self.law.check_sizes(path)?;
+        let (k, n) = (self.names.len(), self.law.latent);
+        for (name, columns, values) in [
+            ("matrices", n * n, &self.matrices),
+            ("offsets", n, &self.offsets),
+        ] {
+            if k.checked_mul(columns) != Some(values.len()) {
+                let got = values.len();
+                return Err(Error::file(
+                    path,
+                    format!("{name}: expected {k} x {columns} values, got {got}"),
+                ));
+            }
+            if let Some(i) = values.iter().position(|value| !value.is_finite()) {
+                let got = values[i];
+                return Err(Error::file(
+                    path,
+                    format!("{name}[{i}]: expected a finite number, got {got}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +323,7 @@ mod tests {
         let config = EncodeConfig {
             context: 5,
             drop_rates: vec![0.1, 0.5],
+            blocks: vec![5],
             always_seen: 4,
         };
         config.save(&path).unwrap();

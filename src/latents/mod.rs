@@ -9,9 +9,14 @@
 //! | `encoder_var` | (N, T, p) | its variance |
 //! | `filtered`, `filtered_cov` | (N, T, n), (N, T, n, n) | z_t given frames up to t (dynamical models only) |
 //! | `smoothed`, `smoothed_cov` | (N, T, n), (N, T, n, n) | z_t given all frames |
+//! | `innovations` | (N, T, p) | standardised: what the code of frame t says that frames before it did not (where there is a law) |
+//! | `modes_filtered`, `modes_smoothed` | (N, T, K) | weights of the law's modes in the transition into frame t, as filter and smoother have them; zeros at t = 0 |
 //! | `predicted` | (N, T, n) | z_t given the first `context` frames only: filtered before, open loop after |
-//! | `imputed_<k>`, `mask_<k>` | (N, T, n), (N, T) | smoothed z_t given the frames whose mask is 1, for the k-th drop rate |
-//! | `wrong_pixels_<k>` | (N, T) | fraction of pixels of the decoded imputation on the wrong side of 0.5 |
+//! | `mask_<k>` | (N, T) | 1 where a frame is seen in the k-th test of missing frames: first the drop rates, then the blocks |
+//! | `imputed_<k>`, `imputed_filtered_<k>` | (N, T, n) | smoothed and filtered z_t given the seen frames only |
+//! | `wrong_pixels_<k>`, `wrong_pixels_filtered_<k>` | (N, T) | fraction of pixels of the decoded imputation on the wrong side of 0.5 |
+//! | `wrong_pixels_line_<k>` | (N, T) | the same with the body drawn on a line between its true places in the nearest seen frames |
+//! | `wrong_pixels_seen` | (N, T) | the same of the decoded code of frame t itself: nothing missing |
 //!
 //! `latents.json` beside them holds name, shape, size and SHA-256 of each.
 
@@ -43,6 +48,9 @@ pub struct EncodeConfig {
     pub context: usize,
     /// Drop rates of the imputation test, in the order of `imputed_<k>`.
     pub drop_rates: Vec<f64>,
+    /// Lengths of the blocks of missing frames right after the first ones; their tests follow those of the drop rates.
+    #[serde(default)]
+    pub blocks: Vec<usize>,
     /// Frames always seen at the start of an imputation sequence.
     pub always_seen: usize,
 }

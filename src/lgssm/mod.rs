@@ -38,6 +38,7 @@
 //! per-step matrices no covariance depends on the codes: they are then computed once for the whole batch.
 
 mod adjoint;
+mod affine_modes;
 mod batch;
 mod constraint;
 mod dispatch;
@@ -45,6 +46,7 @@ pub mod em;
 mod filter;
 pub mod gated;
 mod gradients;
+mod innovations;
 mod inputs;
 mod likelihood;
 mod matrix;
@@ -56,9 +58,11 @@ mod sample;
 mod smoother;
 pub mod switching;
 
+pub use affine_modes::{AffineModes, ModeWeights};
 pub use batch::Batch;
 pub use constraint::Constraint;
 pub use gradients::Gradients;
+pub use innovations::innovations;
 pub use inputs::{InputGradients, Inputs};
 pub use likelihood::{Evaluation, log_likelihood, log_likelihood_and_gradients};
 pub use model::Lgssm;

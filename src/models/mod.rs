@@ -6,7 +6,7 @@ mod frames;
 mod sequence;
 
 use crate::error::Result;
-use crate::lgssm::{Lgssm, Posterior};
+use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,25 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// The law of motion, where the model has a time-invariant linear one.
     fn law(&self) -> Option<Lgssm> {
         None
+    }
+    /// The affine modes of a law that chooses between several, where they can be told apart.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn modes(&self) -> Result<Option<AffineModes>> {
+        Ok(None)
+    }
+    /// Weights of the modes, given code means (B, T, p) and what was inferred from them with all frames seen. `None` without modes.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn mode_weights(
+        &self,
+        _codes: &[f64],
+        _steps: usize,
+        _posterior: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
+        Ok(None)
     }
     /// Expected codes (rows, p) of states (rows, n), where the model has states: C z + d.
     fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {

@@ -2,7 +2,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
 use crate::error::Result;
-use crate::lgssm::{self, Lgssm, Posterior};
+use crate::lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::nn::ops::StateSpace;
 use crate::nn::tensor::value;
 use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
@@ -34,6 +34,25 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior>;
     /// As [`Model::law`].
     fn law(&self) -> Option<Lgssm>;
+    /// As [`Model::modes`].
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn modes(&self) -> Result<Option<AffineModes>> {
+        Ok(None)
+    }
+    /// As [`Model::mode_weights`].
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn mode_weights(
+        &self,
+        _codes: &[f64],
+        _steps: usize,
+        _posterior: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
+        Ok(None)
+    }
     /// As [`Model::emit`].
     fn emit(&self, states: &[f64]) -> Vec<f64>;
 }
@@ -111,6 +130,19 @@ impl<F: Float> Model<F> for SequenceVae<F> {
 
     fn law(&self) -> Option<Lgssm> {
         self.dynamics.law()
+    }
+
+    fn modes(&self) -> Result<Option<AffineModes>> {
+        self.dynamics.modes()
+    }
+
+    fn mode_weights(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        posterior: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
+        self.dynamics.mode_weights(codes, steps, posterior)
     }
 
     fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {

@@ -1,13 +1,15 @@
 //! The analyze stage: everything about one trained model as a [`Study`], and what each analysis finds in it.
 
-use super::RunFolder;
+use super::plot::draw;
+use super::{RunFolder, dataset};
+use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
 use crate::analysis::{SplitStudy, Study, TrainingPoint};
 use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::latents::{EncodeConfig, Latents};
-use crate::lgssm::Lgssm;
+use crate::lgssm::{AffineModes, Lgssm};
 use crate::progress::Progress;
 use crate::store::json;
 use simulators::Outline;
@@ -24,7 +26,7 @@ pub(super) fn analyze(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let dataset = Dataset::open(&folder.data())?;
+    let dataset = Dataset::open(&dataset(experiment, folder))?;
     let study = study(experiment, &dataset, model, seed, folder)?;
     let findings = folder.findings(model, seed);
     std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
@@ -33,8 +35,48 @@ pub(super) fn analyze(
         bar.message(analysis.name());
         let finding = analysis.run(&study)?;
         json::write(folder.finding(model, seed, analysis.name()), &finding)?;
+        for warning in &finding.warnings {
+            progress.say(&format!("warning: {model}, seed {seed}: {warning}"));
+        }
         bar.advance(1);
     }
+    Ok(())
+}
+
+/// Compares the latents of all seeds of one model: [`RunFolder::agreement`] and its figures.
+///
+/// # Errors
+/// Latents that can't be read or do not fit together.
+pub(super) fn agreement(
+    experiment: &Experiment,
+    model: &str,
+    folder: &RunFolder,
+    progress: &Progress,
+) -> Result<()> {
+    let latents = |seed: u64| -> Result<SeedLatents> {
+        let untrained = |split| -> Result<Latents> {
+            let path = folder.untrained(model, seed, split);
+            match path.exists() {
+                true => Latents::load(&path),
+                false => Ok(Latents::default()),
+            }
+        };
+        Ok(SeedLatents {
+            seed,
+            train: Latents::load(&folder.split(model, seed, "train"))?,
+            test: Latents::load(&folder.split(model, seed, "test"))?,
+            untrained_train: untrained("train")?,
+            untrained_test: untrained("test")?,
+        })
+    };
+    let seeds: Vec<SeedLatents> = experiment
+        .seeds
+        .iter()
+        .map(|&seed| latents(seed))
+        .collect::<Result<_>>()?;
+    let finding = seed_agreement(&seeds)?;
+    draw(&folder.common_figures(model), &finding.figures, progress)?;
+    json::write(folder.agreement(model), &finding)?;
     Ok(())
 }
 
@@ -49,7 +91,6 @@ pub fn study(
     seed: u64,
     folder: &RunFolder,
 ) -> Result<Study> {
-    let config = dataset.config();
     let split = |name: &str, most: usize| -> Result<SplitStudy> {
         let data = dataset.split(name)?;
         let n = data.len().min(most);
@@ -60,22 +101,28 @@ pub fn study(
                 true => Latents::load(&untrained)?,
                 false => Latents::default(),
             },
-            ..of_data(data, n, config.frames, dataset.state_columns().len())?
+            ..of_data(dataset, data, n)?
         })
     };
-    let law = folder.law(model, seed);
+    let (law, modes) = (folder.law(model, seed), folder.modes(model, seed));
     Ok(Study {
         name: model.to_string(),
         train: split("train", experiment.encode.train_sequences)?,
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
         state_columns: dataset.state_columns().to_vec(),
-        dt: config.dt,
+        dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
             true => Some(Lgssm::load(&law)?),
             false => None,
         },
+        modes: match modes.exists() {
+            true => Some(AffineModes::load(&modes)?),
+            false => None,
+        },
+        event_columns: dataset.event_columns().to_vec(),
+        parameter_columns: dataset.parameter_columns().to_vec(),
         training: training(&folder.training(model, seed))?,
         frame_shape: dataset.frame_shape(),
         outline: outline(dataset)?,
@@ -83,11 +130,14 @@ pub fn study(
     })
 }
 
-/// States, frames and events of the first `n` sequences.
-fn of_data(split: &Split, n: usize, frames: usize, columns: usize) -> Result<SplitStudy> {
+/// States, frames, events and parameters of the first `n` sequences.
+fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<SplitStudy> {
+    let (frames, columns) = (dataset.frames(), dataset.state_columns().len());
     let states = (0..n).flat_map(|i| split.states(i)).copied().collect();
+    let parameters = (0..n).flat_map(|i| split.parameters(i)).copied().collect();
     Ok(SplitStudy {
         states: Array::new([n, frames, columns], states)?,
+        parameters: Array::new([n, dataset.parameter_columns().len()], parameters)?,
         frames: (0..n).flat_map(|i| split.frames(i)).copied().collect(),
         events: (0..n).flat_map(|i| split.events(i)).copied().collect(),
         ..SplitStudy::default()
@@ -110,10 +160,10 @@ fn training(path: &Path) -> Result<Vec<TrainingPoint>> {
 /// all test sequences have the same.
 fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
     let split = dataset.split("test")?;
-    if split.is_empty() {
+    let (false, Some(config)) = (split.is_empty(), dataset.config()) else {
         return Ok(None);
-    }
-    let standing = dataset.config().simulator.background(split.parameters(0));
+    };
+    let standing = config.simulator.background(split.parameters(0));
     let inside = standing
         .iter()
         .rev()
@@ -145,13 +195,12 @@ pub(super) fn baselines(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let dataset = Dataset::open(&folder.data())?;
-    let config = dataset.config();
+    let dataset = Dataset::open(&dataset(experiment, folder))?;
     let bar = progress.bar("baselines", 1, "datasets");
     let split = |name: &str, most: usize| -> Result<SplitStudy> {
         let data = dataset.split(name)?;
         let n = data.len().min(most);
-        of_data(data, n, config.frames, dataset.state_columns().len())
+        of_data(&dataset, data, n)
     };
     let study = Study {
         name: "baselines".into(),
@@ -159,10 +208,10 @@ pub(super) fn baselines(
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
         state_columns: dataset.state_columns().to_vec(),
-        dt: config.dt,
+        dt: dataset.dt(),
         frame_shape: dataset.frame_shape(),
         outline: outline(&dataset)?,
-        seed: config.seed,
+        seed: dataset.seed(),
         ..Study::default()
     };
     json::write(

@@ -35,13 +35,14 @@ pub(super) enum State {
 }
 
 /// The stages of one unit in their order: what comes later rests on what comes before.
-const ORDER: [&str; 7] = [
+const ORDER: [&str; 8] = [
     "generate",
     "train",
     "encode",
     "analyze",
     "baselines",
     "plot",
+    "agreement",
     "report",
 ];
 
@@ -121,6 +122,7 @@ fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
         | Stage::Encode(model, seed)
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => folder.model(model, seed),
+        Stage::Agreement(model) => folder.model_root(model),
         Stage::Generate | Stage::Baselines | Stage::Report => folder.root().to_path_buf(),
     }
     .join("done.json")
@@ -129,7 +131,7 @@ fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
 /// What must be there for the stage to count as finished.
 fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
     match stage {
-        Stage::Generate => vec![folder.data().join("manifest.json")],
+        Stage::Generate => vec![super::dataset(experiment, folder).join("manifest.json")],
         Stage::Train(model, seed) => vec![folder.weights(model, seed)],
         Stage::Encode(model, seed) => {
             vec![folder.latents(model, seed), folder.encode(model, seed)]
@@ -141,6 +143,7 @@ fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<Path
             .collect(),
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
+        Stage::Agreement(model) => vec![folder.agreement(model)],
         Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
     }
 }
@@ -155,11 +158,13 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
             folder.latents(model, seed),
             folder.encode(model, seed),
             folder.law(model, seed),
+            folder.modes(model, seed),
             folder.scores(model, seed),
         ],
         Stage::Analyze(model, seed) => vec![folder.findings(model, seed)],
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
+        Stage::Agreement(model) => vec![folder.agreement(model), folder.common_figures(model)],
         Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
     }
 }

@@ -1,19 +1,21 @@
 //! The encode stage: the latents of one trained model, and what can only be computed with the model itself.
 
 use super::RunFolder;
+use super::dataset;
+use super::missing::{Missing, bright};
 use super::train::build;
 use crate::analysis::Metric;
 use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::experiment::{EncodeSettings, Experiment};
+use crate::experiment::Experiment;
 use crate::latents::Latents;
+use crate::lgssm::innovations;
 use crate::models::Model;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::store::json;
 use crate::train::{checkpoint, clips, evaluate};
-use rand::RngExt;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -24,7 +26,7 @@ const FILMS: usize = 4;
 
 /// Writes latents of the splits `train` (its first `encode.train_sequences`), `validation` and `test` to
 /// [`RunFolder::split`], those of the untrained model to [`RunFolder::untrained`], [`RunFolder::encode`],
-/// [`RunFolder::scores`] and, where there is a law, [`RunFolder::law`].
+/// [`RunFolder::scores`] and, where there is a law, [`RunFolder::law`], or [`RunFolder::modes`] where it has several.
 ///
 /// # Errors
 /// Weights or a dataset that can't be read.
@@ -35,7 +37,7 @@ pub fn encode(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let data = Dataset::open(&folder.data())?;
+    let data = Dataset::open(&dataset(experiment, folder))?;
     let settings = &experiment.encode;
     let untrained = build(experiment, model, seed, 0, &data)?;
     let mut trained = build(experiment, model, seed, 0, &data)?;
@@ -50,11 +52,18 @@ pub fn encode(
         let part = Part {
             split,
             count,
-            steps: data.config().frames,
+            steps: data.frames(),
         };
         let mut arrays = part.latents(trained.as_ref())?;
         if name == "test" {
-            part.tests(trained.as_ref(), settings, Seeds::new(seed), &mut arrays)?;
+            let missing = Missing {
+                settings,
+                data: data.config(),
+                steps: data.frames(),
+                split,
+                seeds: Seeds::new(seed),
+            };
+            part.tests(trained.as_ref(), &missing, &mut arrays)?;
         }
         Latents { arrays }.save(&folder.split(model, seed, name))?;
         let mut arrays = part.latents(untrained.as_ref())?;
@@ -65,7 +74,10 @@ pub fn encode(
     if let Some(law) = trained.law() {
         json::write(folder.law(model, seed), &law)?;
     }
-    let steps = data.config().frames;
+    if let Some(modes) = trained.modes()? {
+        modes.save(&folder.modes(model, seed))?;
+    }
+    let steps = data.frames();
     let elbo = evaluate(
         trained.as_ref(),
         data.split("test")?,
@@ -129,16 +141,27 @@ impl Part<'_> {
             .collect()
     }
 
-    /// Codes, filtered and smoothed states.
+    /// Codes, filtered and smoothed states, standardised innovations, weights of modes.
     fn latents(&self, model: &dyn Model<f32>) -> Result<Arrays> {
+        let law = match model.law() {
+            Some(law) => Some(law),
+            None => model.modes()?.map(|modes| modes.law),
+        };
         self.each(|from, to| {
             let all: Vec<usize> = (from..to).collect();
             let codes = model.encode(&clips(self.split, &all, self.steps)?.frames)?;
             let posterior = model.infer(&codes.mean, self.steps, None)?;
-            let mut out = vec![
-                ("encoder".to_string(), codes.mean),
-                ("encoder_var".to_string(), codes.var),
-            ];
+            let mut out = Vec::new();
+            if let (Some(law), Some(p)) = (&law, &posterior) {
+                let found = innovations(law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
+                out.push(("innovations".to_string(), found));
+                if let Some(weights) = model.mode_weights(&codes.mean, self.steps, p)? {
+                    out.push(("modes_filtered".into(), weights.filtered));
+                    out.push(("modes_smoothed".into(), weights.smoothed));
+                }
+            }
+            out.push(("encoder".into(), codes.mean));
+            out.push(("encoder_var".into(), codes.var));
             if let Some(p) = posterior {
                 out.push(("filtered".into(), p.filtered_mean));
                 out.push(("filtered_cov".into(), p.filtered_cov));
@@ -149,19 +172,13 @@ impl Part<'_> {
         })
     }
 
-    /// Adds what only the test split needs: open-loop prediction, imputation at every drop rate, film strips.
-    fn tests(
-        &self,
-        model: &dyn Model<f32>,
-        settings: &EncodeSettings,
-        seeds: Seeds,
-        arrays: &mut Arrays,
-    ) -> Result<()> {
+    /// Adds what only the test split needs: open-loop prediction, every test of missing frames, film strips.
+    fn tests(&self, model: &dyn Model<f32>, missing: &Missing, arrays: &mut Arrays) -> Result<()> {
         let encoder = arrays["encoder"].clone();
         let films = FILMS.min(self.count);
-        arrays.extend(self.each(|from, to| {
-            self.predict_and_impute(model, settings, seeds, &encoder, from, to)
-        })?);
+        arrays.extend(
+            self.each(|from, to| self.predict_and_impute(model, missing, &encoder, from, to))?,
+        );
         if let Some(predicted) = arrays.get("predicted") {
             let states: Vec<f64> = (0..films).flat_map(|i| predicted.row(i)).copied().collect();
             let codes = model.emit(&states).unwrap_or_default();
@@ -178,56 +195,26 @@ impl Part<'_> {
     fn predict_and_impute(
         &self,
         model: &dyn Model<f32>,
-        settings: &EncodeSettings,
-        seeds: Seeds,
+        missing: &Missing,
         encoder: &Array,
         from: usize,
         to: usize,
     ) -> Result<Vec<(String, Vec<f64>)>> {
         let codes: Vec<f64> = (from..to).flat_map(|i| encoder.row(i)).copied().collect();
         let known: Vec<bool> = (from..to)
-            .flat_map(|_| (0..self.steps).map(|t| t < settings.context))
+            .flat_map(|_| (0..self.steps).map(|t| t < missing.settings.context))
             .collect();
         let mut out = Vec::new();
         if let Some(p) = model.infer(&codes, self.steps, Some(&known))? {
             out.push(("predicted".to_string(), p.filtered_mean));
         }
-        for (k, &rate) in settings.drop_rates.iter().enumerate() {
-            let seen: Vec<bool> = (from..to)
-                .flat_map(|i| {
-                    let mut rng = seeds.stream(&format!("encode/drop/{k}"), i as u64);
-                    let draws: Vec<f64> = (0..self.steps).map(|_| rng.random()).collect();
-                    draws
-                        .into_iter()
-                        .enumerate()
-                        .map(|(t, u)| t < settings.always_seen || u >= rate)
-                        .collect::<Vec<_>>()
-                })
-                .collect();
-            let Some(p) = model.infer(&codes, self.steps, Some(&seen))? else {
-                continue;
-            };
-            let Some(expected) = model.emit(&p.smoothed_mean) else {
-                continue;
-            };
-            let pixels = model.decode(&expected)?;
-            let truth = (from..to).flat_map(|i| self.split.frames(i));
-            let side = pixels.len() / seen.len().max(1);
-            let wrong: Vec<bool> = pixels
-                .iter()
-                .zip(truth)
-                .map(|(&p, &x)| (p > 0.5) != (x > 127))
-                .collect();
-            let wrong = wrong
-                .chunks_exact(side)
-                .map(|f| f.iter().filter(|&&w| w).count() as f64 / side as f64);
-            out.push((format!("wrong_pixels_{k}"), wrong.collect()));
-            out.push((format!("imputed_{k}"), p.smoothed_mean));
-            out.push((
-                format!("mask_{k}"),
-                seen.iter().map(|&s| f64::from(u8::from(s))).collect(),
-            ));
+        for k in 0..missing.tests() {
+            if let Some(filled) = missing.fill(model, &codes, k, (from, to))? {
+                out.extend(filled);
+            }
         }
+        let seen = missing.wrong(&bright(&model.decode(&codes)?), (from, to));
+        out.push(("wrong_pixels_seen".into(), seen));
         Ok(out)
     }
 

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 /// data/manifest.json, shards         the dataset
 /// baselines.json                     trivial read-outs of the dataset
 /// <model>/seed-<s>/                  model.safetensors, metrics.jsonl       (train)
-///                                    latents/, encode.json, law.json, scores.json   (encode)
+///                                    latents/, encode.json, law.json or modes.json, scores.json   (encode)
 ///                                    findings/<analysis>.json, figures/     (analyze, plot)
+/// <model>/agreement.json, figures/    what all seeds say together
 /// summary.json report.md report.html
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,18 @@ impl RunFolder {
     pub fn model(&self, model: &str, seed: u64) -> PathBuf {
         self.root.join(model).join(format!("seed-{seed}"))
     }
+    /// Everything of one model, all its seeds.
+    pub fn model_root(&self, model: &str) -> PathBuf {
+        self.root.join(model)
+    }
+    /// What all seeds of a model say together: [`crate::analysis::agreement`].
+    pub fn agreement(&self, model: &str) -> PathBuf {
+        self.model_root(model).join("agreement.json")
+    }
+    /// The drawn figures of all seeds of a model together.
+    pub fn common_figures(&self, model: &str) -> PathBuf {
+        self.model_root(model).join("figures")
+    }
     /// The trained weights.
     pub fn weights(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("model.safetensors")
@@ -83,6 +96,10 @@ impl RunFolder {
     /// The learned law, where there is one: [`crate::lgssm::Lgssm`].
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("law.json")
+    }
+    /// The modes of a law that chooses between several: [`crate::lgssm::AffineModes`].
+    pub fn modes(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("modes.json")
     }
     /// Numbers that need the model itself and not its latents (the ELBO on test sequences): a list of
     /// [`crate::analysis::Metric`], written by the encode stage.

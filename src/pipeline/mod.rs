@@ -9,6 +9,7 @@ mod done;
 mod encode;
 mod folder;
 mod inspect;
+mod missing;
 mod plot;
 mod train;
 
@@ -16,16 +17,17 @@ pub use about::About;
 pub use analyze::study;
 pub use encode::encode;
 pub use folder::{Lock, RunFolder};
-pub use inspect::{inspect, inspect_frames};
+pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use train::train;
 
+use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Stage};
 use crate::progress::Progress;
 use crate::store::atomic::write_atomic;
 use crate::{data, report};
 use done::State;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// One command of the chain.
@@ -122,9 +124,7 @@ impl Chain<'_> {
         } = *self;
         let asked = |step| steps.contains(&step);
         if asked(Step::Generate) {
-            self.stage(Stage::Generate, || {
-                data::generate(&experiment.data, &folder.data(), progress)
-            })?;
+            self.stage(Stage::Generate, || generate(experiment, folder, progress))?;
         }
         if asked(Step::Analyze) {
             self.stage(Stage::Baselines, || {
@@ -155,6 +155,11 @@ impl Chain<'_> {
                     })?;
                 }
             }
+            if asked(Step::Analyze) && experiment.seeds.len() > 1 {
+                self.stage(Stage::Agreement(model), || {
+                    analyze::agreement(experiment, model, folder, progress)
+                })?;
+            }
         }
         if asked(Step::Report) {
             self.report()?;
@@ -170,7 +175,7 @@ impl Chain<'_> {
             progress,
             ..
         } = *self;
-        for before in before(stage) {
+        for before in before(experiment, stage) {
             if done::state(experiment, before, folder)? != State::Done {
                 return Err(Error::Experiment(format!(
                     "{}: {} is not finished for this configuration; do it first (`kinostate {} ..`, or `kinostate run ..` for all)",
@@ -238,14 +243,34 @@ impl Chain<'_> {
     }
 }
 
+/// Where the experiment's dataset stands: in the run folder, or where it was before.
+fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
+    experiment
+        .data
+        .stored()
+        .map_or_else(|| folder.data(), Path::to_path_buf)
+}
+
+/// Makes the dataset, or checks the one that is there.
+fn generate(experiment: &Experiment, folder: &RunFolder, progress: &Progress) -> Result<()> {
+    match &experiment.data {
+        DataSource::Simulated(config) => data::generate(config, &folder.data(), progress),
+        stored => stored.verify(),
+    }
+}
+
 /// What a stage reads, so what must be finished before it.
-fn before(stage: Stage<'_>) -> Vec<Stage<'_>> {
+fn before<'a>(experiment: &Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
     match stage {
         Stage::Generate => vec![],
         Stage::Baselines | Stage::Train(..) => vec![Stage::Generate],
         Stage::Encode(model, seed) => vec![Stage::Generate, Stage::Train(model, seed)],
         Stage::Analyze(model, seed) => vec![Stage::Generate, Stage::Encode(model, seed)],
         Stage::Plot(model, seed) => vec![Stage::Analyze(model, seed)],
+        Stage::Agreement(model) => {
+            let seeds = experiment.seeds.iter();
+            seeds.map(|&seed| Stage::Encode(model, seed)).collect()
+        }
         Stage::Report => vec![],
     }
 }
@@ -258,6 +283,7 @@ fn title(stage: Stage) -> String {
         | Stage::Encode(model, seed)
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => format!("{name} {model}, seed {seed}"),
+        Stage::Agreement(model) => format!("{name} {model}, all seeds"),
         Stage::Generate | Stage::Baselines | Stage::Report => name.to_string(),
     }
 }

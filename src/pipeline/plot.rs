@@ -1,13 +1,14 @@
 //! The plot stage: every figure of every finding, drawn from its JSON.
 
 use super::RunFolder;
-use crate::analysis::Finding;
+use crate::analysis::{Finding, NamedFigure};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::progress::Progress;
 use crate::store::{atomic::write_atomic, json};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Draws the figures of one model and seed as `figures/<name>.svg` and `.png`, film strips also as `.gif`.
 ///
@@ -36,8 +37,15 @@ pub fn plot(
             figures.push(figure);
         }
     }
-    let dir = folder.figures(model, seed);
-    std::fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
+    draw(&folder.figures(model, seed), &figures, progress)
+}
+
+/// Draws figures into a folder.
+///
+/// # Errors
+/// A figure whose arrays do not fit; a file that can't be written.
+pub(super) fn draw(dir: &Path, figures: &[NamedFigure], progress: &Progress) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
     let bar = progress.bar("plot", figures.len() as u64, "figures");
     figures.par_iter().try_for_each(|named| {
         let file = |ending: &str| dir.join(format!("{}.{ending}", named.name));

@@ -24,6 +24,8 @@ pub struct ModelResults {
     pub name: String,
     /// In the order of the experiment.
     pub seeds: Vec<SeedResults>,
+    /// What all seeds say together, where there are several.
+    pub agreement: Option<Finding>,
 }
 
 /// All results of one model and seed.
@@ -65,9 +67,15 @@ impl Results {
             .keys()
             .map(|name| {
                 let seeds = experiment.seeds.iter().map(|&s| seed(name, s));
+                let agreement = folder.agreement(name);
+                let several = experiment.seeds.len() > 1 && agreement.exists();
                 Ok(ModelResults {
                     name: name.clone(),
                     seeds: seeds.collect::<Result<_>>()?,
+                    agreement: match several {
+                        true => Some(json::read(agreement)?),
+                        false => None,
+                    },
                 })
             })
             .collect::<Result<_>>()?;

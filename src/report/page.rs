@@ -43,7 +43,14 @@ pub(super) struct HeadlineNumber {
 }
 
 /// The analyses whose answers stand on the first screen, beside the probe's numbers.
-const TOLD: [&str; 4] = ["law", "horizon", "imputation", "geometry"];
+const TOLD: [&str; 6] = [
+    "law",
+    "regimes",
+    "horizon",
+    "imputation",
+    "calibration",
+    "geometry",
+];
 
 /// The trivial baseline that knows as much as a read-out: frames up to t, or all frames.
 const REFERENCES: [(&str, &str); 2] = [
@@ -126,10 +133,20 @@ impl Page {
                     .unwrap_or_default(),
                 answers: first_answers(model),
             });
+            let mut parts = analyses(model);
+            parts.extend(model.agreement.iter().map(|finding| AnalysisPart {
+                name: finding.analysis.clone(),
+                question: finding.question.clone(),
+                answers: vec![finding.answer.clone()],
+                tables: finding.tables.clone(),
+                figures: finding.figures.clone(),
+                folder: Some(format!("{}/figures", model.name)),
+                note: None,
+            }));
             models.push(ModelPart {
                 name: model.name.clone(),
                 about: about(model),
-                analyses: analyses(model),
+                analyses: parts,
             });
         }
         let baselines = results.baselines.as_ref().map(|finding| AnalysisPart {
@@ -163,9 +180,26 @@ fn first_answers(model: &ModelResults) -> Vec<String> {
     let told = TOLD
         .iter()
         .flat_map(|name| findings.iter().filter(move |f| f.analysis == *name));
-    told.filter(|f| !f.answer.is_empty() && !f.answer.starts_with("not applicable"))
-        .map(|f| f.answer.clone())
-        .collect()
+    let told = told
+        .filter(|f| !f.answer.is_empty() && !f.answer.starts_with("not applicable"))
+        .map(|f| f.answer.clone());
+    warnings(model).into_iter().chain(told).collect()
+}
+
+/// What is wrong with which seeds, before everything else.
+fn warnings(model: &ModelResults) -> Vec<String> {
+    let mut all: IndexMap<&str, Vec<String>> = IndexMap::new();
+    for seed in &model.seeds {
+        for warning in seed.findings.iter().flat_map(|f| &f.warnings) {
+            let seeds = all.entry(warning).or_default();
+            seeds.push(seed.seed.to_string());
+        }
+    }
+    let line = |(warning, seeds): (&str, Vec<String>)| {
+        let plural = if seeds.len() == 1 { "" } else { "s" };
+        format!("Warning, seed{plural} {}: {warning}.", seeds.join(", "))
+    };
+    all.into_iter().map(line).collect()
 }
 
 fn look(row: &str) -> Look {
@@ -416,6 +450,7 @@ fn definitions(results: &Results) -> Vec<Definition> {
     let of_models = results.models.iter().flat_map(|m| &m.seeds);
     let findings = of_models
         .flat_map(|s| &s.findings)
+        .chain(results.models.iter().flat_map(|m| &m.agreement))
         .chain(&results.baselines);
     let mut list: Vec<Definition> = Vec::new();
     for definition in findings.flat_map(|f| &f.definitions) {

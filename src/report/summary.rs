@@ -27,7 +27,8 @@ pub struct Summary {
 /// The numbers of one model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelSummary {
-    /// Coefficient of determination of positions, by read-out: `encoder`, `filtered`, `smoothed`, as far as there are.
+    /// Coefficient of determination of positions, by read-out: `encoder`, `filtered`, `filtered t>=2` (from the third frame
+    /// on: one frame shows no velocity), `smoothed`, as far as there are.
     pub position_r2: IndexMap<String, Spread>,
     /// The same of velocities.
     pub velocity_r2: IndexMap<String, Spread>,
@@ -44,7 +45,7 @@ pub struct Spread {
     pub mean: f64,
     /// Sample standard deviation (n - 1); none for one seed.
     pub sd: Option<f64>,
-    /// One a seed; none where the seed lacks it.
+    /// One a seed; none where the seed lacks it. Empty for a number of all seeds together.
     pub values: Vec<Option<f64>>,
     /// Unit.
     pub unit: String,
@@ -65,7 +66,7 @@ impl Summary {
             name: experiment.name.clone(),
             question: experiment.question.clone(),
             seeds: experiment.seeds.clone(),
-            test_sequences: experiment.data.splits.get("test").copied().unwrap_or(0),
+            test_sequences: experiment.data.sequences("test"),
             models: models
                 .map(|model| (model.name.clone(), ModelSummary::new(model)))
                 .collect(),
@@ -122,9 +123,24 @@ impl ModelSummary {
         for spread in metrics.values_mut().flat_map(IndexMap::values_mut) {
             spread.settle();
         }
+        for (finding, metric) in model.agreement.iter().flat_map(|f| {
+            let of = |metric| (f.analysis.clone(), metric);
+            f.metrics.iter().map(of)
+        }) {
+            let common = Spread {
+                mean: metric.value,
+                sd: None,
+                values: Vec::new(),
+                unit: metric.unit.clone(),
+                interval: None,
+            };
+            let of = metrics.entry(finding).or_default();
+            of.insert(metric.name.clone(), common);
+        }
         let find = |name: &str| metrics.values().find_map(|of| of.get(name)).cloned();
         let readouts = |quantity: &str| {
-            let named = READOUTS.iter().rev();
+            let named = ["encoder", "filtered", "filtered t>=2", "smoothed"];
+            let named = named.iter();
             named
                 .filter_map(|row| Some((row.to_string(), find(&format!("{quantity}/{row}"))?)))
                 .collect()

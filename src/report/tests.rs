@@ -67,6 +67,7 @@ fn probe(rows: &[(&str, f64, f64)], shift: f64) -> Finding {
             rows: vec![["smoothed", "0.998", "0.998", "0.91", "0.92"].map(String::from).to_vec()],
         }],
         figures: figures(&["probe_scatter", "curves"]),
+        warnings: Vec::new(),
     }
 }
 
@@ -80,6 +81,7 @@ fn law() -> Finding {
         metrics: vec![metric("law_error/largest", 0.06, "1")],
         definitions: Vec::new(),
         tables: Vec::new(),
+        warnings: Vec::new(),
         figures: figures(&[
             "law",
             "eigenvalues",

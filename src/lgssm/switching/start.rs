@@ -38,7 +38,8 @@ impl Edges {
     /// # Errors
     /// [`Error::Shape`] where the codes do not fit; [`Error::Numeric`] names an axis that does not move or is not finite.
     pub fn of(codes: &[f64], code: usize, frames: usize) -> Result<Self> {
-        if code == 0 || frames < 2 || codes.is_empty() || codes.len() % (code * frames) != 0 {
+        if code == 0 || frames < 2 || codes.is_empty() || !codes.len().is_multiple_of(code * frames)
+        {
             return Err(Error::Shape(format!(
                 "edges: codes of {code} dimensions in sequences of {frames} frames expected, at least 2, got {} values",
                 codes.len()

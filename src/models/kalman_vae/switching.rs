@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::lgssm::switching::Hypotheses;
-use crate::lgssm::{Lgssm, Posterior};
+use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::models::Dynamics;
 use crate::nn::ops::{self, SwitchingStateSpace};
 use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
@@ -44,6 +44,23 @@ impl<F: Float> Dynamics<F> for Switching<F> {
 
     fn law(&self) -> Option<Lgssm> {
         None
+    }
+
+    fn modes(&self) -> Result<Option<AffineModes>> {
+        self.law.affine_modes()
+    }
+
+    fn mode_weights(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        _: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
+        let found = self.law.infer(codes, steps, None, self.hypotheses)?;
+        Ok(Some(ModeWeights {
+            filtered: found.filtered_modes,
+            smoothed: found.smoothed_modes,
+        }))
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::lgssm::switching::{
     self, Hypotheses, Modes, ModesGradient, Reflecting, SwitchingPosterior,
 };
-use crate::lgssm::{Batch, Lgssm};
+use crate::lgssm::{AffineModes, Batch, Lgssm};
 use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -279,6 +279,21 @@ impl<F: Float> SwitchingStateSpace<F> {
     /// None for parameters that [`Self::new`] took.
     pub fn modes(&self) -> Result<Modes> {
         Ok(self.modes.modes(self.space.size().0)?.0)
+    }
+
+    /// The modes as plain arrays with their names.
+    ///
+    /// # Errors
+    /// As [`Self::modes`].
+    pub fn affine_modes(&self) -> Result<Option<AffineModes>> {
+        let modes = self.modes()?;
+        let names = match self.modes.kind {
+            Kind::Reflecting => Reflecting::names(self.space.size().1),
+            Kind::Mixture => (1..=modes.count()).map(|k| format!("mode {k}")).collect(),
+        };
+        let values = modes.values();
+        let arrays = (names, values.matrices.clone(), values.offsets.clone());
+        Ok(AffineModes::new(self.law(), arrays))
     }
 
     /// Filtered and smoothed states and mode probabilities of codes (B, T, p), with as many hypotheses as told.
