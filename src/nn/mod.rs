@@ -12,7 +12,10 @@ pub mod ops;
 pub mod optimiser;
 pub mod param;
 mod product;
+mod simd;
 pub mod tensor;
+mod winograd;
+mod workspace;
 
 pub use float::Float;
 pub use ops::Activation;
