@@ -5,6 +5,7 @@
 //! each with its own tape on its own thread, so nothing in here starts a thread.
 
 pub mod decoder;
+mod direct;
 pub mod encoder;
 pub mod float;
 mod kernels;
@@ -13,6 +14,7 @@ pub mod optimiser;
 pub mod param;
 mod product;
 mod simd;
+mod strips;
 pub mod tensor;
 mod winograd;
 mod workspace;

@@ -1,13 +1,14 @@
 //! 2-D convolution (cross-correlation) of channels-last images, bias, nonlinearity and pixel shuffle fused.
 //!
-//! Unfolded to columns and one product for several images; 3x3 kernels of step 1 in f32 by [`crate::nn::winograd`].
+//! Unfolded to columns and one product for several images; in f32 by [`crate::nn::winograd`] for 3x3 kernels of step 1 over many
+//! channels, and by [`crate::nn::direct`] for all others.
 
 use super::Activation;
 use super::unfold::Unfold;
 use crate::error::{Error, Result};
 use crate::nn::product::{View, product};
 use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat, Param, winograd};
+use crate::nn::{Float, Mat, Param, direct, winograd};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// Sizes of a convolution: images of H x W x C, square kernels.
@@ -55,8 +56,9 @@ impl Geometry {
         Ok(())
     }
 
-    /// Sizes for the kernels of [`crate::nn::winograd`], where they can do this convolution and the numbers are f32.
-    fn winograd<F: Float>(&self, out: usize) -> Option<winograd::Shape> {
+    /// The kernels for this convolution, where there are better ones than unfolding: in f32.
+    fn fast<F: Float>(&self, out: usize) -> Option<Fast> {
+        F::as_f32(&[])?;
         let shape = winograd::Shape {
             channels: self.channels,
             height: self.height,
@@ -65,8 +67,11 @@ impl Geometry {
             out,
             upscale: self.upscale,
         };
-        let fits = (self.kernel, self.stride) == (3, 1) && shape.suits();
-        (fits && F::as_f32(&[]).is_some()).then_some(shape)
+        match (self.kernel, self.stride, self.upscale) {
+            (3, 1, _) if shape.suits() => Some(Fast::Winograd(shape)),
+            (2.., _, 1) => Some(Fast::Direct(*self)),
+            _ => None,
+        }
     }
 }
 
@@ -130,6 +135,12 @@ pub fn convolution<F: Float, T: Tape<F, Cpu>>(
         }
         Ok(())
     }))
+}
+
+/// Kernels in f32.
+enum Fast {
+    Winograd(winograd::Shape),
+    Direct(Geometry),
 }
 
 /// Checks that everything fits; returns the number of output channels.
@@ -199,7 +210,7 @@ impl Work {
         activation: Activation,
         y: &mut [F],
     ) -> bool {
-        let Some(shape) = self.geometry.winograd::<F>(self.out) else {
+        let Some(fast) = self.geometry.fast::<F>(self.out) else {
             return false;
         };
         let all = (
@@ -211,7 +222,11 @@ impl Work {
         let (Some(x), Some(w), Some(b), Some(to)) = all else {
             return false;
         };
-        winograd::forward(shape, x, w, b, activation == Activation::Relu, to);
+        let relu = activation == Activation::Relu;
+        match fast {
+            Fast::Winograd(shape) => winograd::forward(shape, x, w, b, relu, to),
+            Fast::Direct(geometry) => direct::forward(geometry, x, w, b, relu, to),
+        }
         if activation != Activation::Relu {
             activation.apply(y);
         }
@@ -280,7 +295,7 @@ impl Work {
         gw: &mut [F],
         gb: &mut [F],
     ) -> bool {
-        let Some(shape) = self.geometry.winograd::<F>(self.out) else {
+        let Some(fast) = self.geometry.fast::<F>(self.out) else {
             return false;
         };
         if activation == Activation::Tanh {
@@ -298,7 +313,14 @@ impl Work {
         };
         let outputs = (activation == Activation::Relu).then_some(y);
         let gx = gx.and_then(F::as_f32_mut);
-        winograd::backward(shape, (x, w), (gy, outputs), gx, gw, gb);
+        match fast {
+            Fast::Winograd(shape) => {
+                winograd::backward(shape, (x, w), (gy, outputs), gx, gw, gb);
+            }
+            Fast::Direct(geometry) => {
+                direct::backward(geometry, (x, w), (gy, outputs), gx, gw, gb);
+            }
+        }
         true
     }
 

@@ -1,9 +1,9 @@
 //! The backward pass: the transposes of the maps and products of the forward pass.
 
 use super::forward::transform_filters;
-use super::product::{Strided, product};
 use super::{BLOCK, PATCH, POINTS, Shape, TILE, transform, transform_patches};
 use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
+use crate::nn::strips::{Strided, product};
 use crate::nn::workspace;
 use std::ops::Range;
 
@@ -179,12 +179,14 @@ impl Backward<'_> {
                     data: self.patches.as_ptr().add(p * stride),
                     row: 1,
                     column: c,
+                    segments: &[0],
+                    length: tiles,
                 };
                 let out = self
                     .filters_g
                     .as_mut_ptr()
                     .add((block * POINTS + p) * c * BLOCK);
-                product::<L, true>(out, BLOCK, patches_t, found, (c, tiles));
+                product::<L, 2, true>(out, BLOCK, patches_t, found, c);
                 if self.gx.is_none() {
                     continue;
                 }
@@ -192,15 +194,17 @@ impl Backward<'_> {
                     data: found,
                     row: BLOCK,
                     column: 1,
+                    segments: &[0],
+                    length: BLOCK,
                 };
                 for into in 0..c / BLOCK {
                     let rows = (into * POINTS + p) * n + block * BLOCK;
                     let b = self.filters.as_ptr().add(rows * BLOCK);
                     let out = self.patches_g.as_mut_ptr().add(p * stride + into * BLOCK);
                     if block == 0 {
-                        product::<L, false>(out, c, a, b, (tiles, BLOCK));
+                        product::<L, 2, false>(out, c, a, b, tiles);
                     } else {
-                        product::<L, true>(out, c, a, b, (tiles, BLOCK));
+                        product::<L, 2, true>(out, c, a, b, tiles);
                     }
                 }
             }

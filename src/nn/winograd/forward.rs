@@ -1,8 +1,8 @@
 //! The forward pass: filters and patches to their points, products, and back to pixels with bias, nonlinearity and pixel shuffle.
 
-use super::product::{Strided, product};
 use super::{BLOCK, PATCH, POINTS, Shape, TILE, transform, transform_patches};
 use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
+use crate::nn::strips::{Strided, product};
 use crate::nn::workspace;
 
 /// Tiles at a time: their points and one block of filters stay in the second-level cache.
@@ -81,10 +81,12 @@ impl Kernel for Forward<'_> {
                             data: self.patches.as_ptr().add(p * stride),
                             row: c,
                             column: 1,
+                            segments: &[0],
+                            length: c,
                         };
                         let b = self.filters.as_ptr().add((block * POINTS + p) * c * BLOCK);
                         let out = self.found.as_mut_ptr().add(p * found_stride);
-                        product::<L, false>(out, BLOCK, a, b, (tiles.len(), c));
+                        product::<L, 2, false>(out, BLOCK, a, b, tiles.len());
                     }
                 }
                 self.write::<L>(tiles.clone(), block);

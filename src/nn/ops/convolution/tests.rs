@@ -2,6 +2,9 @@
 
 use super::super::check::{self, close, gradients_agree, param, random};
 use super::*;
+use crate::nn::Grad;
+use crate::nn::tensor::scalar;
+use dfdx::prelude::{Backward, PutTape};
 
 fn geometry(kernel: usize, stride: usize, padding: usize, upscale: usize) -> Geometry {
     Geometry {
@@ -112,6 +115,92 @@ fn gradients_agree_with_finite_differences() {
                 input_gradient,
                 &|x, p| convolution(x, &p[0], &p[1], g, f, input_gradient).map(check::project),
             );
+        }
+    }
+}
+
+/// y and the gradients of sum_i w_i y_i in x, W and b.
+fn everything<F: Float>(
+    g: Geometry,
+    out: usize,
+    f: Activation,
+    input_gradient: bool,
+) -> [Vec<f64>; 4] {
+    let pixels = g.channels * g.height * g.width;
+    let patch = g.kernel * g.kernel * g.channels;
+    let rows = 3;
+    let rounded = |name: &str, n: usize| -> Vec<F> {
+        // Through f32, so that both kinds of numbers start at the same ones.
+        let numbers = check::numbers(name, n).into_iter();
+        numbers.map(|v| F::of(f64::from(v as f32))).collect()
+    };
+    let wide = |v: &[F]| v.iter().map(|v| v.widen()).collect::<Vec<f64>>();
+    let x: Mat<F> = matrix(rounded("x", rows * pixels), rows, pixels).unwrap();
+    let w = Param::new([patch, out], &wide(&rounded("w", patch * out))).unwrap();
+    let b = Param::new([out], &wide(&rounded("b", out))).unwrap();
+    let y = convolution(x.retaped::<Grad<F>>(), &w, &b, g, f, input_gradient).unwrap();
+    let (y, mut tape) = y.split_tape();
+    let weights = rounded("weights", values(&y).len());
+    let result = scalar(F::of(0.0)).unwrap();
+    let output = y.clone();
+    tape.add_backward_op(move |gradients| {
+        **gradients.get_or_alloc_mut(&output)? = weights;
+        Ok(())
+    });
+    let mut gradients = result.put_tape(tape).try_backward().unwrap();
+    let gx = wide(gradients.get_or_alloc_mut(&x).unwrap());
+    [
+        wide(values(&y)),
+        gx,
+        wide(&w.gradient(&gradients)),
+        wide(&b.gradient(&gradients)),
+    ]
+}
+
+/// f32 has kernels of its own, f64 unfolds: both against each other, over blocks of channels that are whole, cut and several.
+#[test]
+fn kernels_in_f32_agree_with_f64() {
+    let sizes = [
+        (1, 8, 5, 2, 4),
+        (8, 8, 3, 1, 2),
+        (1, 32, 3, 2, 1),
+        (32, 32, 3, 2, 1),
+        (32, 64, 3, 1, 1),
+        (3, 5, 3, 1, 1),
+        (7, 40, 5, 2, 2),
+        (20, 17, 3, 3, 0),
+    ];
+    for (channels, out, kernel, stride, padding) in sizes {
+        for (height, width) in [(9, 11), (20, 5)] {
+            let g = Geometry {
+                channels,
+                height,
+                width,
+                kernel,
+                stride,
+                padding,
+                upscale: 1,
+            };
+            for (f, through) in [
+                (Activation::Relu, true),
+                (Activation::Identity, true),
+                (Activation::Tanh, true),
+                (Activation::Relu, false),
+            ] {
+                let narrow = everything::<f32>(g, out, f, through);
+                let wide = everything::<f64>(g, out, f, through);
+                for (k, (a, b)) in narrow.iter().zip(&wide).enumerate() {
+                    let largest = b.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+                    assert_eq!(a.len(), b.len());
+                    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                        // Some hundred terms, each rounded to 6e-8; Winograd's points a few times that.
+                        assert!(
+                            (a - b).abs() <= 2e-5 * largest,
+                            "{g:?} {f:?} {out}: array {k}[{i}]: {a} against {b}"
+                        );
+                    }
+                }
+            }
         }
     }
 }
