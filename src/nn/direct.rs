@@ -288,7 +288,7 @@ impl Kernel for Backward<'_> {
                             let b = self.turned[at..][..block.used * into.width].as_ptr();
                             // SAFETY: sizes as sliced and as above.
                             unsafe { multiply::<L, false>(&mut row_g, a, b, ow, into.width) };
-                            for (ox, from) in row_g.chunks_exact(into.width).enumerate() {
+                            for (ox, from) in row_g.chunks_exact(into.width).take(ow).enumerate() {
                                 let at = start + ox * g.stride * g.channels + into.start;
                                 let to = &mut image_g.values[at..][..into.used];
                                 to.iter_mut().zip(from).for_each(|(to, v)| *to += v);

@@ -13,6 +13,7 @@ pub mod ops;
 pub mod optimiser;
 pub mod param;
 mod product;
+mod readout;
 mod simd;
 mod strips;
 pub mod tensor;

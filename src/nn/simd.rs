@@ -33,6 +33,8 @@ pub(super) trait Lanes: Copy {
     fn max(self, other: Self) -> Self;
     /// self where `gate` > 0, else 0.
     fn where_positive(self, gate: Self) -> Self;
+    /// The sum of all lanes, folded in halves: lane i and i + 8, then i and i + 4, and so on.
+    fn sum(self) -> f32;
 }
 
 /// Work that is written once for any [`Lanes`].
@@ -116,6 +118,16 @@ impl Lanes for Plain {
     fn where_positive(self, gate: Self) -> Self {
         self.zip(gate, |a, g| if g > 0.0 { a } else { 0.0 })
     }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut sums = self.0;
+        for half in [8, 4, 2, 1] {
+            for i in 0..half {
+                sums[i] += sums[i + half];
+            }
+        }
+        sums[0]
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -125,6 +137,16 @@ mod x86 {
 
     // SAFETY of every block below: these types are only made inside the functions of `dispatch`, which run where the features were
     // detected; loads and stores carry the caller's promise.
+
+    /// Sum of eight lanes, folded in halves.
+    #[inline(always)]
+    unsafe fn halves(x: __m256) -> f32 {
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
 
     #[derive(Clone, Copy)]
     pub struct Avx512(__m512);
@@ -168,6 +190,14 @@ mod x86 {
                 let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate.0, _mm512_setzero_ps());
                 _mm512_maskz_mov_ps(positive, self.0)
             })
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            unsafe {
+                let low = _mm512_castps512_ps256(self.0);
+                let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0));
+                halves(_mm256_add_ps(low, _mm256_castpd_ps(high)))
+            }
         }
     }
 
@@ -228,6 +258,10 @@ mod x86 {
                 _mm256_and_ps(positive, a)
             })
         }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            unsafe { halves(_mm256_add_ps(self.0, self.1)) }
+        }
     }
 }
 
@@ -239,7 +273,7 @@ mod tests {
     struct All<'a> {
         a: &'a [f32; LANES],
         b: &'a [f32; LANES],
-        out: &'a mut [[f32; LANES]; 6],
+        out: &'a mut [[f32; LANES]; 7],
     }
 
     impl Kernel for All<'_> {
@@ -255,6 +289,7 @@ mod tests {
                     a.mul_add(b, L::splat(3.0)),
                     a.max(b),
                     a.where_positive(b),
+                    L::splat(a.mul(a).sum()),
                 ];
                 for (to, found) in self.out.iter_mut().zip(found) {
                     found.store(to.as_mut_ptr());
@@ -267,15 +302,17 @@ mod tests {
     fn lanes_do_what_their_names_say_on_this_machine_and_in_plain_rust() {
         let a: [f32; LANES] = std::array::from_fn(|i| i as f32 - 7.5);
         let b: [f32; LANES] = std::array::from_fn(|i| ((i * 5) % 7) as f32 - 3.0);
-        let want: [fn(f32, f32) -> f32; 6] = [
+        let want: [fn(f32, f32) -> f32; 7] = [
             |a, b| a + b,
             |a, b| a - b,
             |a, b| a * b,
             |a, b| a * b + 3.0,
             f32::max,
             |a, b| if b > 0.0 { a } else { 0.0 },
+            // The sum of (i - 7.5)^2 over sixteen lanes.
+            |_, _| 340.0,
         ];
-        let (mut machine, mut plain) = ([[0.0; LANES]; 6], [[0.0; LANES]; 6]);
+        let (mut machine, mut plain) = ([[0.0; LANES]; 7], [[0.0; LANES]; 7]);
         dispatch(All {
             a: &a,
             b: &b,

@@ -1,14 +1,15 @@
 //! 2-D convolution (cross-correlation) of channels-last images, bias, nonlinearity and pixel shuffle fused.
 //!
 //! Unfolded to columns and one product for several images; in f32 by [`crate::nn::winograd`] for 3x3 kernels of step 1 over many
-//! channels, and by [`crate::nn::direct`] for all others.
+//! channels, by [`crate::nn::readout`] from many channels to a
+//! few, and by [`crate::nn::direct`] for the others.
 
 use super::Activation;
 use super::unfold::Unfold;
 use crate::error::{Error, Result};
 use crate::nn::product::{View, product};
 use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat, Param, direct, winograd};
+use crate::nn::{Float, Mat, Param, direct, readout, winograd};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// Sizes of a convolution: images of H x W x C, square kernels.
@@ -70,6 +71,9 @@ impl Geometry {
         match (self.kernel, self.stride, self.upscale) {
             (3, 1, _) if shape.suits() => Some(Fast::Winograd(shape)),
             (2.., _, 1) => Some(Fast::Direct(*self)),
+            (1, 1, 1) if self.padding == 0 && readout::suits(self.channels, out) => {
+                Some(Fast::Readout)
+            }
             _ => None,
         }
     }
@@ -138,9 +142,11 @@ pub fn convolution<F: Float, T: Tape<F, Cpu>>(
 }
 
 /// Kernels in f32.
+#[derive(Clone, Copy)]
 enum Fast {
     Winograd(winograd::Shape),
     Direct(Geometry),
+    Readout,
 }
 
 /// Checks that everything fits; returns the number of output channels.
@@ -226,8 +232,9 @@ impl Work {
         match fast {
             Fast::Winograd(shape) => winograd::forward(shape, x, w, b, relu, to),
             Fast::Direct(geometry) => direct::forward(geometry, x, w, b, relu, to),
+            Fast::Readout => readout::forward(x, w, b, to),
         }
-        if activation != Activation::Relu {
+        if !relu || matches!(fast, Fast::Readout) {
             activation.apply(y);
         }
         true
@@ -298,7 +305,11 @@ impl Work {
         let Some(fast) = self.geometry.fast::<F>(self.out) else {
             return false;
         };
-        if activation == Activation::Tanh {
+        let chained = match fast {
+            Fast::Readout => activation != Activation::Identity,
+            _ => activation == Activation::Tanh,
+        };
+        if chained {
             return false;
         }
         let read = (
@@ -320,6 +331,7 @@ impl Work {
             Fast::Direct(geometry) => {
                 direct::backward(geometry, (x, w), (gy, outputs), gx, gw, gb);
             }
+            Fast::Readout => readout::backward((x, w), gy, gx, gw, gb),
         }
         true
     }

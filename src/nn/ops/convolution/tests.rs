@@ -169,6 +169,8 @@ fn kernels_in_f32_agree_with_f64() {
         (3, 5, 3, 1, 1),
         (7, 40, 5, 2, 2),
         (20, 17, 3, 3, 0),
+        (32, 1, 1, 1, 0),
+        (48, 3, 1, 1, 0),
     ];
     for (channels, out, kernel, stride, padding) in sizes {
         for (height, width) in [(9, 11), (20, 5)] {
