@@ -1,5 +1,7 @@
 //! What the command line accepts, and what each command calls.
 
+mod exchange;
+
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
 use kinostate::{Error, Result, experiment::Experiment};
@@ -12,6 +14,8 @@ Examples:
   kinostate check experiments/box.yaml
   kinostate analyze experiments/box.yaml --again
   kinostate inspect results/box/data --frames frames.gif
+  kinostate export results/box/data --to npz --out box
+  kinostate import walk.mp4 --out data/walk --grey --scale 64x48 --clip 20
 
 Exit code: 0 done, 1 a run failed, 2 wrong usage or a wrong experiment file.";
 
@@ -45,6 +49,10 @@ enum Command {
     Inspect(Inspect),
     /// Time training steps of the published Kalman VAE and their parts on this machine
     Bench(Bench),
+    /// Write a dataset in another format: npz, hdf5, mp4, gif or png
+    Export(exchange::Export),
+    /// Make a dataset of your own arrays, images, videos or trajectories
+    Import(Box<exchange::Import>),
 }
 
 #[derive(Args, Debug)]
@@ -145,6 +153,8 @@ impl Cli {
             Command::Report(work) => (work, &[Step::Report][..]),
             Command::Bench(bench) => return bench.run(),
             Command::Check(check) => return print(&check.load()?.to_yaml()?),
+            Command::Export(export) => return print(&export.run()?),
+            Command::Import(import) => return print(&import.run()?),
             Command::Inspect(Inspect { path, frames }) => {
                 let text = match frames {
                     Some(file) => pipeline::inspect_frames(&path, &file)?,

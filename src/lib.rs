@@ -6,6 +6,7 @@ pub mod analysis;
 pub mod array;
 pub mod data;
 pub mod error;
+pub mod exchange;
 pub mod experiment;
 pub mod figures;
 pub mod latents;

@@ -94,7 +94,10 @@ fn the_disc_of_every_frame_is_where_its_state_says() {
     let (_dir, data) = open(&config);
     let columns: Vec<_> = data.state_columns().iter().map(|c| &*c.name).collect();
     assert_eq!(columns[..2], ["x", "y"]);
-    let (train, camera) = (data.split("train").unwrap(), data.manifest().camera);
+    let (train, camera) = (
+        data.split("train").unwrap(),
+        data.manifest().camera.unwrap(),
+    );
     let [_, h, w] = data.frame_shape();
     for i in 0..train.len() {
         let frames = train.frames(i).chunks(h * w);

@@ -53,7 +53,7 @@ fn run(
     let validations = AtomicUsize::new(0);
     train(&Job {
         config,
-        steps: data.config().frames,
+        steps: data.frames(),
         train: data.split("train")?,
         validation: data.split("validation")?,
         seeds,

@@ -52,7 +52,9 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         let reason = format!("{total} frames are too few for a window of 5");
         return Ok(Finding::not_applicable(NAME, QUESTION, &reason));
     }
-    let kinematics = Kinematics::of(&study.state_columns)?;
+    let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        return Ok(Finding::without_states(NAME, QUESTION, study));
+    };
     let splits = study.splits().map(|(_, split)| split);
     let still = background(&study.train.frames, study.frame_shape.iter().product());
     let centroid = splits.map(|split| centroids(study, split, &still));

@@ -1,5 +1,6 @@
 //! What an analysis hands on: numbers, their formulas, tables and figures.
 
+use super::Study;
 use super::bootstrap::Estimate;
 use crate::figures::Figure;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,23 @@ impl Finding {
             answer: format!("not applicable: {reason}"),
             ..Self::new(analysis, question)
         }
+    }
+
+    /// The finding of a dataset that lacks the true states the question is about.
+    pub fn without_states(analysis: &str, question: &str, study: &Study) -> Self {
+        let columns = &study.state_columns;
+        let reason = match columns.is_empty() {
+            true => "this dataset has no true states to compare with".to_string(),
+            false => {
+                let names = columns.iter().map(|c| format!("{} ({})", c.name, c.unit));
+                let names: Vec<_> = names.collect();
+                format!(
+                    "no velocity with its position among this dataset's state columns {}; a velocity's unit ends in /s",
+                    names.join(", ")
+                )
+            }
+        };
+        Self::not_applicable(analysis, question, &reason)
     }
 
     /// Adds a number. One that is not finite (the R² of a constant column) has no meaning and is left out.

@@ -71,7 +71,9 @@ impl Analysis for Geometry {
         if sizes(test)[2] < 2 {
             return no("a plane needs two code dimensions");
         }
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let mut finding = Finding::new(self.name(), QUESTION);
         metrics(study, &kinematics, (train, test), &mut finding)?;
         let n = study.test.states.shape()[0];

@@ -51,7 +51,9 @@ impl Analysis for Horizon {
                 "{seen} of {total} frames are seen, so none is predicted"
             ));
         }
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let Some(predictors) = predictors(study, &kinematics)? else {
             return no("there are no smoothed or filtered latents to fit a read-out on");
         };

@@ -55,7 +55,9 @@ impl Analysis for Imputation {
 
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let found = measure(study, &kinematics)?;
         if found.position.is_empty() && found.wrong.is_empty() {
             let reason = "this model was not asked to fill in missing frames";

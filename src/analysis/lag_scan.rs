@@ -45,7 +45,9 @@ impl Analysis for LagScan {
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
         self.check()?;
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let &[n, total, _] = study.test.states.shape() else {
             return Err(Error::Shape("lag_scan: states want three axes".into()));
         };

@@ -47,7 +47,9 @@ impl Analysis for Law {
             return no("this model has no smoothed latents");
         };
         let (a, b) = matrices(law)?;
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let order = ordered(&kinematics);
         let d = order.len();
         if law.latent < d {

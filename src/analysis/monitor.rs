@@ -10,7 +10,8 @@ use crate::error::Result;
 use simulators::Column;
 
 /// R² of linear read-outs of positions and velocities (means over their columns) from every named array (N*T rows, row-major),
-/// fitted on the first half of the sequences and scored on the second: `position_r2_<name>`, `velocity_r2_<name>`.
+/// fitted on the first half of the sequences and scored on the second: `position_r2_<name>`, `velocity_r2_<name>`. Nothing
+/// where the states have no velocities; a number that is not finite is left out.
 ///
 /// # Errors
 /// Arrays that do not fit the states (N*T, D).
@@ -20,7 +21,9 @@ pub fn monitor(
     columns: &[Column],
     steps: usize,
 ) -> Result<Vec<(String, f64)>> {
-    let kinematics = Kinematics::of(columns)?;
+    let Ok(kinematics) = Kinematics::of(columns) else {
+        return Ok(Vec::new());
+    };
     let n = states.len() / (columns.len() * steps).max(1);
     let halves = |values: &[f64]| -> Result<(Array, Array)> {
         let width = values.len() / (n * steps).max(1);
@@ -46,6 +49,8 @@ pub fn monitor(
             scores.r2(&kinematics.velocities, &all),
         ));
     }
+    // The R² of a column that stands still has no meaning.
+    out.retain(|(_, value)| value.is_finite());
     Ok(out)
 }
 

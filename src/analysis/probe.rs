@@ -37,7 +37,9 @@ impl Analysis for Probe {
 
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let mut finding = Finding::new(self.name(), QUESTION);
         let latents =
             |name: &'static str| move |split: &SplitStudy| split.latents.get(name).cloned();

@@ -35,7 +35,7 @@ fn default_shard() -> usize {
 }
 
 /// The splits that training and analysis ask for.
-const NEEDED: [&str; 3] = ["train", "validation", "test"];
+pub const NEEDED: [&str; 3] = ["train", "validation", "test"];
 
 impl DataConfig {
     /// Checks every field.
@@ -55,22 +55,7 @@ impl DataConfig {
         if !(self.dt.is_finite() && self.dt > 0.0) {
             return Err(wrong("dt", "a finite time above 0 s", self.dt));
         }
-        for name in NEEDED {
-            if !self.splits.contains_key(name) {
-                let got: Vec<_> = self.splits.keys().map(String::as_str).collect();
-                return Err(wrong("splits", format!("a split {name}"), got.join(", ")));
-            }
-        }
-        for (name, &sequences) in &self.splits {
-            // A split is a folder and a part of a stream's name.
-            let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-            if name.is_empty() || name.len() > 64 || !name.chars().all(letter) {
-                let expected = "names of at most 64 lower-case letters, digits and _";
-                return Err(wrong("splits", expected, format!("{name:?}")));
-            }
-            at_least_one(&format!("splits.{name}"), sequences)?;
-        }
-        Ok(())
+        check_splits("data", &self.splits)
     }
 
     /// (C, H, W) of a frame.
@@ -78,11 +63,47 @@ impl DataConfig {
         [self.video.channels(), self.video.height, self.video.width]
     }
 
-    /// Number of sequences in every shard of a split of `sequences`: all full but the last.
-    pub(super) fn shards(&self, sequences: usize) -> impl Iterator<Item = usize> {
-        let most = self.sequences_per_shard;
-        (0..sequences.div_ceil(most)).map(move |shard| most.min(sequences - shard * most))
+    /// Number of sequences in every shard of a split of `sequences`.
+    pub(super) fn shards(&self, sequences: usize) -> impl Iterator<Item = usize> + use<> {
+        shards(sequences, self.sequences_per_shard)
     }
+}
+
+/// Number of sequences in every shard of a split of `sequences`, at most `most` in each: all full but the last.
+pub(super) fn shards(sequences: usize, most: usize) -> impl Iterator<Item = usize> {
+    (0..sequences.div_ceil(most)).map(move |shard| most.min(sequences - shard * most))
+}
+
+/// Checks the splits of a dataset: the needed ones are there, and every name can name a folder.
+///
+/// # Errors
+/// [`Error::Experiment`] names `section`, what was expected and got.
+pub(super) fn check_splits(section: &str, splits: &IndexMap<String, usize>) -> Result<()> {
+    let wrong = |key: &str, expected: String, got: String| {
+        Error::Experiment(format!("{section}.{key}: expected {expected}, got {got}"))
+    };
+    for name in NEEDED {
+        if !splits.contains_key(name) {
+            let got: Vec<_> = splits.keys().map(String::as_str).collect();
+            return Err(wrong("splits", format!("a split {name}"), got.join(", ")));
+        }
+    }
+    for (name, &sequences) in splits {
+        // A split is a folder and a part of a stream's name.
+        let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(letter) {
+            let expected = "names of at most 64 lower-case letters, digits and _";
+            return Err(wrong("splits", expected.into(), format!("{name:?}")));
+        }
+        if sequences == 0 {
+            return Err(wrong(
+                &format!("splits.{name}"),
+                "at least 1".into(),
+                "0".into(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn wrong(key: &str, expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Error {

@@ -1,7 +1,7 @@
 //! A dataset that was opened: everything checked once, at the door; then slices of memory-mapped files.
 
 use super::config::DataConfig;
-use super::manifest::Manifest;
+use super::manifest::{Made, Manifest};
 use super::shard::{self, OpenShard};
 use crate::error::{Error, Result};
 use indexmap::IndexMap;
@@ -33,7 +33,7 @@ impl Dataset {
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         let sizes = manifest.sizes();
-        let config = &manifest.origin.config;
+        let made = &manifest.origin.made;
         let mut splits = IndexMap::new();
         for (name, entries) in &manifest.splits {
             let shards = entries
@@ -43,8 +43,8 @@ impl Dataset {
                 .collect::<Result<_>>()?;
             let split = Split {
                 shards,
-                sequences: config.splits[name],
-                sequences_per_shard: config.sequences_per_shard,
+                sequences: made.splits()[name],
+                sequences_per_shard: made.sequences_per_shard(),
             };
             splits.insert(name.clone(), split);
         }
@@ -76,9 +76,32 @@ impl Dataset {
         self.splits.keys().map(String::as_str)
     }
 
-    /// The configuration that made it.
-    pub fn config(&self) -> &DataConfig {
-        &self.manifest.origin.config
+    /// The configuration that made it; nothing for an imported dataset.
+    pub fn config(&self) -> Option<&DataConfig> {
+        match &self.manifest.origin.made {
+            Made::Simulated(config) => Some(config),
+            Made::Imported(_) => None,
+        }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Frames per sequence, T.
+    pub fn frames(&self) -> usize {
+        self.manifest.origin.made.frames()
+    }
+
+    /// Time between frames, s.
+    pub fn dt(&self) -> f64 {
+        self.manifest.origin.made.dt()
+    }
+
+    /// The seed it was simulated from; 0 for an imported dataset.
+    pub fn seed(&self) -> u64 {
+        self.config().map_or(0, |config| config.seed)
     }
 
     /// The manifest: versions, camera, checksums.

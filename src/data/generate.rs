@@ -9,7 +9,7 @@ use crate::progress::{Bar, Progress};
 use crate::seeds::Seeds;
 use crate::store::{atomic, json};
 use rayon::prelude::*;
-use simulators::{Column, Trajectory};
+use simulators::Trajectory;
 use std::path::Path;
 
 /// Sequences are held in memory in chunks of at most about this many bytes of frames, and written when a chunk is whole.
@@ -131,8 +131,7 @@ struct Source<'a> {
     split: &'a str,
     stream: String,
     sizes: Sizes,
-    state_columns: &'a [Column],
-    parameter_columns: &'a [Column],
+    manifest: &'a Manifest,
 }
 
 impl<'a> Source<'a> {
@@ -142,8 +141,7 @@ impl<'a> Source<'a> {
             split,
             stream: format!("simulate/{split}"),
             sizes: manifest.sizes(),
-            state_columns: &manifest.state_columns,
-            parameter_columns: &manifest.parameter_columns,
+            manifest,
         }
     }
 
@@ -194,42 +192,8 @@ impl<'a> Source<'a> {
         };
         let motion = simulator.simulate(*frames, *dt, &mut rng).map_err(failed)?;
         let pictures = simulators::render(&**simulator, &motion, video).map_err(failed)?;
-        self.check(i, &motion, &pictures)?;
+        self.manifest
+            .check_sequence(self.split, i, &motion, &pictures)?;
         Ok((motion, pictures))
-    }
-
-    /// A simulator with a mistake is stopped here, by name, before its numbers reach a file.
-    fn check(&self, i: usize, motion: &Trajectory, pictures: &[u8]) -> Result<()> {
-        let (split, sizes) = (self.split, &self.sizes);
-        let [c, h, w] = sizes.frame_shape;
-        for (what, want, got) in [
-            ("states", sizes.frames * sizes.state, motion.states.len()),
-            ("parameters", sizes.parameters, motion.parameters.len()),
-            ("events", sizes.frames * sizes.events, motion.events.len()),
-            (
-                "event_times",
-                sizes.frames * sizes.events,
-                motion.event_times.len(),
-            ),
-            ("frames", sizes.frames * c * h * w, pictures.len()),
-        ] {
-            if want != got {
-                return Err(Error::Shape(format!(
-                    "{split} sequence {i}: expected {want} {what}, got {got}"
-                )));
-            }
-        }
-        let finite = |what: &str, columns: &[Column], values: &[f64]| {
-            let Some(at) = values.iter().position(|value| !value.is_finite()) else {
-                return Ok(());
-            };
-            let (row, column) = (at / columns.len(), &columns[at % columns.len()].name);
-            let got = values[at];
-            Err(Error::Numeric(format!(
-                "{split} sequence {i}: expected finite {what}, got {column} = {got} in row {row}"
-            )))
-        };
-        finite("states", self.state_columns, &motion.states)?;
-        finite("parameters", self.parameter_columns, &motion.parameters)
     }
 }

@@ -1,13 +1,13 @@
 //! What a path holds, as text: a dataset folder, a folder of latents, a safetensors file or an npy file.
 
 use super::dataset::{Dataset, Split};
-use super::manifest::MANIFEST;
+use super::manifest::{MANIFEST, Made};
 use super::text::{Range, indented, number, table};
 use crate::error::{Error, Result};
 use crate::latents::{INDEX, Latents};
 use crate::store::npy::{self, Npy};
 use crate::store::tensors;
-use simulators::Column;
+use simulators::{Camera, Column};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub fn describe(path: &Path) -> Result<String> {
 fn dataset(dir: &Path) -> Result<String> {
     let data = Dataset::open(dir)?;
     let manifest = data.manifest();
-    let (origin, config) = (&manifest.origin, data.config());
+    let origin = &manifest.origin;
     let [c, h, w] = data.frame_shape();
     let mut rows = vec![
         ["split", "sequences", "frames", "shards", "bytes"]
@@ -42,11 +42,11 @@ fn dataset(dir: &Path) -> Result<String> {
     ];
     for (name, shards) in &manifest.splits {
         let bytes: u64 = shards.iter().map(|shard| shard.bytes()).sum();
-        let sequences = config.splits[name];
+        let sequences = data.split(name)?.len();
         rows.push(vec![
             name.clone(),
             sequences.to_string(),
-            (sequences * config.frames).to_string(),
+            (sequences * data.frames()).to_string(),
             shards.len().to_string(),
             bytes.to_string(),
         ]);
@@ -88,25 +88,34 @@ fn dataset(dir: &Path) -> Result<String> {
         },
     );
     let columns = table(&rows);
-    let yaml = serde_yaml::to_string(config).map_err(|e| Error::file(dir, e.to_string()))?;
-    let camera = manifest.camera;
+    let (title, yaml) = match &origin.made {
+        Made::Simulated(config) => ("configuration", serde_yaml::to_string(config)),
+        Made::Imported(import) => ("import", serde_yaml::to_string(import)),
+    };
+    let yaml = yaml.map_err(|e| Error::file(dir, e.to_string()))?;
+    let camera = match manifest.camera {
+        Some(Camera {
+            scale,
+            origin: [column, row],
+        }) => {
+            format!("camera: column = {column} + {scale} x, row = {row} - {scale} y")
+        }
+        None => "camera: not told".into(),
+    };
     Ok(format!(
         "dataset {}\n\
          made by {} {}, layout {}, seed {}\n\
          {} frames a sequence, {} s apart, each (C, H, W) = ({c}, {h}, {w})\n\
-         camera: column = {} + {s} x, row = {} - {s} y\n\n\
-         {splits}\n{columns}\nconfiguration\n{}",
+         {camera}\n\n\
+         {splits}\n{columns}\n{title}\n{}",
         dir.display(),
         origin.generator,
         origin.generator_version,
         origin.format_version,
-        config.seed,
-        config.frames,
-        config.dt,
-        camera.origin[0],
-        camera.origin[1],
+        data.seed(),
+        data.frames(),
+        data.dt(),
         indented(&yaml),
-        s = camera.scale,
     ))
 }
 
@@ -230,7 +239,7 @@ pub fn frames_for_sheet(dir: &Path, split: &str, count: usize) -> Result<Sheet> 
     let count = count.min(split.len());
     Ok(Sheet {
         frame_shape: data.frame_shape(),
-        dt: data.config().dt,
+        dt: data.dt(),
         sequences: (0..count).map(|i| split.frames(i).to_vec()).collect(),
     })
 }

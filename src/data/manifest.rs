@@ -1,13 +1,14 @@
 //! What a dataset folder says about itself.
 
-use super::config::DataConfig;
+use super::config::{DataConfig, shards};
 use super::difference::differences;
+use super::import::Import;
 use super::shard::{ShardEntry, Sizes};
 use crate::error::{Error, Result};
 use crate::store::json;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use simulators::{Camera, Column};
+use simulators::{Camera, Column, Trajectory};
 use std::path::Path;
 
 /// Name of the file, in the dataset's folder.
@@ -30,19 +31,84 @@ pub struct Origin {
     pub generator: String,
     /// Version of that program.
     pub generator_version: String,
-    /// The configuration with all defaults filled in; its seed is the dataset's.
-    pub config: DataConfig,
+    /// From what it is made.
+    #[serde(flatten)]
+    pub made: Made,
+}
+
+/// From what a dataset is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one a dataset: its size does not matter"
+)]
+pub enum Made {
+    /// From a simulator: the configuration with all defaults filled in; its seed is the dataset's.
+    #[serde(rename = "config")]
+    Simulated(DataConfig),
+    /// From somebody else's files.
+    #[serde(rename = "import")]
+    Imported(Import),
+}
+
+impl Made {
+    /// Frames per sequence, T.
+    pub fn frames(&self) -> usize {
+        match self {
+            Self::Simulated(config) => config.frames,
+            Self::Imported(import) => import.frames,
+        }
+    }
+
+    /// Time between frames, s.
+    pub fn dt(&self) -> f64 {
+        match self {
+            Self::Simulated(config) => config.dt,
+            Self::Imported(import) => import.dt,
+        }
+    }
+
+    /// (C, H, W) of a frame.
+    pub fn frame_shape(&self) -> [usize; 3] {
+        match self {
+            Self::Simulated(config) => config.frame_shape(),
+            Self::Imported(import) => import.frame_shape,
+        }
+    }
+
+    /// Number of sequences per split.
+    pub fn splits(&self) -> &IndexMap<String, usize> {
+        match self {
+            Self::Simulated(config) => &config.splits,
+            Self::Imported(import) => &import.splits,
+        }
+    }
+
+    /// Sequences per shard.
+    pub fn sequences_per_shard(&self) -> usize {
+        match self {
+            Self::Simulated(config) => config.sequences_per_shard,
+            Self::Imported(import) => import.sequences_per_shard,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::Simulated(config) => config.check(),
+            Self::Imported(import) => import.check(),
+        }
+    }
 }
 
 impl Origin {
     /// That of this program and configuration.
-    pub(super) fn new(config: &DataConfig) -> Self {
+    pub(super) fn new(made: Made) -> Self {
         Self {
             format: FORMAT.into(),
             format_version: VERSION,
             generator: env!("CARGO_PKG_NAME").into(),
             generator_version: env!("CARGO_PKG_VERSION").into(),
-            config: config.clone(),
+            made,
         }
     }
 
@@ -53,17 +119,21 @@ impl Origin {
                 format!("expected {FORMAT:?} version {VERSION}, got {format:?} {version}");
             return Err(Error::file(path, message));
         }
-        self.config
+        self.made
             .check()
             .map_err(|e| Error::file(path, e.to_string()))
     }
 
     /// Checks that a folder is being made, or was made, from the same configuration.
     pub(super) fn same_config(&self, dir: &Path, here: &DataConfig) -> Result<()> {
+        let Made::Simulated(there) = &self.made else {
+            let message = "holds an imported dataset. Remove the folder, choose another, or name it as `data: { dataset: .. }`";
+            return Err(Error::file(dir, message));
+        };
         let json = |config: &DataConfig| {
             serde_json::to_value(config).map_err(|e| Error::file(dir, e.to_string()))
         };
-        let found = differences(&json(&self.config)?, &json(here)?);
+        let found = differences(&json(there)?, &json(here)?);
         if found.is_empty() {
             return Ok(());
         }
@@ -93,8 +163,9 @@ pub struct Manifest {
     pub arrays: IndexMap<String, String>,
     /// (C, H, W) of a frame.
     pub frame_shape: [usize; 3],
-    /// From world units to pixels.
-    pub camera: Camera,
+    /// From world units to pixels; nothing where an imported dataset does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<Camera>,
     /// Name and unit of every state column.
     pub state_columns: Vec<Column>,
     /// Name and unit of every parameter column.
@@ -110,10 +181,10 @@ impl Manifest {
     pub(super) fn new(config: &DataConfig) -> Self {
         let simulator = &config.simulator;
         Self {
-            origin: Origin::new(config),
+            origin: Origin::new(Made::Simulated(config.clone())),
             arrays: arrays(),
             frame_shape: config.frame_shape(),
-            camera: config.video.camera(simulator.view()),
+            camera: Some(config.video.camera(simulator.view())),
             state_columns: simulator.state_columns(),
             parameter_columns: simulator.parameter_columns(),
             event_columns: simulator.event_columns(),
@@ -133,26 +204,26 @@ impl Manifest {
         }
         let this: Self = json::read(&path)?;
         this.origin.check(&path)?;
-        let config = &this.origin.config;
-        if this.frame_shape != config.frame_shape() {
-            let (want, got) = (config.frame_shape(), this.frame_shape);
+        let made = &this.origin.made;
+        if this.frame_shape != made.frame_shape() {
+            let (want, got) = (made.frame_shape(), this.frame_shape);
             return Err(Error::file(
                 &path,
                 format!("expected frame_shape {want:?} as in config, got {got:?}"),
             ));
         }
         let names = |splits: Vec<&String>| format!("{splits:?}");
-        let (want, got) = (config.splits.keys(), this.splits.keys());
+        let (want, got) = (made.splits().keys(), this.splits.keys());
         if !want.clone().eq(got.clone()) {
             let (want, got) = (names(want.collect()), names(got.collect()));
             let message = format!("expected splits {want} as in config, got {got}");
             return Err(Error::file(&path, message));
         }
-        for (split, shards) in &this.splits {
-            let sequences = config.splits[split];
-            let got = shards.iter().map(|shard| shard.sequences);
-            if !config.shards(sequences).eq(got) {
-                let (most, got) = (config.sequences_per_shard, shards.len());
+        for (split, entries) in &this.splits {
+            let (sequences, most) = (made.splits()[split], made.sequences_per_shard());
+            let got = entries.iter().map(|shard| shard.sequences);
+            if !shards(sequences, most).eq(got) {
+                let got = entries.len();
                 return Err(Error::file(
                     &path,
                     format!(
@@ -171,16 +242,60 @@ impl Manifest {
 
     pub(super) fn sizes(&self) -> Sizes {
         Sizes {
-            frames: self.origin.config.frames,
+            frames: self.origin.made.frames(),
             frame_shape: self.frame_shape,
             state: self.state_columns.len(),
             parameters: self.parameter_columns.len(),
             events: self.event_columns.len(),
         }
     }
+
+    /// Wrong numbers are stopped here, by name, before they reach a file.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Numeric`] with split and sequence, expected and got.
+    pub(super) fn check_sequence(
+        &self,
+        split: &str,
+        i: usize,
+        motion: &Trajectory,
+        pictures: &[u8],
+    ) -> Result<()> {
+        let sizes = self.sizes();
+        let [c, h, w] = sizes.frame_shape;
+        for (what, want, got) in [
+            ("states", sizes.frames * sizes.state, motion.states.len()),
+            ("parameters", sizes.parameters, motion.parameters.len()),
+            ("events", sizes.frames * sizes.events, motion.events.len()),
+            (
+                "event_times",
+                sizes.frames * sizes.events,
+                motion.event_times.len(),
+            ),
+            ("frames", sizes.frames * c * h * w, pictures.len()),
+        ] {
+            if want != got {
+                return Err(Error::Shape(format!(
+                    "{split} sequence {i}: expected {want} {what}, got {got}"
+                )));
+            }
+        }
+        let finite = |what: &str, columns: &[Column], values: &[f64]| {
+            let Some(at) = values.iter().position(|value| !value.is_finite()) else {
+                return Ok(());
+            };
+            let (row, column) = (at / columns.len(), &columns[at % columns.len()].name);
+            let got = values[at];
+            Err(Error::Numeric(format!(
+                "{split} sequence {i}: expected finite {what}, got {column} = {got} in row {row}"
+            )))
+        };
+        finite("states", &self.state_columns, &motion.states)?;
+        finite("parameters", &self.parameter_columns, &motion.parameters)
+    }
 }
 
-fn arrays() -> IndexMap<String, String> {
+pub(super) fn arrays() -> IndexMap<String, String> {
     [
         (
             "frames",

@@ -51,7 +51,7 @@ impl Experiment {
 
     fn check_data(&self) -> Check {
         self.data.check().map_err(of)?;
-        let frames = self.data.frames;
+        let frames = self.data.frames();
         require(frames >= 2, "data.frames", || {
             format!("expected at least 2, a past and a future, got {frames}")
         })
@@ -75,7 +75,7 @@ impl Experiment {
     fn check_train(&self) -> Check {
         self.train.check("train").map_err(of)?;
         let batch = self.train.batch;
-        let sequences = self.data.splits.get("train").copied().unwrap_or(0);
+        let sequences = self.data.sequences("train");
         require(batch <= sequences, "train.batch", || {
             format!("expected at most data.splits.train, which is {sequences}, got {batch}")
         })
@@ -101,7 +101,7 @@ impl Experiment {
 
     fn check_encode(&self) -> Check {
         let encode = &self.encode;
-        let frames = self.data.frames;
+        let frames = self.data.frames();
         require(
             (1..frames).contains(&encode.context),
             "encode.context",
@@ -126,7 +126,7 @@ impl Experiment {
                 encode.always_seen
             )
         })?;
-        let train = self.data.splits.get("train").copied().unwrap_or(0);
+        let train = self.data.sequences("train");
         require(
             (1..=train).contains(&encode.train_sequences),
             "encode.train_sequences",

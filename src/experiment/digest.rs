@@ -54,7 +54,11 @@ impl Experiment {
     /// # Errors
     /// A value that YAML can't hold.
     pub fn stage_digest(&self, stage: Stage) -> Result<String> {
-        let tree = self.to_value()?;
+        let mut tree = self.to_value()?;
+        if self.data.stored().is_some() {
+            // What a stored dataset holds matters, not where it stands.
+            tree["data"] = tree["data"]["facts"].clone();
+        }
         let unit = |model: &str, seed: u64, rest: &[&'static str]| {
             let mut parts = vec![
                 ("data", tree["data"].clone()),

@@ -14,7 +14,7 @@ pub use check::Problem;
 pub use digest::Stage;
 pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 
-use crate::data::DataConfig;
+use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::latents::EncodeConfig;
 use indexmap::IndexMap;
@@ -31,8 +31,8 @@ pub struct Experiment {
     pub question: String,
     /// One model is trained per seed; the report shows mean and spread over them.
     pub seeds: Vec<u64>,
-    /// The world, its video and the splits.
-    pub data: DataConfig,
+    /// The world, its video and the splits; or a dataset that is there already.
+    pub data: DataSource,
     /// Models by the name of their folder; each is a one-key map `kind: {parameters}`.
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
     pub models: IndexMap<String, AnyModel>,
@@ -63,12 +63,12 @@ pub struct EncodeSettings {
 
 impl EncodeSettings {
     /// What holds where the file says nothing.
-    fn usual(data: &DataConfig) -> Self {
-        let train = data.splits.get("train").copied().unwrap_or(0);
+    fn usual(data: &DataSource) -> Self {
+        let train = data.sequences("train");
         Self {
-            context: data.frames / 2,
+            context: data.frames() / 2,
             drop_rates: vec![0.1, 0.3, 0.5, 0.8, 1.0],
-            always_seen: 4.min(data.frames),
+            always_seen: 4.min(data.frames()),
             train_sequences: 1000.min(train),
         }
     }
@@ -91,7 +91,7 @@ struct File {
     question: String,
     #[serde(default = "one_seed")]
     seeds: Vec<u64>,
-    data: DataConfig,
+    data: DataSource,
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
     models: IndexMap<String, AnyModel>,
     #[serde(default, with = "serde_yaml::with::singleton_map_recursive")]
@@ -168,6 +168,12 @@ impl Experiment {
         let written: Self = serde_yaml::from_str(text).map_err(|e| message::in_file(file, &e))?;
         let overrides = set::parse(sets)?;
         let mut experiment = set::apply(written, &overrides)?;
+        experiment.data.resolve().map_err(|e| {
+            let place = locate::find(text, "data.dataset")
+                .map(|(line, column)| format!("{line}:{column}: "))
+                .unwrap_or_default();
+            Error::Experiment(format!("{file}:{place}{e}"))
+        })?;
         // Defaults that follow from the data follow from the data as overridden.
         let usual = EncodeSettings::usual(&experiment.data);
         let free = |key: &str| {

@@ -1,6 +1,6 @@
 //! The analyze stage: everything about one trained model as a [`Study`], and what each analysis finds in it.
 
-use super::RunFolder;
+use super::{RunFolder, dataset};
 use crate::analysis::{SplitStudy, Study, TrainingPoint};
 use crate::array::Array;
 use crate::data::{Dataset, Split};
@@ -24,7 +24,7 @@ pub(super) fn analyze(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let dataset = Dataset::open(&folder.data())?;
+    let dataset = Dataset::open(&dataset(experiment, folder))?;
     let study = study(experiment, &dataset, model, seed, folder)?;
     let findings = folder.findings(model, seed);
     std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
@@ -49,7 +49,6 @@ pub fn study(
     seed: u64,
     folder: &RunFolder,
 ) -> Result<Study> {
-    let config = dataset.config();
     let split = |name: &str, most: usize| -> Result<SplitStudy> {
         let data = dataset.split(name)?;
         let n = data.len().min(most);
@@ -60,7 +59,7 @@ pub fn study(
                 true => Latents::load(&untrained)?,
                 false => Latents::default(),
             },
-            ..of_data(data, n, config.frames, dataset.state_columns().len())?
+            ..of_data(data, n, dataset.frames(), dataset.state_columns().len())?
         })
     };
     let law = folder.law(model, seed);
@@ -70,7 +69,7 @@ pub fn study(
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
         state_columns: dataset.state_columns().to_vec(),
-        dt: config.dt,
+        dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
             true => Some(Lgssm::load(&law)?),
@@ -110,10 +109,10 @@ fn training(path: &Path) -> Result<Vec<TrainingPoint>> {
 /// all test sequences have the same.
 fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
     let split = dataset.split("test")?;
-    if split.is_empty() {
+    let (false, Some(config)) = (split.is_empty(), dataset.config()) else {
         return Ok(None);
-    }
-    let standing = dataset.config().simulator.background(split.parameters(0));
+    };
+    let standing = config.simulator.background(split.parameters(0));
     let inside = standing
         .iter()
         .rev()
@@ -145,13 +144,12 @@ pub(super) fn baselines(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let dataset = Dataset::open(&folder.data())?;
-    let config = dataset.config();
+    let dataset = Dataset::open(&dataset(experiment, folder))?;
     let bar = progress.bar("baselines", 1, "datasets");
     let split = |name: &str, most: usize| -> Result<SplitStudy> {
         let data = dataset.split(name)?;
         let n = data.len().min(most);
-        of_data(data, n, config.frames, dataset.state_columns().len())
+        of_data(data, n, dataset.frames(), dataset.state_columns().len())
     };
     let study = Study {
         name: "baselines".into(),
@@ -159,10 +157,10 @@ pub(super) fn baselines(
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
         state_columns: dataset.state_columns().to_vec(),
-        dt: config.dt,
+        dt: dataset.dt(),
         frame_shape: dataset.frame_shape(),
         outline: outline(&dataset)?,
-        seed: config.seed,
+        seed: dataset.seed(),
         ..Study::default()
     };
     json::write(

@@ -129,7 +129,7 @@ fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
 /// What must be there for the stage to count as finished.
 fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
     match stage {
-        Stage::Generate => vec![folder.data().join("manifest.json")],
+        Stage::Generate => vec![super::dataset(experiment, folder).join("manifest.json")],
         Stage::Train(model, seed) => vec![folder.weights(model, seed)],
         Stage::Encode(model, seed) => {
             vec![folder.latents(model, seed), folder.encode(model, seed)]

@@ -1,6 +1,7 @@
 //! The encode stage: the latents of one trained model, and what can only be computed with the model itself.
 
 use super::RunFolder;
+use super::dataset;
 use super::train::build;
 use crate::analysis::Metric;
 use crate::array::Array;
@@ -35,7 +36,7 @@ pub fn encode(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let data = Dataset::open(&folder.data())?;
+    let data = Dataset::open(&dataset(experiment, folder))?;
     let settings = &experiment.encode;
     let untrained = build(experiment, model, seed, 0, &data)?;
     let mut trained = build(experiment, model, seed, 0, &data)?;
@@ -50,7 +51,7 @@ pub fn encode(
         let part = Part {
             split,
             count,
-            steps: data.config().frames,
+            steps: data.frames(),
         };
         let mut arrays = part.latents(trained.as_ref())?;
         if name == "test" {
@@ -65,7 +66,7 @@ pub fn encode(
     if let Some(law) = trained.law() {
         json::write(folder.law(model, seed), &law)?;
     }
-    let steps = data.config().frames;
+    let steps = data.frames();
     let elbo = evaluate(
         trained.as_ref(),
         data.split("test")?,

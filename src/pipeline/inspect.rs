@@ -1,7 +1,7 @@
 //! What a path holds, for people: run folders, findings, experiments, and whatever the data room knows.
 
 use super::done::{self, State};
-use super::{About, RunFolder};
+use super::{About, RunFolder, dataset};
 use crate::analysis::Finding;
 use crate::data;
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use crate::experiment::{Experiment, Stage};
 use crate::figures;
 use crate::store::{atomic::write_atomic, json};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Sequences drawn by [`inspect_frames`], and columns of a sheet.
 const SEQUENCES: usize = 8;
@@ -33,6 +33,18 @@ pub fn inspect(path: &Path) -> Result<String> {
     }
 }
 
+/// The dataset folder that is meant by a path: itself, or that of a run folder.
+///
+/// # Errors
+/// A run folder whose configuration can't be read.
+pub fn dataset_folder(path: &Path) -> Result<PathBuf> {
+    let folder = RunFolder::new(path);
+    match folder.config().exists() {
+        true => Ok(dataset(&Experiment::load(&folder.config(), &[])?, &folder)),
+        false => Ok(path.to_path_buf()),
+    }
+}
+
 /// Draws the first sequences of a dataset (or of a run folder's) to `file`: moving as .gif, as a sheet as .png.
 ///
 /// # Errors
@@ -46,11 +58,7 @@ pub fn inspect_frames(path: &Path, file: &Path) -> Result<String> {
         );
         return Err(Error::Experiment(message));
     }
-    let folder = RunFolder::new(path);
-    let dir = match folder.config().exists() {
-        true => folder.data(),
-        false => path.to_path_buf(),
-    };
+    let dir = dataset_folder(path)?;
     let sheet = data::frames_for_sheet(&dir, "test", SEQUENCES)?;
     let [channels, height, width] = sheet.frame_shape;
     if channels != 1 {

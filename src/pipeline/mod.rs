@@ -18,16 +18,17 @@ pub use analyze::study;
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
 pub use encode::encode;
 pub use folder::{Lock, RunFolder};
-pub use inspect::{inspect, inspect_frames};
+pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use train::train;
 
+use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Stage};
 use crate::progress::Progress;
 use crate::store::atomic::write_atomic;
 use crate::{data, report};
 use done::State;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// One command of the chain.
@@ -124,9 +125,7 @@ impl Chain<'_> {
         } = *self;
         let asked = |step| steps.contains(&step);
         if asked(Step::Generate) {
-            self.stage(Stage::Generate, || {
-                data::generate(&experiment.data, &folder.data(), progress)
-            })?;
+            self.stage(Stage::Generate, || generate(experiment, folder, progress))?;
         }
         if asked(Step::Analyze) {
             self.stage(Stage::Baselines, || {
@@ -237,6 +236,22 @@ impl Chain<'_> {
         let page = self.folder.report_html();
         self.progress.say(&format!("report: {}", page.display()));
         Ok(())
+    }
+}
+
+/// Where the experiment's dataset stands: in the run folder, or where it was before.
+fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
+    experiment
+        .data
+        .stored()
+        .map_or_else(|| folder.data(), Path::to_path_buf)
+}
+
+/// Makes the dataset, or checks the one that is there.
+fn generate(experiment: &Experiment, folder: &RunFolder, progress: &Progress) -> Result<()> {
+    match &experiment.data {
+        DataSource::Simulated(config) => data::generate(config, &folder.data(), progress),
+        stored => stored.verify(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The train stage: one model, one seed.
 
-use super::RunFolder;
+use super::{RunFolder, dataset};
 use crate::analysis::monitor;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -24,8 +24,8 @@ pub fn train(
     folder: &RunFolder,
     progress: &Progress,
 ) -> Result<()> {
-    let data = Dataset::open(&folder.data())?;
-    let (split, steps) = (data.split("validation")?, data.config().frames);
+    let data = Dataset::open(&dataset(experiment, folder))?;
+    let (split, steps) = (data.split("validation")?, data.frames());
     let path = folder.model(model, seed);
     std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
     let all: Vec<usize> = (0..split.len().min(WATCHED)).collect();

@@ -65,7 +65,7 @@ impl Summary {
             name: experiment.name.clone(),
             question: experiment.question.clone(),
             seeds: experiment.seeds.clone(),
-            test_sequences: experiment.data.splits.get("test").copied().unwrap_or(0),
+            test_sequences: experiment.data.sequences("test"),
             models: models
                 .map(|model| (model.name.clone(), ModelSummary::new(model)))
                 .collect(),

@@ -1,0 +1,174 @@
+//! `kinostate export` and `kinostate import`.
+
+use clap::Args;
+use kinostate::Result;
+use kinostate::data;
+use kinostate::exchange::{
+    self, Crop, ExportOptions, Format, ImportOptions, Origin, Size, View, column,
+};
+use kinostate::pipeline::dataset_folder;
+use kinostate::progress::Progress;
+use std::path::PathBuf;
+
+/// What `export` accepts.
+#[derive(Args, Debug)]
+pub(super) struct Export {
+    /// A dataset folder, or a run folder with one
+    dataset: PathBuf,
+    /// Format: npz, hdf5, mp4, gif or png
+    #[arg(long, value_name = "FORMAT")]
+    to: Format,
+    /// Folder to write to; files that are there are replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Only this split; repeatable
+    #[arg(long = "split", value_name = "NAME")]
+    splits: Vec<String>,
+    /// Sequences of each split at most [default: all; 8 for mp4 and gif]
+    #[arg(long, value_name = "N")]
+    sequences: Option<usize>,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Export {
+    /// Does it and tells what was written.
+    pub(super) fn run(self) -> Result<String> {
+        let dataset = dataset_folder(&self.dataset)?;
+        let options = ExportOptions {
+            splits: self.splits,
+            sequences: self.sequences,
+            out: self.out,
+        };
+        let progress = Progress::new(self.quiet, None)?;
+        let made = exchange::export(&dataset, self.to, &options, &progress)?;
+        Ok(made
+            .iter()
+            .map(|path| format!("{}\n", path.display()))
+            .collect())
+    }
+}
+
+const SOURCES: &str = "\
+Sources, told apart by what they are:
+  FILE.npz      arrays: frames (N, T, H, W), (N, T, C, H, W) or (N, T, H, W, C), and states (N, T, D) where there are any
+  FILE.npy      frames alone, or trajectories (N, T, D) or (T, D) drawn as a ball
+  FILE.csv      trajectories: a line of names with x and y, a row a frame; `sequence` and `t` are no state
+  FOLDER        images in the order of their names; folders in it are recordings of their own
+  anything else a video, read by the program ffmpeg
+
+A source is divided into train (80 %), validation and test (10 % each), in its order: neighbouring clips of one video look
+alike and should not be in two splits. `train:0.9,validation:0.1=box.npz test=box_test.npz` says it otherwise.
+
+Examples:
+  kinostate import walk.mp4 --out data/walk --crop 480x480+80+0 --scale 32x32 --grey --stride 2 --clip 20
+  kinostate import train:0.9,validation:0.1=box.npz test=box_test.npz --out data/box --frames images --states state \\
+    --columns x:px,y:px,vx:px/s,vy:px/s --state-offset -1 --dt 0.2
+  kinostate run experiments/quickstart.yaml   with `data: { dataset: data/box }` in place of a simulator";
+
+/// What `import` accepts.
+#[derive(Args, Debug)]
+#[command(after_help = SOURCES)]
+pub(super) struct Import {
+    /// Files and folders, each with the splits it goes to if need be: [SPLIT[:PART],..=]PATH
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<Origin>,
+    /// The dataset folder to make
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Time between the frames of the source, s [default: what it tells itself]
+    #[arg(long, value_name = "SECONDS")]
+    dt: Option<f64>,
+    /// Frames per sequence [default: whole sequences; 20 for images and video]
+    #[arg(long, value_name = "T")]
+    clip: Option<usize>,
+    /// Take every K-th frame
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    stride: usize,
+    /// Keep this part of the pictures, pixels from the left and from the top
+    #[arg(long, value_name = "WxH+LEFT+TOP")]
+    crop: Option<Crop>,
+    /// Scale the pictures to this size; trajectories are drawn at it [default for them: 32x32]
+    #[arg(long, value_name = "WxH")]
+    scale: Option<Size>,
+    /// Brightness in place of colour
+    #[arg(long)]
+    grey: bool,
+    /// The value of white in arrays [default: 255 for integers, 1 for floats]
+    #[arg(long, value_name = "VALUE")]
+    white: Option<f64>,
+    /// npz: the array of frames [default: frames or images]
+    #[arg(long, value_name = "KEY")]
+    frames: Option<String>,
+    /// npz: the array of states [default: states or state, where there is one]
+    #[arg(long, value_name = "KEY", conflicts_with = "no_states")]
+    states: Option<String>,
+    /// npz: leave states out
+    #[arg(long)]
+    no_states: bool,
+    /// Names and units of the state columns; a velocity's unit ends in /s
+    #[arg(long, value_name = "NAME:UNIT,..", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// npz: frame t shows state t + K; -1 for the original Kalman VAE files
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 0,
+        allow_hyphen_values = true
+    )]
+    state_offset: i64,
+    /// Add the velocity of every state column, by central differences
+    #[arg(long)]
+    derive_velocities: bool,
+    /// Trajectories: radius of the ball, in the unit of x and y [default: a tenth of their range]
+    #[arg(long, value_name = "R")]
+    radius: Option<f64>,
+    /// Trajectories: the part of the world that is drawn [default: around all positions]
+    #[arg(long, value_name = "LEFT,RIGHT,BOTTOM,TOP", allow_hyphen_values = true)]
+    view: Option<View>,
+    /// Shuffle the sequences of each source before they are divided
+    #[arg(long, value_name = "SEED")]
+    shuffle: Option<u64>,
+    /// Sequences per file of the dataset [default: 500]
+    #[arg(long, value_name = "N")]
+    sequences_per_shard: Option<usize>,
+    /// Refuse a source that unpacks to more [default: 1, or 250 times its size if that is more]
+    #[arg(long, value_name = "GIB")]
+    limit_gib: Option<f64>,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Import {
+    /// Does it and describes the dataset.
+    pub(super) fn run(self) -> Result<String> {
+        let columns: Vec<_> = self.columns.iter().map(|text| column(text)).collect();
+        let options = ImportOptions {
+            dt: self.dt,
+            clip: self.clip,
+            stride: self.stride,
+            crop: self.crop,
+            scale: self.scale,
+            grey: self.grey,
+            white: self.white,
+            frames_key: self.frames,
+            states_key: self.states,
+            no_states: self.no_states,
+            columns: (!columns.is_empty()).then_some(columns),
+            state_offset: self.state_offset,
+            derive_velocities: self.derive_velocities,
+            radius: self.radius,
+            view: self.view,
+            shuffle: self.shuffle,
+            sequences_per_shard: self.sequences_per_shard,
+            limit_gib: self.limit_gib,
+        };
+        let progress = Progress::new(self.quiet, None)?;
+        for note in exchange::import(&self.sources, &self.out, &options, &progress)? {
+            progress.say(&note);
+        }
+        data::describe(&self.out)
+    }
+}

@@ -1,0 +1,151 @@
+//! From sequences that somebody else recorded to a dataset folder, which appears whole or not at all.
+
+use super::config::shards;
+use super::import::Import;
+use super::lock::Lock;
+use super::manifest::{Made, Manifest, Origin, arrays};
+use super::shard::{self, ShardWriter};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::store::atomic;
+use indexmap::IndexMap;
+use simulators::{Camera, Column, Trajectory};
+use std::path::{Path, PathBuf};
+
+/// Names and units of the columns of a dataset's arrays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Columns {
+    /// Of the states, D; none for plain video.
+    pub state: Vec<Column>,
+    /// Of what is constant in a sequence, P.
+    pub parameters: Vec<Column>,
+    /// Of the contacts, E.
+    pub events: Vec<Column>,
+}
+
+/// Writes a dataset folder. `sequence(split, i)` gives the i-th sequence of a split: its numbers and its frames
+/// (T, C, H, W). One is held in memory at a time. The folder is made beside its place and takes it when it is whole.
+///
+/// # Errors
+/// Wrong settings, a folder that is there and holds something, arrays that do not fit, a state that is not finite, a full
+/// disk; nothing is left behind then.
+pub fn record(
+    dir: &Path,
+    import: Import,
+    columns: &Columns,
+    camera: Option<Camera>,
+    mut sequence: impl FnMut(&str, usize) -> Result<(Trajectory, Vec<u8>)>,
+    progress: &Progress,
+) -> Result<()> {
+    import.check()?;
+    free(dir)?;
+    let folder = Beside::make(dir)?;
+    let _lock = Lock::take(&folder.path)?;
+    let mut manifest = Manifest {
+        frame_shape: import.frame_shape,
+        camera,
+        arrays: arrays(),
+        state_columns: columns.state.clone(),
+        parameter_columns: columns.parameters.clone(),
+        event_columns: columns.events.clone(),
+        splits: IndexMap::new(),
+        origin: Origin::new(Made::Imported(import)),
+    };
+    let sizes = manifest.sizes();
+    let made = &manifest.origin.made;
+    let total = made.splits().values().map(|&n| n as u64).sum();
+    let bar = progress.bar("import", total, "sequences");
+    let mut splits = IndexMap::new();
+    for (split, &sequences) in made.splits() {
+        let (mut entries, mut first) = (Vec::new(), 0);
+        for (i, n) in shards(sequences, made.sequences_per_shard()).enumerate() {
+            let at = shard::folder(&folder.path, split, i);
+            let mut writer = ShardWriter::create(at, n, &sizes)?;
+            for k in first..first + n {
+                let (motion, frames) = sequence(split, k)?;
+                manifest.check_sequence(split, k, &motion, &frames)?;
+                writer.push(&motion, &frames)?;
+                bar.advance(1);
+            }
+            entries.push(writer.finish()?);
+            first += n;
+        }
+        let at = shard::folder(&folder.path, split, 0);
+        atomic::sync_folder(&at).map_err(Error::io(&at))?;
+        splits.insert(split.clone(), entries);
+    }
+    manifest.splits = splits;
+    manifest.write(&folder.path)?;
+    folder.finish(dir)
+}
+
+/// Checks that nothing stands where a dataset is to be.
+///
+/// # Errors
+/// [`Error::File`] names what stands there.
+fn free(dir: &Path) -> Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    let mut entries = std::fs::read_dir(dir).map_err(Error::io(dir))?;
+    match entries.next() {
+        None => Ok(()),
+        Some(entry) => {
+            let name = entry.map_err(Error::io(dir))?.file_name();
+            let name = name.to_string_lossy();
+            Err(Error::file(
+                dir,
+                format!(
+                    "expected a new or an empty folder, got one with {name}; remove it or choose another"
+                ),
+            ))
+        }
+    }
+}
+
+/// A folder in the making, removed when dropped before it took its place.
+struct Beside {
+    path: PathBuf,
+    finished: bool,
+}
+
+impl Beside {
+    fn make(dir: &Path) -> Result<Self> {
+        let Some(name) = dir.file_name() else {
+            return Err(Error::file(dir, "expected a folder with a name of its own"));
+        };
+        let name = format!(
+            ".{}.{}.importing",
+            name.to_string_lossy(),
+            std::process::id()
+        );
+        let path = dir.with_file_name(name);
+        if path.exists() {
+            // Left by a killed process that had this number.
+            std::fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+        }
+        std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
+        Ok(Self {
+            path,
+            finished: false,
+        })
+    }
+
+    fn finish(mut self, dir: &Path) -> Result<()> {
+        if dir.exists() {
+            std::fs::remove_dir(dir).map_err(Error::io(dir))?;
+        }
+        std::fs::rename(&self.path, dir).map_err(Error::io(dir))?;
+        self.finished = true;
+        atomic::sync_folder(dir).map_err(Error::io(dir))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Nobody is left to tell.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Where an experiment's data come from: a simulator, or a dataset that is there already.
+
+use super::config::DataConfig;
+use super::dataset::Dataset;
+use super::difference::differences;
+use super::manifest::{MANIFEST, Manifest};
+use crate::error::{Error, Result};
+use crate::store::checksum::Checksum;
+use indexmap::IndexMap;
+use serde::de::value::{MapAccessDeserializer, StringDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The `data:` section of an experiment: `{ simulator: .., frames: .., .. }`, or `{ dataset: FOLDER }` for a dataset that
+/// was imported or generated before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one an experiment: its size does not matter"
+)]
+pub enum DataSource {
+    /// Generated into the run folder.
+    Simulated(DataConfig),
+    /// Read where it stands.
+    Stored(Stored),
+}
+
+/// A dataset folder that is there already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// The folder, from where the command is started.
+    pub dataset: PathBuf,
+    /// What it held when the experiment was resolved; filled in when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+}
+
+/// What an experiment depends on in a stored dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// SHA-256 of its manifest, which holds the checksums of all arrays.
+    pub manifest_sha256: String,
+    /// Frames per sequence, T.
+    pub frames: usize,
+    /// Time between frames, s.
+    pub dt: f64,
+    /// (C, H, W) of a frame.
+    pub frame_shape: [usize; 3],
+    /// Number of sequences per split.
+    pub splits: IndexMap<String, usize>,
+}
+
+impl Facts {
+    /// Those of a dataset folder.
+    fn read(dir: &Path) -> Result<Self> {
+        let manifest = Manifest::read(dir)?;
+        let made = &manifest.origin.made;
+        Ok(Self {
+            manifest_sha256: Checksum::of_file(&dir.join(MANIFEST))?.sha256,
+            frames: made.frames(),
+            dt: made.dt(),
+            frame_shape: manifest.frame_shape,
+            splits: made.splits().clone(),
+        })
+    }
+}
+
+impl DataSource {
+    /// Fills in what a stored dataset holds, unless the file tells.
+    ///
+    /// # Errors
+    /// [`Error::Experiment`] when there is no dataset.
+    pub fn resolve(&mut self) -> Result<()> {
+        if let Self::Stored(stored @ Stored { facts: None, .. }) = self {
+            let facts = Facts::read(&stored.dataset);
+            stored.facts =
+                Some(facts.map_err(|e| Error::Experiment(format!("data.dataset: {e}")))?);
+        }
+        Ok(())
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Experiment`] names the key, what was expected and got.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Simulated(config) => config.check(),
+            Self::Stored(_) => Ok(()),
+        }
+    }
+
+    /// Opens a stored dataset, reads it through, and checks that it is still what the experiment was resolved for.
+    ///
+    /// # Errors
+    /// A missing, damaged or changed dataset.
+    pub fn verify(&self) -> Result<()> {
+        let Self::Stored(Stored { dataset, facts }) = self else {
+            return Ok(());
+        };
+        Dataset::open(dataset)?;
+        let json = |facts: &Facts| {
+            serde_json::to_value(facts).map_err(|e| Error::file(dataset, e.to_string()))
+        };
+        let there = json(&Facts::read(dataset)?)?;
+        let here = facts.as_ref().map_or(Ok(there.clone()), json)?;
+        let found = differences(&there, &here);
+        if found.is_empty() {
+            return Ok(());
+        }
+        Err(Error::file(
+            dataset,
+            format!(
+                "another dataset than the experiment was resolved for: {}. Leave out `data.facts` to take it as it is now",
+                found.join("; ")
+            ),
+        ))
+    }
+
+    /// The folder of a stored dataset.
+    pub fn stored(&self) -> Option<&Path> {
+        match self {
+            Self::Simulated(_) => None,
+            Self::Stored(stored) => Some(&stored.dataset),
+        }
+    }
+
+    /// Frames per sequence, T; 0 for a stored dataset that was not resolved.
+    pub fn frames(&self) -> usize {
+        match self {
+            Self::Simulated(config) => config.frames,
+            Self::Stored(stored) => stored.facts.as_ref().map_or(0, |facts| facts.frames),
+        }
+    }
+
+    /// (C, H, W) of a frame.
+    pub fn frame_shape(&self) -> [usize; 3] {
+        match self {
+            Self::Simulated(config) => config.frame_shape(),
+            Self::Stored(stored) => stored
+                .facts
+                .as_ref()
+                .map_or([0; 3], |facts| facts.frame_shape),
+        }
+    }
+
+    /// Number of sequences of a split; 0 when there is none.
+    pub fn sequences(&self, split: &str) -> usize {
+        let found = match self {
+            Self::Simulated(config) => config.splits.get(split),
+            Self::Stored(stored) => stored
+                .facts
+                .as_ref()
+                .and_then(|facts| facts.splits.get(split)),
+        };
+        found.copied().unwrap_or(0)
+    }
+}
+
+impl<'de> Deserialize<'de> for DataSource {
+    /// The first key chooses, so that the reader's lines, columns and known keys stay those of the chosen form.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_map(Choice)
+    }
+}
+
+struct Choice;
+
+impl<'de> Visitor<'de> for Choice {
+    type Value = DataSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map with `simulator`, `frames`, `dt` and `splits`, or with `dataset`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<DataSource, A::Error> {
+        let first: Option<String> = map.next_key()?;
+        let stored = first.as_deref() == Some("dataset");
+        let map = MapAccessDeserializer::new(Put { first, map });
+        Ok(match stored {
+            true => DataSource::Stored(Stored::deserialize(map)?),
+            false => DataSource::Simulated(DataConfig::deserialize(map)?),
+        })
+    }
+}
+
+/// A map whose first key was read already.
+struct Put<A> {
+    first: Option<String>,
+    map: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Put<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> std::result::Result<Option<K::Value>, A::Error> {
+        match self.first.take() {
+            Some(first) => seed
+                .deserialize(StringDeserializer::<A::Error>::new(first))
+                .map(Some),
+            None => self.map.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> std::result::Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}

@@ -1,0 +1,248 @@
+//! What is kept of a picture: a crop, a size, grey or colour.
+
+use crate::error::{Error, Result};
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, GrayImage, RgbImage};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// Width and height, pixels: `64x48`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Size {
+    /// Width, pixels.
+    pub width: u32,
+    /// Height, pixels.
+    pub height: u32,
+}
+
+/// A part of a picture: `64x48+10+20` is 64 wide, 48 high, 10 from the left and 20 from the top, pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Crop {
+    /// Width and height.
+    pub size: Size,
+    /// Columns left out on the left.
+    pub left: u32,
+    /// Rows left out at the top.
+    pub top: u32,
+}
+
+/// Larger frames are no frames of ours.
+const MOST: u32 = 4096;
+
+impl FromStr for Size {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let side = |side: &str| side.parse::<u32>().ok().filter(|n| (1..=MOST).contains(n));
+        text.split_once('x')
+            .and_then(|(width, height)| {
+                Some(Self {
+                    width: side(width)?,
+                    height: side(height)?,
+                })
+            })
+            .ok_or_else(|| format!("expected WIDTHxHEIGHT of 1 to {MOST} pixels, got {text:?}"))
+    }
+}
+
+impl FromStr for Crop {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong = || format!("expected WIDTHxHEIGHT+LEFT+TOP in pixels, got {text:?}");
+        let mut parts = text.split('+');
+        let mut part = || parts.next().ok_or_else(wrong);
+        let crop = Self {
+            size: part()?.parse().map_err(|_| wrong())?,
+            left: part()?.parse().map_err(|_| wrong())?,
+            top: part()?.parse().map_err(|_| wrong())?,
+        };
+        match parts.next() {
+            None => Ok(crop),
+            Some(_) => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+impl fmt::Display for Crop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}+{}", self.size, self.left, self.top)
+    }
+}
+
+macro_rules! as_text {
+    ($Type:ty) => {
+        impl From<$Type> for String {
+            fn from(value: $Type) -> Self {
+                value.to_string()
+            }
+        }
+        impl TryFrom<String> for $Type {
+            type Error = String;
+            fn try_from(text: String) -> std::result::Result<Self, String> {
+                text.parse()
+            }
+        }
+    };
+}
+as_text!(Size);
+as_text!(Crop);
+
+/// What is kept of a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    pub crop: Option<Crop>,
+    pub scale: Option<Size>,
+    pub grey: bool,
+}
+
+impl Look {
+    /// Whether pictures stay as they are.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Crops, scales (area-weighted when smaller) and takes the brightness: (C, H, W) row-major with its shape.
+    pub fn apply(&self, picture: DynamicImage, source: &Path) -> Result<(Vec<u8>, [usize; 3])> {
+        let mut picture = picture;
+        if let Some(crop) = self.crop {
+            let (width, height) = (picture.width(), picture.height());
+            let inside = |from: u32, size: u32, all: u32| {
+                from.checked_add(size).is_some_and(|end| end <= all)
+            };
+            if !inside(crop.left, crop.size.width, width)
+                || !inside(crop.top, crop.size.height, height)
+            {
+                let message = format!(
+                    "--crop {crop}: expected a part of the picture's {width}x{height} pixels"
+                );
+                return Err(Error::file(source, message));
+            }
+            picture = picture.crop_imm(crop.left, crop.top, crop.size.width, crop.size.height);
+        }
+        if let Some(Size { width, height }) = self.scale {
+            picture = picture.resize_exact(width, height, FilterType::Triangle);
+        }
+        let grey = self.grey || !picture.color().has_color();
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        if grey {
+            let grey = match picture {
+                DynamicImage::ImageLuma8(grey) => grey,
+                other => imageops::grayscale(&other.to_rgb8()),
+            };
+            return Ok((grey.into_raw(), [1, height, width]));
+        }
+        Ok((planes(picture.to_rgb8().as_raw()), [3, height, width]))
+    }
+
+    /// The same for a frame that is (C, H, W) already.
+    pub fn apply_planes(
+        &self,
+        frame: Vec<u8>,
+        shape: [usize; 3],
+        source: &Path,
+    ) -> Result<(Vec<u8>, [usize; 3])> {
+        if self.is_nothing() {
+            return Ok((frame, shape));
+        }
+        let [channels, height, width] = shape;
+        let wrong = || Error::file(source, format!("frames of {shape:?} are too large"));
+        let (w, h) = (
+            u32::try_from(width).map_err(|_| wrong())?,
+            u32::try_from(height).map_err(|_| wrong())?,
+        );
+        let picture = match channels {
+            1 => GrayImage::from_raw(w, h, frame).map(DynamicImage::ImageLuma8),
+            _ => RgbImage::from_raw(w, h, pixels(&frame)).map(DynamicImage::ImageRgb8),
+        };
+        self.apply(picture.ok_or_else(wrong)?, source)
+    }
+}
+
+/// From RGB pixels (H, W, 3) to planes (3, H, W).
+fn planes(pixels: &[u8]) -> Vec<u8> {
+    (0..3)
+        .flat_map(|c| pixels.chunks_exact(3).map(move |pixel| pixel[c]))
+        .collect()
+}
+
+/// From planes (3, H, W) to RGB pixels (H, W, 3).
+pub(super) fn pixels(planes: &[u8]) -> Vec<u8> {
+    let plane = planes.len() / 3;
+    (0..plane)
+        .flat_map(|i| [planes[i], planes[plane + i], planes[2 * plane + i]])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crops_and_sizes_are_read_and_written_alike_and_nonsense_is_refused() {
+        for text in ["64x48+10+20", "1x1+0+0"] {
+            assert_eq!(text.parse::<Crop>().unwrap().to_string(), text);
+        }
+        for text in [
+            "64x48",
+            "64x48+1",
+            "64x48+1+2+3",
+            "0x4+0+0",
+            "ax4+0+0",
+            "-1x4+0+0",
+        ] {
+            assert!(text.parse::<Crop>().is_err(), "{text}");
+        }
+        for text in ["64", "64x", "x64", "0x64", "64x99999", "6 4x4"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_crop_keeps_its_pixels_and_half_the_size_keeps_the_mean() {
+        let path = Path::new("a");
+        let frame: Vec<u8> = (0..16).map(|i| 10 * i).collect();
+        let look = Look {
+            crop: Some("2x2+1+2".parse().unwrap()),
+            ..Look::default()
+        };
+        let (cropped, shape) = look.apply_planes(frame.clone(), [1, 4, 4], path).unwrap();
+        assert_eq!((cropped, shape), (vec![90, 100, 130, 140], [1, 2, 2]));
+        let look = Look {
+            scale: Some("2x2".parse().unwrap()),
+            ..Look::default()
+        };
+        let (small, _) = look.apply_planes(vec![80; 16], [1, 4, 4], path).unwrap();
+        assert_eq!(small, [80; 4]);
+        let look = Look {
+            crop: Some("4x4+1+0".parse().unwrap()),
+            ..Look::default()
+        };
+        let error = look.apply_planes(frame, [1, 4, 4], path).unwrap_err();
+        assert!(error.to_string().contains("4x4 pixels"), "{error}");
+    }
+
+    #[test]
+    fn planes_and_pixels_are_each_others_inverse_and_green_is_brighter_than_blue() {
+        let picture: Vec<u8> = (0..24).collect();
+        assert_eq!(pixels(&planes(&picture)), picture);
+        let look = Look {
+            grey: true,
+            ..Look::default()
+        };
+        let planes = [[0u8; 2], [0, 255], [255, 0]].concat();
+        let (grey, shape) = look
+            .apply_planes(planes, [3, 1, 2], Path::new("a"))
+            .unwrap();
+        assert_eq!(shape, [1, 1, 2]);
+        assert!(grey[1] > 2 * grey[0] && grey[0] > 0, "{grey:?}");
+    }
+}

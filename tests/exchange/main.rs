@@ -1,0 +1,9 @@
+//! Datasets out and in: round trips, what Python reads, real video, refusals, damaged files, and a run on imported data.
+
+mod fuzz;
+mod python;
+mod refusals;
+mod round_trips;
+mod run;
+mod support;
+mod video;
