@@ -47,6 +47,8 @@ enum Command {
     Check(Check),
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
     Inspect(Inspect),
+    /// Time training steps of the published Kalman VAE and their parts on this machine
+    Bench(Bench),
     /// Write a dataset in another format: npz, hdf5, mp4, gif or png
     Export(exchange::Export),
     /// Make a dataset of your own arrays, images, videos or trajectories
@@ -89,6 +91,52 @@ struct Inspect {
     frames: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+struct Bench {
+    /// Only the main rows
+    #[arg(long)]
+    quick: bool,
+    /// CPU time on one thread instead of wall time on two: for a machine that is never quiet
+    #[arg(long)]
+    cpu: bool,
+    /// Append every row to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Bench {
+    fn run(self) -> Result<()> {
+        use std::io::Write;
+        let mut file = match &self.json {
+            Some(path) => {
+                let file = std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path);
+                Some((path, file.map_err(Error::io(path))?))
+            }
+            None => None,
+        };
+        print(&format!("{}\n", pipeline::BENCH_HEAD))?;
+        let options = pipeline::BenchOptions {
+            clock: match self.cpu {
+                true => pipeline::Clock::Own,
+                false => pipeline::Clock::Wall,
+            },
+            quick: self.quick,
+        };
+        pipeline::bench(&options, &mut |row| {
+            print(&format!("{row}\n"))?;
+            match &mut file {
+                Some((path, file)) => {
+                    writeln!(file, "{}", serde_json::json!(row)).map_err(Error::io(*path))
+                }
+                None => Ok(()),
+            }
+        })
+    }
+}
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -103,6 +151,7 @@ impl Cli {
             Command::Analyze(work) => (work, &[Step::Analyze][..]),
             Command::Plot(work) => (work, &[Step::Plot][..]),
             Command::Report(work) => (work, &[Step::Report][..]),
+            Command::Bench(bench) => return bench.run(),
             Command::Check(check) => return print(&check.load()?.to_yaml()?),
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),

@@ -106,7 +106,7 @@ const START_LOGIT: f64 = -3.0;
 #[derive(Debug)]
 pub struct Decoder<F: Float> {
     linears: Vec<Layer<F>>,
-    /// Convolutions to four times the channels, each followed by a pixel shuffle.
+    /// Convolutions to four times the channels, which become twice the height and width.
     doublings: Vec<(Layer<F>, Geometry)>,
     output: Option<(Layer<F>, Geometry)>,
 }
@@ -157,6 +157,7 @@ impl<F: Float> Decoder<F> {
                         kernel: c.kernel,
                         stride: 1,
                         padding: c.kernel / 2,
+                        upscale: 2,
                     };
                     decoder.doublings.push((
                         Layer::convolution(inputs, 4 * outputs, c.kernel, RELU_GAIN, rng)?,
@@ -172,6 +173,7 @@ impl<F: Float> Decoder<F> {
                     kernel: 1,
                     stride: 1,
                     padding: 0,
+                    upscale: 1,
                 };
                 let mut last = Layer::convolution(inputs, channels, 1, 1.0, rng)?;
                 last.bias = Param::constant([channels], start)?;
@@ -219,7 +221,6 @@ impl<F: Float> Decoder<F> {
         }
         for (layer, g) in &self.doublings {
             x = ops::convolution(x, &layer.weight, &layer.bias, *g, Activation::Relu, true)?;
-            x = ops::pixel_shuffle(x, layer.weight.shape()[0] / 4, g.height, g.width)?;
         }
         if let Some((layer, g)) = &self.output {
             x = ops::convolution(
@@ -230,6 +231,7 @@ impl<F: Float> Decoder<F> {
                 Activation::Identity,
                 true,
             )?;
+            x = ops::planes(x, layer.bias.values().len())?; // (rows, C*H*W)
         }
         Ok(x)
     }

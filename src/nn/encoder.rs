@@ -129,7 +129,7 @@ impl<F: Float> Layer<F> {
         })
     }
 
-    /// Convolution, W (out, in K K) ~ N(0, gain^2 / (in K K)).
+    /// Convolution, W (K K in, out) ~ N(0, gain^2 / (K K in)).
     pub fn convolution(
         channels: usize,
         outputs: usize,
@@ -138,7 +138,7 @@ impl<F: Float> Layer<F> {
         rng: &mut Rng,
     ) -> Result<Self> {
         let patch = channels * kernel * kernel;
-        let weight = Param::normal([outputs, patch], gain / (patch as f64).sqrt(), rng)?;
+        let weight = Param::normal([patch, outputs], gain / (patch as f64).sqrt(), rng)?;
         Ok(Self {
             weight,
             bias: Param::constant([outputs], 0.0)?,
@@ -159,6 +159,8 @@ pub(super) const RELU_GAIN: f64 = std::f64::consts::SQRT_2;
 pub struct Encoder<F: Float> {
     /// What stands still in every frame, (C*H*W); taken off before anything is looked at. Zeros until [`Encoder::start_at`].
     background: Param<F>,
+    /// Channels of a frame.
+    channels: usize,
     convolutions: Vec<(Layer<F>, Geometry)>,
     /// The 1x1 convolution before a spatial softmax, with (maps, height, width).
     maps: Option<(Layer<F>, Geometry)>,
@@ -186,6 +188,7 @@ impl<F: Float> Encoder<F> {
     ) -> Result<Self> {
         let mut encoder = Self {
             background: Param::constant([frame.iter().product::<usize>()], 0.0)?.fixed(),
+            channels: frame[0],
             convolutions: vec![],
             maps: None,
             linears: vec![],
@@ -210,6 +213,7 @@ impl<F: Float> Encoder<F> {
                         kernel,
                         stride,
                         padding,
+                        upscale: 1,
                     };
                     encoder.convolutions.push((
                         Layer::convolution(channels, outputs, kernel, RELU_GAIN, rng)?,
@@ -231,10 +235,11 @@ impl<F: Float> Encoder<F> {
                         kernel: 1,
                         stride: 1,
                         padding: 0,
+                        upscale: 1,
                     };
                     let mut maps = Layer::convolution(channels, codes / 2, 1, MAP_GAIN, rng)?;
                     let positive: Vec<f64> = maps.weight.to_f64().iter().map(|w| w.abs()).collect();
-                    maps.weight = Param::new([codes / 2, channels], &positive)?;
+                    maps.weight = Param::new([channels, codes / 2], &positive)?;
                     encoder.maps = Some((maps, geometry));
                 }
                 &[]
@@ -281,7 +286,7 @@ impl<F: Float> Encoder<F> {
         self.background.set(background)
     }
 
-    /// Frames less the background. Frames are data, so no gradient flows back.
+    /// Frames (rows, C*H*W) less the background, channels-last: (rows, H*W*C). Frames are data, so no gradient flows back.
     fn moving<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
         let (frames, tape) = frames.split_tape();
         let (rows, columns) = size(&frames);
@@ -292,9 +297,15 @@ impl<F: Float> Encoder<F> {
                 background.len()
             )));
         }
-        let mut moving = values(&frames).to_vec();
-        for row in moving.chunks_exact_mut(columns) {
-            row.iter_mut().zip(background).for_each(|(x, &m)| *x -= m);
+        let mut moving = Vec::with_capacity(rows * columns);
+        let pixels = columns / self.channels;
+        for frame in values(&frames).chunks_exact(columns) {
+            if self.channels == 1 {
+                moving.extend(frame.iter().zip(background).map(|(&x, &m)| x - m));
+            } else {
+                let places = (0..columns).map(|i| i % self.channels * pixels + i / self.channels);
+                moving.extend(places.map(|at| frame[at] - background[at]));
+            }
         }
         Ok(matrix(moving, rows, columns)?.put_tape(tape))
     }
@@ -326,7 +337,8 @@ impl<F: Float> Encoder<F> {
                 Activation::Identity,
                 !first,
             )?;
-            x = ops::spatial_softmax(x, layer.weight.shape()[0], geometry.height, geometry.width)?; // (rows, p)
+            x = ops::planes(x, layer.weight.shape()[1])?;
+            x = ops::spatial_softmax(x, layer.weight.shape()[1], geometry.height, geometry.width)?; // (rows, p)
         }
         for (i, layer) in self.linears.iter().enumerate() {
             let activation = if i + 1 < self.linears.len() {

@@ -15,8 +15,18 @@ pub trait Float:
     fn bernoulli(logits: &[Self], pixels: &[Self], residual: &mut [Self]) -> f64;
     /// Sigmoid of every value, in place.
     fn sigmoid(values: &mut [Self]);
+    /// Turns values x into p = softmax(x) in place, and gives the means sum_i p_i g_i of two grids g.
+    fn softmax_means(values: &mut [Self], grids: [&[Self]; 2]) -> [Self; 2];
     /// `to += from`.
     fn accumulate(to: &mut [Self], from: &[Self]);
+    /// The values as f32, where they are: for kernels that exist in f32 only.
+    fn as_f32(_values: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    /// The same for values to be written.
+    fn as_f32_mut(_values: &mut [Self]) -> Option<&mut [f32]> {
+        None
+    }
 }
 
 impl Float for f32 {
@@ -32,8 +42,17 @@ impl Float for f32 {
     fn sigmoid(values: &mut [Self]) {
         kernels::sigmoid(values);
     }
+    fn softmax_means(values: &mut [Self], grids: [&[Self]; 2]) -> [Self; 2] {
+        kernels::softmax_means(values, grids)
+    }
     fn accumulate(to: &mut [Self], from: &[Self]) {
         kernels::accumulate(to, from);
+    }
+    fn as_f32(values: &[Self]) -> Option<&[f32]> {
+        Some(values)
+    }
+    fn as_f32_mut(values: &mut [Self]) -> Option<&mut [f32]> {
+        Some(values)
     }
 }
 
@@ -56,6 +75,13 @@ impl Float for f64 {
         for v in values {
             *v = 1.0 / (1.0 + (-*v).exp());
         }
+    }
+    fn softmax_means(values: &mut [Self], grids: [&[Self]; 2]) -> [Self; 2] {
+        let top = values.iter().copied().fold(Self::NEG_INFINITY, Self::max);
+        values.iter_mut().for_each(|p| *p = (*p - top).exp());
+        let total: Self = values.iter().sum();
+        values.iter_mut().for_each(|p| *p /= total);
+        grids.map(|grid| values.iter().zip(grid).map(|(p, g)| p * g).sum())
     }
     fn accumulate(to: &mut [Self], from: &[Self]) {
         to.iter_mut().zip(from).for_each(|(t, &v)| *t += v);

@@ -113,6 +113,47 @@ dispatch! {
 }
 
 dispatch! {
+    /// Softmax in place, and the means of two grids under it. Sums run in lanes, in f32.
+    fn softmax_means(values: &mut [f32], grids: [&[f32]; 2]) -> [f32; 2] {
+        let n = values.len();
+        let (u, v) = (&grids[0][..n], &grids[1][..n]);
+        let mut tops = [f32::NEG_INFINITY; LANES];
+        for chunk in values.chunks(LANES) {
+            for (top, &x) in tops.iter_mut().zip(chunk) {
+                *top = if x > *top { x } else { *top };
+            }
+        }
+        let top = tops.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        for x in values.iter_mut() {
+            *x = exp_of_negative(*x - top);
+        }
+        let mut sums = [[0.0f32; LANES]; 3];
+        let mut i = 0;
+        while i + LANES <= n {
+            for j in 0..LANES {
+                let p = values[i + j];
+                sums[0][j] += p;
+                sums[1][j] += p * u[i + j];
+                sums[2][j] += p * v[i + j];
+            }
+            i += LANES;
+        }
+        while i < n {
+            sums[0][0] += values[i];
+            sums[1][0] += values[i] * u[i];
+            sums[2][0] += values[i] * v[i];
+            i += 1;
+        }
+        let [total, u, v] = sums.map(|lanes| lanes.into_iter().sum::<f32>());
+        let scale = 1.0 / total;
+        for x in values.iter_mut() {
+            *x *= scale;
+        }
+        [u * scale, v * scale]
+    }
+}
+
+dispatch! {
     /// `to += from`.
     fn accumulate(to: &mut [f32], from: &[f32]) {
         to.iter_mut().zip(from).for_each(|(t, &v)| *t += v);
@@ -163,6 +204,27 @@ mod tests {
                 (total - one_by_one).abs() < 1e-4 * (1.0 + one_by_one.abs()),
                 "{n}: {total} against {one_by_one}"
             );
+        }
+    }
+
+    #[test]
+    fn softmax_and_its_means_agree_with_f64_for_every_length_and_at_large_values() {
+        for n in [1usize, 15, 16, 17, 400] {
+            for scale in [1.0, 5.0, 200.0] {
+                let wave = |k: f64| (0..n).map(|i| (i as f64 * k).sin()).collect::<Vec<f64>>();
+                let narrow = |x: &[f64]| x.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+                let x: Vec<f64> = wave(0.7).iter().map(|v| v * scale).collect();
+                let mut p32 = narrow(&x);
+                let mut p64: Vec<f64> = p32.iter().map(|&v| f64::from(v)).collect();
+                let (u, v) = (wave(0.3), wave(0.9));
+                let a = f32::softmax_means(&mut p32, [&narrow(&u), &narrow(&v)]);
+                let b = f64::softmax_means(&mut p64, [&u, &v]);
+                for (a, b) in p32.iter().chain(&a).zip(p64.iter().chain(&b)) {
+                    // exp's error, 3e-7 relative, and the rounding of x - top.
+                    let error = (f64::from(*a) - b).abs();
+                    assert!(error < 3e-6, "{n} {scale}: {a} against {b}");
+                }
+            }
         }
     }
 

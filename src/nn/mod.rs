@@ -5,6 +5,7 @@
 //! each with its own tape on its own thread, so nothing in here starts a thread.
 
 pub mod decoder;
+mod direct;
 pub mod encoder;
 pub mod float;
 mod kernels;
@@ -12,7 +13,12 @@ pub mod ops;
 pub mod optimiser;
 pub mod param;
 mod product;
+mod readout;
+mod simd;
+mod strips;
 pub mod tensor;
+mod winograd;
+mod workspace;
 
 pub use float::Float;
 pub use ops::Activation;

@@ -3,7 +3,8 @@
 use super::Float;
 use crate::error::{Error, Result};
 use dfdx::prelude::{
-    Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, Rank0, Tape, Tensor, TensorFromVec,
+    Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, Rank0, Tape, Tensor,
+    TensorFromVec,
 };
 
 /// A matrix with one row per frame: (rows, columns).
@@ -66,6 +67,14 @@ pub fn values<F: Float, T>(x: &Mat<F, T>) -> &[F] {
 /// The value of a scalar.
 pub fn value<F: Float, T>(x: &Scalar<F, T>) -> f64 {
     x[[]].widen()
+}
+
+/// Goes back from an objective to the gradient of everything on its tape.
+///
+/// # Errors
+/// Out of memory.
+pub fn backward<F: Float>(objective: Scalar<F, Grad<F>>) -> Result<Gradients<F, Cpu>> {
+    objective.try_backward().map_err(out_of_memory)
 }
 
 /// Forward value plus its backward step: puts `value` on `tape` after registering `backward`.

@@ -5,6 +5,7 @@
 
 mod about;
 mod analyze;
+mod bench;
 mod done;
 mod encode;
 mod folder;
@@ -15,6 +16,7 @@ mod train;
 
 pub use about::About;
 pub use analyze::study;
+pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
 pub use encode::encode;
 pub use folder::{Lock, RunFolder};
 pub use inspect::{dataset_folder, inspect, inspect_frames};

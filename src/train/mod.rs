@@ -11,4 +11,4 @@ mod trainer;
 
 pub use batches::{clips, evaluate};
 pub use config::{LearningRate, Starts, TrainConfig, Warmup};
-pub use trainer::{Job, Record, train};
+pub use trainer::{Job, Record, Steps, train};

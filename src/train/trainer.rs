@@ -116,6 +116,39 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
     Ok(run.model)
 }
 
+/// The steps of a run one by one, without validation and without a file: for whoever times them.
+pub struct Steps<'a> {
+    job: &'a Job<'a>,
+    run: Run,
+    order: Order,
+}
+
+impl<'a> Steps<'a> {
+    /// At the first step of start 0.
+    ///
+    /// # Errors
+    /// What building the model fails with.
+    pub fn new(job: &'a Job<'a>) -> Result<Self> {
+        Ok(Self {
+            run: Run {
+                model: (job.build)(0)?,
+                adam: Adam::new(),
+                state: State::default(),
+            },
+            order: Order::new(job.train.len(), job.config.batch, job.seeds),
+            job,
+        })
+    }
+
+    /// Makes one step; returns what training would record.
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub fn step(&mut self) -> Result<Vec<(String, f64)>> {
+        step(self.job, &mut self.run, &mut self.order)
+    }
+}
+
 /// One optimiser step; returns what to record.
 pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(String, f64)>> {
     let config = job.config;

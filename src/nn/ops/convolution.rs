@@ -1,14 +1,18 @@
-//! 2-D convolution (cross-correlation) by unfolding each image into columns and one product, bias and nonlinearity fused.
+//! 2-D convolution (cross-correlation) of channels-last images, bias, nonlinearity and pixel shuffle fused.
+//!
+//! Unfolded to columns and one product for several images; in f32 by [`crate::nn::winograd`] for 3x3 kernels of step 1 over many
+//! channels, by [`crate::nn::readout`] from many channels to a
+//! few, and by [`crate::nn::direct`] for the others.
 
 use super::Activation;
 use super::unfold::Unfold;
 use crate::error::{Error, Result};
 use crate::nn::product::{View, product};
 use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat, Param};
+use crate::nn::{Float, Mat, Param, direct, readout, winograd};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
-/// Sizes of a convolution: images of C x H x W, square kernels.
+/// Sizes of a convolution: images of H x W x C, square kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Input channels, C.
@@ -23,10 +27,13 @@ pub struct Geometry {
     pub stride: usize,
     /// Zeros around the image.
     pub padding: usize,
+    /// Factor r of sub-pixel upsampling, 1 for none: r^2 groups of output channels become r x r pixels (Shi et al. 2016,
+    /// "Real-time single image and video super-resolution", eq. 4).
+    pub upscale: usize,
 }
 
 impl Geometry {
-    /// (height, width) of the output.
+    /// (height, width) of the output, before upsampling.
     pub fn output(&self) -> (usize, usize) {
         let side = |n: usize| (n + 2 * self.padding).saturating_sub(self.kernel) / self.stride + 1;
         (side(self.height), side(self.width))
@@ -35,7 +42,13 @@ impl Geometry {
     /// A step and a kernel that fits the padded image.
     fn check(&self) -> Result<()> {
         let side = self.height.min(self.width) + 2 * self.padding;
-        let sizes = [self.channels, self.height, self.width, self.stride];
+        let sizes = [
+            self.channels,
+            self.height,
+            self.width,
+            self.stride,
+            self.upscale,
+        ];
         if sizes.contains(&0) || !(1..=side).contains(&self.kernel) {
             return Err(Error::Shape(format!(
                 "convolution: sizes of at least 1 and a kernel of 1..={side} expected, got {self:?}"
@@ -43,11 +56,33 @@ impl Geometry {
         }
         Ok(())
     }
+
+    /// The kernels for this convolution, where there are better ones than unfolding: in f32.
+    fn fast<F: Float>(&self, out: usize) -> Option<Fast> {
+        F::as_f32(&[])?;
+        let shape = winograd::Shape {
+            channels: self.channels,
+            height: self.height,
+            width: self.width,
+            padding: self.padding,
+            out,
+            upscale: self.upscale,
+        };
+        match (self.kernel, self.stride, self.upscale) {
+            (3, 1, _) if shape.suits() => Some(Fast::Winograd(shape)),
+            (2.., _, 1) => Some(Fast::Direct(*self)),
+            (1, 1, 1) if self.padding == 0 && readout::suits(self.channels, out) => {
+                Some(Fast::Readout)
+            }
+            _ => None,
+        }
+    }
 }
 
-/// y = f(W * x + b): x (rows, C*H*W), W (out, C*K*K), b (out), y (rows, out*OH*OW).
+/// y = f(W * x + b): x (rows, H*W*C), W (K*K*C, out) with rows (ky, kx, c), b (out), y (rows, OH*OW*out).
 ///
-/// `input_gradient: false` leaves out dL/dx, where x is data.
+/// With upscale r, output channel (a r + b) out/r^2 + c of a place (i, j) is channel c of pixel (r i + a, r j + b): y is then
+/// (rows, r OH * r OW * out/r^2). `input_gradient: false` leaves out dL/dx, where x is data.
 ///
 /// # Errors
 /// [`Error::Shape`] when x, W, b and the geometry do not fit.
@@ -60,15 +95,72 @@ pub fn convolution<F: Float, T: Tape<F, Cpu>>(
     input_gradient: bool,
 ) -> Result<Mat<F, T>> {
     let (x, tape) = x.split_tape();
-    let (rows, features) = size(&x);
-    let pixels = geometry.channels * geometry.height * geometry.width;
-    geometry.check()?;
+    let out = check(&x, weight, bias, geometry)?;
+    let (rows, _) = size(&x);
     let (oh, ow) = geometry.output();
-    let (patch, places) = (
-        geometry.channels * geometry.kernel * geometry.kernel,
-        oh * ow,
-    );
-    let &[out, w_patch] = weight.shape() else {
+    let work = Work {
+        unfold: Unfold::new(geometry),
+        geometry,
+        out,
+    };
+    let mut y = vec![F::of(0.0); rows * oh * ow * out];
+    if !work.forward_fast(values(&x), weight, bias, activation, &mut y) {
+        work.forward(values(&x), weight, bias, &mut y);
+        activation.apply(&mut y);
+    }
+    let y = matrix(y, rows, oh * ow * out)?; // (rows, OH*OW*out)
+    let (result, weight, bias) = (y.clone(), weight.clone(), bias.clone());
+    Ok(record(y, tape, move |gradients| {
+        let mut gy = take_gradient(gradients, &result)?;
+        let mut gx = if input_gradient {
+            Some(std::mem::take(&mut **gradients.get_or_alloc_mut(&x)?))
+        } else {
+            None
+        };
+        let mut gb = std::mem::take(&mut **gradients.get_or_alloc_mut(&bias.tensor)?);
+        let gw = gradients.get_or_alloc_mut(&weight.tensor)?;
+        let data = (values(&x), values(&result));
+        let fast = work.backward_fast(
+            data,
+            &weight,
+            activation,
+            &gy,
+            gx.as_deref_mut(),
+            gw,
+            &mut gb,
+        );
+        if !fast {
+            activation.chain(&mut gy, values(&result));
+            work.backward(values(&x), &weight, &gy, gx.as_deref_mut(), gw, &mut gb);
+        }
+        **gradients.get_or_alloc_mut(&bias.tensor)? = gb;
+        if let Some(gx) = gx {
+            **gradients.get_or_alloc_mut(&x)? = gx;
+        }
+        Ok(())
+    }))
+}
+
+/// Kernels in f32.
+#[derive(Clone, Copy)]
+enum Fast {
+    Winograd(winograd::Shape),
+    Direct(Geometry),
+    Readout,
+}
+
+/// Checks that everything fits; returns the number of output channels.
+fn check<F: Float>(
+    x: &Mat<F>,
+    weight: &Param<F>,
+    bias: &Param<F>,
+    geometry: Geometry,
+) -> Result<usize> {
+    geometry.check()?;
+    let features = size(x).1;
+    let pixels = geometry.channels * geometry.height * geometry.width;
+    let patch = geometry.channels * geometry.kernel * geometry.kernel;
+    let &[w_patch, out] = weight.shape() else {
         return Err(Error::Shape(format!(
             "convolution: weight wants two dimensions, got {:?}",
             weight.shape()
@@ -76,7 +168,7 @@ pub fn convolution<F: Float, T: Tape<F, Cpu>>(
     };
     if features != pixels || w_patch != patch {
         return Err(Error::Shape(format!(
-            "convolution: {geometry:?} wants images of {pixels} values and a weight of {patch} columns, got {features} and {w_patch}"
+            "convolution: {geometry:?} wants images of {pixels} values and a weight of {patch} rows, got {features} and {w_patch}"
         )));
     }
     if bias.values().len() != out {
@@ -85,180 +177,259 @@ pub fn convolution<F: Float, T: Tape<F, Cpu>>(
             bias.values().len()
         )));
     }
-    let unfold = Unfold::new(geometry);
-    let wide = unfold.places();
-    let mut columns = vec![F::of(0.0); patch * wide];
-    let mut padded = unfold.scratch();
-    let mut y_wide = vec![F::of(0.0); out * wide];
-    let mut y = vec![F::of(0.0); rows * out * places];
-    let w = View::new(weight.values(), out, patch);
-    for (image, y) in values(&x)
-        .chunks_exact(pixels)
-        .zip(y.chunks_exact_mut(out * places))
-    {
-        unfold.unfold(image, &mut padded, &mut columns);
-        for (row, &b) in y_wide.chunks_exact_mut(wide).zip(bias.values()) {
-            row.fill(b);
-        }
-        product(&mut y_wide, w, View::new(&columns, patch, wide), true);
-        unfold.crop(&y_wide, y);
+    if out % (geometry.upscale * geometry.upscale) != 0 {
+        return Err(Error::Shape(format!(
+            "convolution: upscale {} wants a multiple of {} output channels, got {out}",
+            geometry.upscale,
+            geometry.upscale * geometry.upscale
+        )));
     }
-    activation.apply(&mut y);
-    let y = matrix(y, rows, out * places)?; // (rows, out*OH*OW)
-    let (result, weight, bias) = (y.clone(), weight.clone(), bias.clone());
-    Ok(record(y, tape, move |gradients| {
-        let mut gy = take_gradient(gradients, &result)?;
-        activation.chain(&mut gy, values(&result));
-        let mut gb = vec![F::of(0.0); out];
-        let mut gw = vec![F::of(0.0); patch * out]; // transposed: the fast order for a short side `out`
-        let mut g_columns = vec![F::of(0.0); patch * wide];
-        let mut g_padded = unfold.scratch();
-        let mut g_wide = vec![F::of(0.0); out * wide];
-        let w = View::new(weight.values(), out, patch);
-        let gx = if input_gradient {
-            Some(gradients.get_or_alloc_mut(&x)?)
-        } else {
-            None
-        };
-        let mut gx = gx.map(|g| g.chunks_exact_mut(pixels));
-        for (image, g) in values(&x)
-            .chunks_exact(pixels)
-            .zip(gy.chunks_exact(out * places))
-        {
-            gb.iter_mut()
-                .zip(g.chunks_exact(places))
-                .for_each(|(s, p)| *s += p.iter().copied().sum());
-            unfold.unfold(image, &mut padded, &mut columns);
-            unfold.widen(g, &mut g_wide);
-            let g = View::new(&g_wide, out, wide);
-            product(&mut gw, View::new(&columns, patch, wide), g.t(), true);
-            if let Some(image) = gx.as_mut().and_then(Iterator::next) {
-                product(&mut g_columns, w.t(), g, false);
-                unfold.fold(&g_columns, &mut g_padded, image);
-            }
-        }
-        F::accumulate(gradients.get_or_alloc_mut(&bias.tensor)?, &gb);
-        let to = gradients.get_or_alloc_mut(&weight.tensor)?;
-        for (i, g) in gw.into_iter().enumerate() {
-            to[i % out * patch + i / out] += g;
-        }
-        Ok(())
-    }))
+    Ok(out)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::check::{self, close, gradients_agree, param, random};
-    use super::*;
+/// Places that one product takes at least: enough to be worth packing, few enough for their columns to stay in the cache.
+const PLACES: usize = 256;
 
-    fn geometry(kernel: usize, stride: usize, padding: usize) -> Geometry {
-        Geometry {
-            channels: 2,
-            height: 6,
-            width: 5,
-            kernel,
-            stride,
-            padding,
-        }
+/// One convolution of some images.
+struct Work {
+    geometry: Geometry,
+    unfold: Unfold,
+    /// Output channels.
+    out: usize,
+}
+
+impl Work {
+    /// (values of an image, values of an output, images that one product takes).
+    fn sizes(&self) -> (usize, usize, usize) {
+        let g = &self.geometry;
+        let places = self.unfold.places();
+        let group = PLACES.div_ceil(places);
+        (g.channels * g.height * g.width, places * self.out, group)
     }
 
-    /// Odd kernels as the networks use them, padded by half; and others.
-    const CASES: [(usize, usize, usize); 8] = [
-        (1, 1, 0),
-        (3, 1, 1),
-        (5, 1, 2),
-        (3, 2, 1),
-        (5, 2, 2),
-        (3, 1, 0),
-        (1, 2, 0),
-        (5, 1, 4),
-    ];
+    /// Fast kernels, where there are some; returns whether.
+    fn forward_fast<F: Float>(
+        &self,
+        x: &[F],
+        weight: &Param<F>,
+        bias: &Param<F>,
+        activation: Activation,
+        y: &mut [F],
+    ) -> bool {
+        let Some(fast) = self.geometry.fast::<F>(self.out) else {
+            return false;
+        };
+        let all = (
+            F::as_f32(x),
+            F::as_f32(weight.values()),
+            F::as_f32(bias.values()),
+            F::as_f32_mut(y),
+        );
+        let (Some(x), Some(w), Some(b), Some(to)) = all else {
+            return false;
+        };
+        let relu = activation == Activation::Relu;
+        match fast {
+            Fast::Winograd(shape) => winograd::forward(shape, x, w, b, relu, to),
+            Fast::Direct(geometry) => direct::forward(geometry, x, w, b, relu, to),
+            Fast::Readout => readout::forward(x, w, b, to),
+        }
+        if !relu || matches!(fast, Fast::Readout) {
+            activation.apply(y);
+        }
+        true
+    }
 
-    /// y[o, i, j] = f(b_o + sum over c, di, dj of W[o, c, di, dj] x[c, s i + di - P, s j + dj - P]), zeros outside.
-    fn by_hand(g: Geometry, x: &[f64], w: &[f64], b: &[f64], f: Activation) -> Vec<f64> {
-        let (oh, ow) = g.output();
-        let mut y = Vec::new();
-        for image in x.chunks(g.channels * g.height * g.width) {
-            let pixel = |c: usize, i: isize, j: isize| {
-                let inside = 0 <= i && i < g.height as isize && 0 <= j && j < g.width as isize;
-                if inside {
-                    image[(c * g.height + i as usize) * g.width + j as usize]
-                } else {
-                    0.0
-                }
+    /// y before the nonlinearity.
+    fn forward<F: Float>(&self, x: &[F], weight: &Param<F>, bias: &Param<F>, y: &mut [F]) {
+        let (pixels, outputs, group) = self.sizes();
+        let (patch, places, shuffles) = (
+            self.unfold.patch(),
+            self.unfold.places(),
+            self.geometry.upscale > 1,
+        );
+        let w = View::new(weight.values(), patch, self.out);
+        let mut columns = Columns::new(self.unfold, group);
+        let mut before = vec![F::of(0.0); if shuffles { group * outputs } else { 0 }];
+        for (x, y) in x.chunks(group * pixels).zip(y.chunks_mut(group * outputs)) {
+            let images = x.len() / pixels;
+            let columns = View::new(columns.of(x, pixels), images * places, patch);
+            let to = if shuffles {
+                &mut before[..y.len()]
+            } else {
+                &mut *y
             };
-            for (o, &bias) in b.iter().enumerate() {
-                for at in 0..oh * ow {
-                    let corner =
-                        |i: usize, d: usize| (g.stride * i + d) as isize - g.padding as isize;
-                    let mut sum = bias;
-                    for c in 0..g.channels {
-                        for k in 0..g.kernel * g.kernel {
-                            let weight = w[(o * g.channels + c) * g.kernel * g.kernel + k];
-                            let (i, j) =
-                                (corner(at / ow, k / g.kernel), corner(at % ow, k % g.kernel));
-                            sum += weight * pixel(c, i, j);
-                        }
-                    }
-                    y.push(sum);
-                }
+            for row in to.chunks_exact_mut(self.out) {
+                row.copy_from_slice(bias.values());
             }
-        }
-        f.apply(&mut y);
-        y
-    }
-
-    fn parameters(g: Geometry) -> [Param<f64>; 2] {
-        let shape = [3, g.channels * g.kernel * g.kernel];
-        [param("w", &shape), param("b", &[3])]
-    }
-
-    #[test]
-    fn every_output_is_its_window_times_the_kernel() {
-        for (kernel, stride, padding) in CASES {
-            let g = geometry(kernel, stride, padding);
-            let (x, [w, b]) = (random("x", 3, 60), parameters(g));
-            for f in [Activation::Identity, Activation::Relu, Activation::Tanh] {
-                let y = convolution(x.clone(), &w, &b, g, f, true).unwrap();
-                let want = by_hand(g, values(&x), w.values(), b.values(), f);
-                close(&format!("{g:?} {f:?}"), values(&y), &want, 1e-13);
-            }
-        }
-    }
-
-    #[test]
-    fn gradients_agree_with_finite_differences() {
-        for (kernel, stride, padding) in CASES {
-            let g = geometry(kernel, stride, padding);
-            for (f, input_gradient) in [(Activation::Tanh, true), (Activation::Relu, false)] {
-                let x = random("x", 2, 60);
-                gradients_agree(
-                    &format!("{g:?}"),
-                    &x,
-                    &parameters(g),
-                    input_gradient,
-                    &|x, p| convolution(x, &p[0], &p[1], g, f, input_gradient).map(check::project),
+            product(to, columns, w, true);
+            if shuffles {
+                self.shuffled(
+                    |at, from, len| {
+                        y[at..][..len].copy_from_slice(&before[from..][..len]);
+                    },
+                    images,
                 );
             }
         }
     }
 
-    #[test]
-    fn wrong_sizes_are_told() {
-        let try_it = |x: usize, w: &[usize], b: usize, g: Geometry| {
-            let (w, b) = (param("w", w), param("b", &[b]));
-            convolution(random("x", 2, x), &w, &b, g, Activation::Relu, true)
+    /// Calls `f(start among the upsampled pixels, start among the places, length)` for every run of channels of some images.
+    fn shuffled(&self, mut f: impl FnMut(usize, usize, usize), images: usize) {
+        let ((oh, ow), r) = (self.geometry.output(), self.geometry.upscale);
+        let len = self.out / (r * r);
+        let mut from = 0;
+        for image in 0..images {
+            for (i, j) in (0..oh * ow).map(|at| (at / ow, at % ow)) {
+                for (a, b) in (0..r * r).map(|part| (part / r, part % r)) {
+                    let pixel = (image * oh * r + i * r + a) * ow * r + j * r + b;
+                    f(pixel * len, from, len);
+                    from += len;
+                }
+            }
+        }
+    }
+
+    /// Fast kernels, where there are some; returns whether. `data` are x and y.
+    #[allow(clippy::too_many_arguments)]
+    fn backward_fast<F: Float>(
+        &self,
+        data: (&[F], &[F]),
+        weight: &Param<F>,
+        activation: Activation,
+        gy: &[F],
+        gx: Option<&mut [F]>,
+        gw: &mut [F],
+        gb: &mut [F],
+    ) -> bool {
+        let Some(fast) = self.geometry.fast::<F>(self.out) else {
+            return false;
         };
-        let g = geometry(3, 1, 1);
-        check::refuses(try_it(59, &[3, 18], 3, g), &["convolution", "60", "got 59"]);
-        check::refuses(
-            try_it(60, &[3, 17], 3, g),
-            &["convolution", "18 columns", "and 17"],
+        let chained = match fast {
+            Fast::Readout => activation != Activation::Identity,
+            _ => activation == Activation::Tanh,
+        };
+        if chained {
+            return false;
+        }
+        let read = (
+            F::as_f32(data.0),
+            F::as_f32(data.1),
+            F::as_f32(weight.values()),
+            F::as_f32(gy),
         );
-        check::refuses(try_it(60, &[54], 3, g), &["two dimensions", "got [54]"]);
-        check::refuses(try_it(60, &[3, 18], 2, g), &["bias wants 3", "got 2"]);
-        let words = ["kernel of 1..=5", "kernel: 7"];
-        check::refuses(try_it(60, &[3, 98], 3, geometry(7, 1, 0)), &words);
-        check::refuses(try_it(60, &[3, 18], 3, geometry(3, 0, 1)), &["stride: 0"]);
+        let write = (F::as_f32_mut(gw), F::as_f32_mut(gb));
+        let ((Some(x), Some(y), Some(w), Some(gy)), (Some(gw), Some(gb))) = (read, write) else {
+            return false;
+        };
+        let outputs = (activation == Activation::Relu).then_some(y);
+        let gx = gx.and_then(F::as_f32_mut);
+        match fast {
+            Fast::Winograd(shape) => {
+                winograd::backward(shape, (x, w), (gy, outputs), gx, gw, gb);
+            }
+            Fast::Direct(geometry) => {
+                direct::backward(geometry, (x, w), (gy, outputs), gx, gw, gb);
+            }
+            Fast::Readout => readout::backward((x, w), gy, gx, gw, gb),
+        }
+        true
+    }
+
+    /// Adds to all gradients what `gy`, the gradient before the nonlinearity, sends back.
+    fn backward<F: Float>(
+        &self,
+        x: &[F],
+        weight: &Param<F>,
+        gy: &[F],
+        gx: Option<&mut [F]>,
+        gw: &mut [F],
+        gb: &mut [F],
+    ) {
+        let (pixels, outputs, group) = self.sizes();
+        let (patch, places, shuffles) = (
+            self.unfold.patch(),
+            self.unfold.places(),
+            self.geometry.upscale > 1,
+        );
+        let w = View::new(weight.values(), patch, self.out);
+        let mut columns = Columns::new(self.unfold, group);
+        let mut before = vec![F::of(0.0); if shuffles { group * outputs } else { 0 }];
+        let mut scratch = self.unfold.scratch();
+        let mut gx = gx.map(|g| g.chunks_mut(group * pixels));
+        let through = gx.is_some() && !self.unfold.is_identity();
+        let mut g_columns = vec![F::of(0.0); if through { group * places * patch } else { 0 }];
+        for (x, gy) in x.chunks(group * pixels).zip(gy.chunks(group * outputs)) {
+            let images = x.len() / pixels;
+            let gy = if shuffles {
+                self.shuffled(
+                    |at, from, len| {
+                        before[from..][..len].copy_from_slice(&gy[at..][..len]);
+                    },
+                    images,
+                );
+                &before[..gy.len()]
+            } else {
+                gy
+            };
+            for row in gy.chunks_exact(self.out) {
+                gb.iter_mut().zip(row).for_each(|(s, &g)| *s += g);
+            }
+            let columns = View::new(columns.of(x, pixels), images * places, patch);
+            let g = View::new(gy, images * places, self.out);
+            product(gw, columns.t(), g, true);
+            match gx.as_mut().and_then(Iterator::next) {
+                Some(gx) if through => {
+                    let g_columns = &mut g_columns[..images * places * patch];
+                    product(g_columns, g, w.t(), false);
+                    let images = gx.chunks_exact_mut(pixels);
+                    for (g, image) in g_columns.chunks_exact(places * patch).zip(images) {
+                        self.unfold.fold(g, &mut scratch, image);
+                    }
+                }
+                Some(gx) => product(gx, g, w.t(), true),
+                None => {}
+            }
+        }
     }
 }
+
+/// Columns of a group of images.
+struct Columns<F> {
+    unfold: Unfold,
+    scratch: Vec<F>,
+    columns: Vec<F>,
+}
+
+impl<F: Float> Columns<F> {
+    fn new(unfold: Unfold, group: usize) -> Self {
+        let len = if unfold.is_identity() {
+            0
+        } else {
+            group * unfold.places() * unfold.patch()
+        };
+        Self {
+            unfold,
+            scratch: unfold.scratch(),
+            columns: vec![F::of(0.0); len],
+        }
+    }
+
+    /// (images * places, K K C) of these images of `pixels` values.
+    fn of<'a>(&'a mut self, x: &'a [F], pixels: usize) -> &'a [F] {
+        if self.unfold.is_identity() {
+            return x;
+        }
+        let len = self.unfold.places() * self.unfold.patch();
+        for (image, to) in x
+            .chunks_exact(pixels)
+            .zip(self.columns.chunks_exact_mut(len))
+        {
+            self.unfold.unfold(image, &mut self.scratch, to);
+        }
+        &self.columns[..x.len() / pixels * len]
+    }
+}
+
+#[cfg(test)]
+mod tests;

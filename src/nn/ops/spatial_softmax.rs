@@ -37,12 +37,7 @@ pub fn spatial_softmax<F: Float, T: Tape<F, Cpu>>(
     let mut weights = values(&x).to_vec(); // becomes the softmax, (rows, M*H*W)
     let mut out = Vec::with_capacity(rows * 2 * maps);
     for map in weights.chunks_exact_mut(places) {
-        let top = map.iter().copied().fold(F::neg_infinity(), F::max);
-        map.iter_mut().for_each(|p| *p = (*p - top).exp());
-        let total: F = map.iter().copied().sum();
-        map.iter_mut().for_each(|p| *p /= total);
-        let mean = |grid: &[F]| map.iter().zip(grid).map(|(&p, &g)| p * g).sum::<F>();
-        out.extend([mean(&u), mean(&v)]);
+        out.extend(F::softmax_means(map, [&u, &v]));
     }
     let y = matrix(out, rows, 2 * maps)?; // (rows, 2M)
     let result = y.clone();

@@ -1,156 +1,105 @@
 //! Images to columns and back: what turns a convolution into a product.
 //!
-//! With stride 1 the columns are *wide*: an output row keeps the width W + 2P of the padded image, so that every column row is one
-//! contiguous run of a padded plane, copied or added whole. The places beyond the true width hold garbage in a forward product and
-//! must hold zeros in a gradient; [`Unfold::crop`] and [`Unfold::widen`] translate.
+//! Channels-last: the window of one output is K runs of K*C neighbouring values of the padded image, so a row of columns is K copies.
 
 use super::Geometry;
 use crate::nn::Float;
 
-/// How images of one geometry become columns (C K K, places).
+/// How images of one geometry become columns (places, K K C).
+#[derive(Clone, Copy)]
 pub(super) struct Unfold {
     geometry: Geometry,
     /// Output height and width.
     output: (usize, usize),
-    /// Length of an output row in the columns: the output width, or that of a padded image row.
-    row: usize,
 }
 
 impl Unfold {
     pub fn new(geometry: Geometry) -> Self {
-        let output = geometry.output();
-        let wide = geometry.width + 2 * geometry.padding;
         Self {
             geometry,
-            output,
-            row: if geometry.stride == 1 { wide } else { output.1 },
+            output: geometry.output(),
         }
     }
 
-    /// Places in a column row.
+    /// Outputs of one image, without channels.
     pub fn places(&self) -> usize {
-        self.output.0 * self.row
+        self.output.0 * self.output.1
     }
 
-    /// Values of a scratch image: padded planes, with a tail for the last wide run.
-    fn scratch_len(&self) -> usize {
+    /// Values of a window.
+    pub fn patch(&self) -> usize {
+        self.geometry.kernel * self.geometry.kernel * self.geometry.channels
+    }
+
+    /// Whether an image is its own columns.
+    pub fn is_identity(&self) -> bool {
         let g = &self.geometry;
-        g.channels * (g.height + 2 * g.padding) * (g.width + 2 * g.padding) + g.kernel
+        (g.kernel, g.stride, g.padding) == (1, 1, 0)
+    }
+
+    /// Values in a row of the padded image.
+    fn line(&self) -> usize {
+        (self.geometry.width + 2 * self.geometry.padding) * self.geometry.channels
     }
 
     /// Zeros to hold a padded image between calls.
     pub fn scratch<F: Float>(&self) -> Vec<F> {
-        vec![F::of(0.0); self.scratch_len()]
+        vec![F::of(0.0); (self.geometry.height + 2 * self.geometry.padding) * self.line()]
     }
 
-    /// Calls `f(start of the padded row, start of the image row)` for every row of the image.
+    /// Calls `f(start of the row in the padded image, start in the image)` for every row of an image.
     fn rows(&self, mut f: impl FnMut(usize, usize)) {
-        let Geometry {
-            channels,
-            height,
-            width,
-            padding,
-            ..
-        } = self.geometry;
-        let (hp, wp) = (height + 2 * padding, width + 2 * padding);
-        for c in 0..channels {
-            for y in 0..height {
-                f(
-                    (c * hp + y + padding) * wp + padding,
-                    (c * height + y) * width,
-                );
-            }
+        let g = &self.geometry;
+        let before = g.padding * self.line() + g.padding * g.channels;
+        for y in 0..g.height {
+            f(before + y * self.line(), y * g.width * g.channels);
         }
     }
 
-    /// Calls `f(column row, start of its first window in the padded image)`.
-    fn windows(&self, mut f: impl FnMut(usize, usize)) {
-        let Geometry {
-            channels,
-            height,
-            width,
-            kernel,
-            padding,
-            ..
-        } = self.geometry;
-        let (hp, wp) = (height + 2 * padding, width + 2 * padding);
-        let mut r = 0;
-        for c in 0..channels {
-            for ky in 0..kernel {
-                for kx in 0..kernel {
-                    f(r, (c * hp + ky) * wp + kx);
-                    r += 1;
+    /// Calls `f(start of the run in the columns, start in the padded image)` for every run of K C values.
+    fn runs(&self, mut f: impl FnMut(usize, usize)) {
+        let g = &self.geometry;
+        let run = g.kernel * g.channels;
+        let mut to = 0;
+        for oy in 0..self.output.0 {
+            for ox in 0..self.output.1 {
+                let corner = oy * g.stride * self.line() + ox * g.stride * g.channels;
+                for ky in 0..g.kernel {
+                    f(to, corner + ky * self.line());
+                    to += run;
                 }
             }
         }
     }
 
-    /// Image (C, H, W) to columns (C K K, places); `scratch` from [`Self::scratch`].
+    /// Image (H, W, C) to columns (places, K K C); `scratch` from [`Self::scratch`].
     pub fn unfold<F: Float>(&self, image: &[F], scratch: &mut [F], columns: &mut [F]) {
-        let (w, wp, places) = (self.geometry.width, self.padded_width(), self.places());
-        self.rows(|to, from| scratch[to..][..w].copy_from_slice(&image[from..][..w]));
-        let stride = self.geometry.stride;
-        self.windows(|r, start| {
-            let to = &mut columns[r * places..][..places];
-            if stride == 1 {
-                to.copy_from_slice(&scratch[start..][..places]);
-            } else {
-                for (y, to) in to.chunks_exact_mut(self.row).enumerate() {
-                    let from = &scratch[start + y * stride * wp..];
-                    to.iter_mut()
-                        .zip(from.iter().step_by(stride))
-                        .for_each(|(t, &v)| *t = v);
-                }
-            }
-        });
+        let (width, run) = (
+            self.geometry.width * self.geometry.channels,
+            self.geometry.kernel * self.geometry.channels,
+        );
+        self.rows(|to, from| scratch[to..][..width].copy_from_slice(&image[from..][..width]));
+        let copy = |to: &mut [F], from: &[F]| to.iter_mut().zip(from).for_each(|(t, &v)| *t = v);
+        // A call for a short copy costs more than the copy: sizes of the usual kernels on one channel are constants.
+        match run {
+            3 => self.runs(|to, at| copy(&mut columns[to..][..3], &scratch[at..][..3])),
+            5 => self.runs(|to, at| copy(&mut columns[to..][..5], &scratch[at..][..5])),
+            _ => self.runs(|to, at| columns[to..][..run].copy_from_slice(&scratch[at..][..run])),
+        }
     }
 
     /// The transpose of [`Self::unfold`]: adds every column value to its pixel of `image`.
     pub fn fold<F: Float>(&self, columns: &[F], scratch: &mut [F], image: &mut [F]) {
-        let (w, wp, places) = (self.geometry.width, self.padded_width(), self.places());
+        let (width, run) = (
+            self.geometry.width * self.geometry.channels,
+            self.geometry.kernel * self.geometry.channels,
+        );
         scratch.fill(F::of(0.0));
-        let stride = self.geometry.stride;
-        self.windows(|r, start| {
-            let from = &columns[r * places..][..places];
-            if stride == 1 {
-                F::accumulate(&mut scratch[start..][..places], from);
-            } else {
-                for (y, from) in from.chunks_exact(self.row).enumerate() {
-                    let to = &mut scratch[start + y * stride * wp..];
-                    to.iter_mut()
-                        .step_by(stride)
-                        .zip(from)
-                        .for_each(|(t, &v)| *t += v);
-                }
-            }
+        self.runs(|from, at| {
+            let pairs = scratch[at..][..run].iter_mut().zip(&columns[from..][..run]);
+            pairs.for_each(|(t, &v)| *t += v);
         });
-        self.rows(|from, to| F::accumulate(&mut image[to..][..w], &scratch[from..][..w]));
-    }
-
-    /// Places (rows, OH * row) to outputs (rows, OH * OW).
-    pub fn crop<F: Float>(&self, places: &[F], output: &mut [F]) {
-        let width = self.output.1;
-        for (to, from) in output
-            .chunks_exact_mut(width)
-            .zip(places.chunks_exact(self.row))
-        {
-            to.copy_from_slice(&from[..width]);
-        }
-    }
-
-    /// Outputs (rows, OH * OW) to places, zeros beyond the width; `places` starts as zeros and keeps them between calls.
-    pub fn widen<F: Float>(&self, output: &[F], places: &mut [F]) {
-        let width = self.output.1;
-        for (to, from) in places
-            .chunks_exact_mut(self.row)
-            .zip(output.chunks_exact(width))
-        {
-            to[..width].copy_from_slice(from);
-        }
-    }
-
-    fn padded_width(&self) -> usize {
-        self.geometry.width + 2 * self.geometry.padding
+        self.rows(|from, to| F::accumulate(&mut image[to..][..width], &scratch[from..][..width]));
     }
 }
 
@@ -162,16 +111,16 @@ mod tests {
     fn by_hand(g: Geometry, image: &[f64]) -> Vec<f64> {
         let (oh, ow) = g.output();
         let mut out = Vec::new();
-        for c in 0..g.channels {
-            for ky in 0..g.kernel {
-                for kx in 0..g.kernel {
-                    for oy in 0..oh {
-                        for ox in 0..ow {
+        for oy in 0..oh {
+            for ox in 0..ow {
+                for ky in 0..g.kernel {
+                    for kx in 0..g.kernel {
+                        for c in 0..g.channels {
                             let y = (oy * g.stride + ky).wrapping_sub(g.padding);
                             let x = (ox * g.stride + kx).wrapping_sub(g.padding);
                             let inside = y < g.height && x < g.width;
                             out.push(if inside {
-                                image[(c * g.height + y) * g.width + x]
+                                image[(y * g.width + x) * g.channels + c]
                             } else {
                                 0.0
                             });
@@ -195,14 +144,17 @@ mod tests {
             (3, 1, 0),
         ] {
             for (height, width) in [(5, 7), (8, 8), (6, 5)] {
-                all.push(Geometry {
-                    channels: 2,
-                    height,
-                    width,
-                    kernel,
-                    stride,
-                    padding,
-                });
+                for channels in [1, 2] {
+                    all.push(Geometry {
+                        channels,
+                        height,
+                        width,
+                        kernel,
+                        stride,
+                        padding,
+                        upscale: 1,
+                    });
+                }
             }
         }
         all
@@ -212,12 +164,12 @@ mod tests {
     fn columns_hold_every_window() {
         for g in geometries() {
             let u = Unfold::new(g);
-            let image: Vec<f64> = (1..=2 * g.height * g.width).map(|v| v as f64).collect();
-            let mut columns = vec![f64::NAN; 2 * g.kernel * g.kernel * u.places()];
+            let image: Vec<f64> = (1..=g.channels * g.height * g.width)
+                .map(|v| v as f64)
+                .collect();
+            let mut columns = vec![f64::NAN; u.patch() * u.places()];
             u.unfold(&image, &mut u.scratch(), &mut columns);
-            let mut cropped = vec![0.0; 2 * g.kernel * g.kernel * g.output().0 * g.output().1];
-            u.crop(&columns, &mut cropped);
-            assert_eq!(cropped, by_hand(g, &image), "{g:?}");
+            assert_eq!(columns, by_hand(g, &image), "{g:?}");
         }
     }
 
@@ -226,17 +178,15 @@ mod tests {
     fn fold_is_the_transpose_of_unfold() {
         for g in geometries() {
             let u = Unfold::new(g);
-            let image: Vec<f64> = (0..2 * g.height * g.width)
+            let image: Vec<f64> = (0..g.channels * g.height * g.width)
                 .map(|v| (v as f64 * 0.7).sin())
                 .collect();
-            let y: Vec<f64> = (0..2 * g.kernel * g.kernel * g.output().0 * g.output().1)
+            let y: Vec<f64> = (0..u.patch() * u.places())
                 .map(|v| (v as f64).cos())
                 .collect();
             let left: f64 = by_hand(g, &image).iter().zip(&y).map(|(a, b)| a * b).sum();
-            let mut wide = vec![0.0; 2 * g.kernel * g.kernel * u.places()];
-            u.widen(&y, &mut wide);
             let mut back = vec![0.0; image.len()];
-            u.fold(&wide, &mut u.scratch(), &mut back);
+            u.fold(&y, &mut u.scratch(), &mut back);
             let right: f64 = image.iter().zip(&back).map(|(a, b)| a * b).sum();
             // Some hundred terms of order one in f64.
             assert!(

@@ -1,0 +1,258 @@
+//! `kinostate bench`: how long a training step of the published Kalman VAE and its parts take, on this machine, now.
+
+mod clock;
+mod work;
+
+pub use clock::Clock;
+
+use crate::error::{Error, Result};
+use crate::models::AnyModel;
+use crate::progress::Progress;
+use crate::seeds::Seeds;
+use crate::train::{Job, Steps, TrainConfig};
+use clock::{Budget, Time, measure, peak_memory};
+use rayon::ThreadPool;
+use serde::Serialize;
+use work::{Data, Networks, StateSpaces};
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct BenchOptions {
+    /// Which time.
+    pub clock: Clock,
+    /// The main rows only.
+    pub quick: bool,
+}
+
+/// One row: a training step, or a part of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Who was measured.
+    pub peer: &'static str,
+    /// `step`, or a part of it; `_fb` is forward and backward.
+    pub what: String,
+    /// Laws of motion, K.
+    #[serde(rename = "K")]
+    pub laws: usize,
+    /// Frames a sequence, T.
+    #[serde(rename = "T")]
+    pub steps: usize,
+    /// Sequences, B.
+    #[serde(rename = "B")]
+    pub sequences: usize,
+    /// Kind of the decoder.
+    pub dec: &'static str,
+    /// Number type of the networks.
+    pub prec: &'static str,
+    /// Worker threads.
+    pub threads: usize,
+    /// Times.
+    #[serde(flatten)]
+    pub time: Time,
+    /// Frames a second.
+    pub fps: f64,
+    /// Most memory held, MB.
+    pub peak_mb: Option<f64>,
+}
+
+/// Micro-batches of a step: one clip each, so that what a layer gives the next one is still in the cache.
+fn micro_batches(batch: usize) -> usize {
+    batch
+}
+
+/// Measures everything; calls `told` with every row as it comes.
+///
+/// # Errors
+/// A dataset that cannot be written to the system's folder for temporary files.
+pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = if options.clock == Clock::Own {
+        1
+    } else {
+        cores.min(2)
+    };
+    let bench = Bench {
+        options: *options,
+        pools: [pool(1)?, pool(most)?],
+    };
+    let last = bench.pools.len() - 1;
+    bench.steps(1, (20, 32), last, told)?;
+    bench.parts(last, told)?;
+    for laws in [1, 3] {
+        for steps in [20, 200, 2000] {
+            bench.state_space(laws, (steps, 32), told)?;
+        }
+    }
+    if options.quick {
+        return Ok(());
+    }
+    if most > 1 {
+        bench.steps(1, (20, 32), 0, told)?;
+    }
+    for size in [(20, 8), (20, 128), (50, 32), (100, 32), (200, 32)] {
+        bench.steps(1, size, last, told)?;
+    }
+    Ok(())
+}
+
+fn pool(threads: usize) -> Result<ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| Error::Experiment(format!("bench: {threads} threads: {e}")))
+}
+
+struct Bench {
+    options: BenchOptions,
+    /// One thread, and two.
+    pools: [ThreadPool; 2],
+}
+
+impl Bench {
+    fn budget(&self) -> Budget {
+        match self.options.quick {
+            true => Budget {
+                samples: 8,
+                seconds: 6.0,
+            },
+            false => Budget {
+                samples: 15,
+                seconds: 30.0,
+            },
+        }
+    }
+
+    fn row(
+        &self,
+        what: &str,
+        laws: usize,
+        (steps, sequences): (usize, usize),
+        threads: usize,
+        mut call: impl FnMut() -> Result<()>,
+    ) -> Result<Row> {
+        let time = measure(self.options.clock, self.budget(), &mut call)?;
+        Ok(Row {
+            peer: "kinostate",
+            what: what.into(),
+            laws,
+            steps,
+            sequences,
+            dec: "subpixel",
+            prec: "f32",
+            threads,
+            time,
+            fps: (steps * sequences) as f64 / time.ms * 1e3,
+            peak_mb: None,
+        })
+    }
+
+    /// Training steps as `kinostate train` makes them: memory-mapped data, ELBO, backward pass, clipping, Adam.
+    fn steps(
+        &self,
+        laws: usize,
+        (steps, batch): (usize, usize),
+        pool: usize,
+        told: &mut dyn FnMut(&Row) -> Result<()>,
+    ) -> Result<()> {
+        let Some(model) = published(laws) else {
+            return Ok(());
+        };
+        let data = Data::new(batch.max(64), steps)?;
+        let config = TrainConfig {
+            batch,
+            micro_batches: micro_batches(batch),
+            ..TrainConfig::default()
+        };
+        let (train, validation) = (data.set.split("train")?, data.set.split("validation")?);
+        let progress = Progress::hidden();
+        let job = Job {
+            config: &config,
+            steps,
+            train,
+            validation,
+            seeds: Seeds::new(0),
+            folder: data.folder(),
+            build: &|_| model.build(data.set.frame_shape(), &mut Seeds::new(0).stream("init", 0)),
+            watch: &|_| Ok(vec![]),
+            progress: &progress,
+        };
+        let pool = &self.pools[pool];
+        peak_memory();
+        let mut all = Steps::new(&job)?;
+        let row = self.row(
+            "step",
+            laws,
+            (steps, batch),
+            pool.current_num_threads(),
+            || pool.install(|| all.step()).map(drop),
+        )?;
+        told(&Row {
+            peak_mb: peak_memory(),
+            ..row
+        })
+    }
+
+    fn parts(&self, pool: usize, told: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
+        let (steps, batch) = (20, 32);
+        let networks = Networks::new(&Data::new(batch, steps)?, batch, micro_batches(batch))?;
+        let pool = &self.pools[pool];
+        type Part = fn(&Networks) -> Result<()>;
+        let parts: [(&str, Part); 4] = [
+            ("encoder", Networks::encode),
+            ("encoder_fb", Networks::encode_and_back),
+            ("decoder", Networks::decode),
+            ("decoder_fb", Networks::decode_and_back),
+        ];
+        for (what, part) in parts {
+            let threads = pool.current_num_threads();
+            told(&self.row(what, 1, (steps, batch), threads, || {
+                pool.install(|| part(&networks))
+            })?)?;
+        }
+        Ok(())
+    }
+
+    /// On one thread: a training step gives every micro-batch's to one.
+    fn state_space(
+        &self,
+        laws: usize,
+        (steps, sequences): (usize, usize),
+        told: &mut dyn FnMut(&Row) -> Result<()>,
+    ) -> Result<()> {
+        let work = StateSpaces::new(laws, sequences, steps);
+        told(&self.row("lgssm", laws, (steps, sequences), 1, || work.likelihood())?)?;
+        told(&self.row("lgssm_fb", laws, (steps, sequences), 1, || work.gradients())?)
+    }
+}
+
+/// The published network with K laws.
+fn published(laws: usize) -> Option<AnyModel> {
+    (laws == 1).then(work::one_law)
+}
+
+/// The head of the table.
+pub const HEAD: &str = "what          K     T    B threads         ms     min ms  quiet     cpu ms    frames/s  peak MB";
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let t = &self.time;
+        write!(
+            f,
+            "{:<12} {:>2} {:>5} {:>4} {:>7} {:>10.3} {:>10.3} {:>6} {:>10.3} {:>11.0}",
+            self.what,
+            self.laws,
+            self.steps,
+            self.sequences,
+            self.threads,
+            t.ms,
+            t.ms_min,
+            t.n_quiet,
+            t.cpu_ms,
+            self.fps
+        )?;
+        match self.peak_mb {
+            Some(mb) => write!(f, " {mb:>8.0}"),
+            None => Ok(()),
+        }
+    }
+}
