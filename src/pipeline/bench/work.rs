@@ -91,7 +91,7 @@ pub struct Networks {
 impl Networks {
     pub fn new(data: &Data, batch: usize, micro_batches: usize) -> Result<Self> {
         let seeds = Seeds::new(0);
-        let steps = data.set.config().frames;
+        let steps = data.set.frames();
         let all: Vec<usize> = (0..batch).collect();
         let parts = all.chunks(batch.div_ceil(micro_batches)).map(|part| {
             let frames = clips(data.set.split("train")?, part, steps)?.frames;
