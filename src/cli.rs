@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
-use kinostate::{Error, Result, experiment::Experiment};
+use kinostate::{Error, Result, experiment::Experiment, interrupt};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -13,7 +13,9 @@ Examples:
   kinostate analyze experiments/box.yaml --again
   kinostate inspect results/box/data --frames frames.gif
 
-Exit code: 0 done, 1 a run failed, 2 wrong usage or a wrong experiment file.";
+Ctrl-C saves and stops; the same command goes on from there.
+
+Exit code: 0 done, 1 a run failed, 2 wrong usage or a wrong experiment file, 130 stopped by Ctrl-C.";
 
 /// Simulates moving scenes, learns their latent states from video, and shows what the latents mean.
 #[derive(Debug, Parser)]
@@ -111,6 +113,7 @@ impl Cli {
                 .build_global()
                 .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))?;
         }
+        interrupt::listen()?;
         let options = Options {
             command: work.experiment.command(),
             out: work.out,

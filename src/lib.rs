@@ -8,6 +8,7 @@ pub mod data;
 pub mod error;
 pub mod experiment;
 pub mod figures;
+pub mod interrupt;
 pub mod latents;
 pub mod lgssm;
 pub mod models;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of `src/` with its row; a module uses rows below its own, and itself.
-const ROWS: [(&str, u32); 16] = [
+const ROWS: [(&str, u32); 17] = [
     ("error", 0),
+    ("interrupt", 1),
     ("seeds", 1),
     ("array", 1),
     ("progress", 1),
@@ -16,7 +17,7 @@ const ROWS: [(&str, u32); 16] = [
     ("nn", 4),
     ("models", 5),
     ("train", 6),
-    ("figures", 2),
+    ("figures", 4),
     ("analysis", 6),
     ("experiment", 7),
     ("pipeline", 9),
@@ -31,7 +32,8 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
 )];
 
 /// A library and the only modules that may name it.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
+    ("ctrlc", &["interrupt"]),
     ("dfdx", &["nn", "models", "train"]),
     ("gemm", &["nn"]),
     ("nalgebra", &["lgssm", "analysis"]),

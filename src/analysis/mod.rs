@@ -94,6 +94,7 @@ analyses! {
     training::Training,
     filmstrip::Filmstrip,
     geometry::Geometry,
+    traversal::Traversal,
 }
 
 #[cfg(test)]

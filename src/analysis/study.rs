@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::latents::{EncodeConfig, Latents};
+use crate::latents::{Decoder, EncodeConfig, Latents};
 use crate::lgssm::Lgssm;
 use crate::seeds::Seeds;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Study {
     pub encode: EncodeConfig,
     /// The learned law of motion, where the model has one.
     pub law: Option<Lgssm>,
+    /// The decoder, where it can be had as plain arrays.
+    pub decoder: Option<Decoder>,
     /// What training logged, in order of steps.
     pub training: Vec<TrainingPoint>,
     /// (C, H, W) of a frame.

@@ -4,9 +4,11 @@ use super::config::DataConfig;
 use super::difference::differences;
 use super::shard::{ShardEntry, Sizes};
 use crate::error::{Error, Result};
+use crate::store::checksum::Checksum;
 use crate::store::json;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use simulators::{Camera, Column};
 use std::path::Path;
 
@@ -131,7 +133,11 @@ impl Manifest {
             let message = "its generation was not finished; generate it again to go on";
             return Err(Error::file(dir, message));
         }
-        let this: Self = json::read(&path)?;
+        let mut written: Value = json::read(&path)?;
+        let sealed = written
+            .as_object_mut()
+            .and_then(|keys| keys.shift_remove(CHECKSUM));
+        let this = Self::deserialize(&written).map_err(|e| Error::file(&path, e.to_string()))?;
         this.origin.check(&path)?;
         let config = &this.origin.config;
         if this.frame_shape != config.frame_shape() {
@@ -161,11 +167,40 @@ impl Manifest {
                 ));
             }
         }
+        this.check_seal(&path, &written, sealed.as_ref())?;
         Ok(this)
     }
 
+    /// That nothing was changed since the manifest was written, not even where the change makes sense: a seed, a unit.
+    fn check_seal(&self, path: &Path, written: &Value, sealed: Option<&Value>) -> Result<()> {
+        let own = json_of(path, self)?;
+        let known = |key: &&String| own.get(key.as_str()).is_some();
+        if let Some(key) = written
+            .as_object()
+            .and_then(|keys| keys.keys().find(|k| !known(k)))
+        {
+            return Err(Error::file(path, format!("unknown key {key:?}")));
+        }
+        let got = checksum(path, written)?;
+        match sealed {
+            // Written by another program: its files have checksums of their own.
+            None => Ok(()),
+            Some(Value::String(want)) if *want == got => Ok(()),
+            Some(want) => Err(Error::file(
+                path,
+                format!("altered: expected {CHECKSUM} {want}, got \"{got}\""),
+            )),
+        }
+    }
+
     pub(super) fn write(&self, dir: &Path) -> Result<()> {
-        json::write(dir.join(MANIFEST), self)?;
+        let path = dir.join(MANIFEST);
+        let mut value = json_of(&path, self)?;
+        let sum = checksum(&path, &value)?;
+        if let Some(keys) = value.as_object_mut() {
+            keys.insert(CHECKSUM.into(), Value::String(sum));
+        }
+        json::write(path, &value)?;
         Ok(())
     }
 
@@ -178,6 +213,19 @@ impl Manifest {
             events: self.event_columns.len(),
         }
     }
+}
+
+/// Key of the checksum of everything else in the file.
+const CHECKSUM: &str = "checksum";
+
+fn json_of(path: &Path, manifest: &Manifest) -> Result<Value> {
+    serde_json::to_value(manifest).map_err(|e| Error::file(path, e.to_string()))
+}
+
+/// SHA-256 of the compact JSON, so that white space does not count.
+fn checksum(path: &Path, value: &Value) -> Result<String> {
+    let text = serde_json::to_vec(value).map_err(|e| Error::file(path, e.to_string()))?;
+    Ok(Checksum::of_bytes(&text).sha256)
 }
 
 fn arrays() -> IndexMap<String, String> {

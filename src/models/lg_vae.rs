@@ -16,6 +16,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::{Error, Result};
+use crate::latents::Decoder;
 use crate::lgssm::{self, Lgssm, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
@@ -218,6 +219,10 @@ impl<F: Float> Model<F> for LgVaeModel<F> {
 
     fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
         self.frames.decode(codes)
+    }
+
+    fn plain_decoder(&self) -> Option<Decoder> {
+        Some(self.frames.plain_decoder())
     }
 
     fn infer(

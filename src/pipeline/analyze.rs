@@ -6,7 +6,8 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::latents::{EncodeConfig, Latents};
+use crate::interrupt;
+use crate::latents::{Decoder, EncodeConfig, Latents};
 use crate::lgssm::Lgssm;
 use crate::progress::Progress;
 use crate::store::json;
@@ -30,6 +31,7 @@ pub(super) fn analyze(
     std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
     let bar = progress.bar("analyze", experiment.analyses.len() as u64, "analyses");
     for analysis in &experiment.analyses {
+        interrupt::check()?;
         bar.message(analysis.name());
         let finding = analysis.run(&study)?;
         json::write(folder.finding(model, seed, analysis.name()), &finding)?;
@@ -64,6 +66,7 @@ pub fn study(
         })
     };
     let law = folder.law(model, seed);
+    let decoder = folder.decoder(model, seed);
     Ok(Study {
         name: model.to_string(),
         train: split("train", experiment.encode.train_sequences)?,
@@ -74,6 +77,10 @@ pub fn study(
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
             true => Some(Lgssm::load(&law)?),
+            false => None,
+        },
+        decoder: match decoder.exists() {
+            true => Some(Decoder::load(&decoder)?),
             false => None,
         },
         training: training(&folder.training(model, seed))?,

@@ -6,4 +6,5 @@ pub mod json;
 pub mod npy;
 mod npy_dictionary;
 mod npy_header;
+mod seal;
 pub mod tensors;

@@ -4,6 +4,7 @@ use super::batches::{Order, evaluate};
 use super::checkpoint::State;
 use super::trainer::{Job, Run, step};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::nn::optimiser::Adam;
 
 /// Trains every candidate for a few steps and returns the one with the best validation ELBO, its steps kept. With one
@@ -33,6 +34,7 @@ pub(super) fn choose(job: &Job) -> Result<Run> {
         let mut run = new(start)?;
         let mut order = Order::new(job.train.len(), job.config.batch, job.seeds);
         for _ in 0..starts.steps {
+            interrupt::check()?;
             step(job, &mut run, &mut order)?;
             bar.advance(1);
         }
