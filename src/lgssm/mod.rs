@@ -39,21 +39,26 @@
 
 mod adjoint;
 mod batch;
+mod constraint;
 mod dispatch;
 pub mod em;
 mod filter;
 pub mod gated;
 mod gradients;
+mod inputs;
 mod likelihood;
 mod matrix;
 mod model;
+pub mod packed;
 mod posterior;
 mod predict;
 mod sample;
 mod smoother;
 
 pub use batch::Batch;
+pub use constraint::Constraint;
 pub use gradients::Gradients;
+pub use inputs::{InputGradients, Inputs};
 pub use likelihood::{Evaluation, log_likelihood, log_likelihood_and_gradients};
 pub use model::Lgssm;
 pub use posterior::{Posterior, infer};

@@ -14,15 +14,13 @@
 //! 2. Q, R and the initial state are learned, where the paper fixes them; all covariances are full;
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
-use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
+use super::{FrameVaeConfig, Likelihood, SequenceVae};
 use crate::error::{Error, Result};
-use crate::latents::Decoder;
-use crate::lgssm::{self, Lgssm, Posterior};
+use crate::lgssm::Lgssm;
+use crate::nn::Float;
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::ops::StateSpace;
-use crate::nn::tensor::value;
-use crate::nn::{Float, Mat, Module, Param, ops};
 use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
@@ -118,12 +116,10 @@ impl LgVae {
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<LgVaeModel<F>> {
+    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
         let frames = self.frames().build(frame, rng)?;
-        Ok(LgVaeModel {
-            frames,
-            law: StateSpace::new(&self.law_at_start(rng))?,
-        })
+        let law = StateSpace::new(&self.law_at_start(rng))?;
+        Ok(SequenceVae::new(frames, Box::new(law)))
     }
 
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the
@@ -169,77 +165,5 @@ impl LgVae {
             initial_mean: vec![0.0; n],
             initial_cov: initial,
         }
-    }
-}
-
-/// A built `lg_vae`.
-#[derive(Debug)]
-pub struct LgVaeModel<F: Float> {
-    frames: FrameVae<F>,
-    law: StateSpace<F>,
-}
-
-impl<F: Float> Module<F> for LgVaeModel<F> {
-    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
-        self.frames.parameters(at, out);
-        self.law.parameters(at, out);
-    }
-}
-
-impl<F: Float> Model<F> for LgVaeModel<F> {
-    fn codes(&self) -> usize {
-        self.frames.codes
-    }
-
-    fn start_at(&mut self, common: &Common) -> Result<()> {
-        self.frames.start_at(common)
-    }
-
-    fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
-        let head = self.frames.head(&clips.frames)?;
-        let (codes, log_q) = self.frames.sample(head, rng)?;
-        let log_p = ops::log_likelihood(codes.retaped(), clips.steps, &self.law)?;
-        let reconstruction = self.frames.log_likelihood(codes, &clips.frames)?;
-        let terms = vec![
-            ("reconstruction", value(&reconstruction)),
-            ("code_log_likelihood", value(&log_p)),
-            ("code_entropy", -value(&log_q)),
-        ];
-        let objective = ops::weighted_sum(vec![
-            (reconstruction, 1.0),
-            (log_p, latent_weight),
-            (log_q, -latent_weight),
-        ])?;
-        Ok(Elbo { objective, terms })
-    }
-
-    fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
-        self.frames.encode(frames)
-    }
-
-    fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
-        self.frames.decode(codes)
-    }
-
-    fn plain_decoder(&self) -> Option<Decoder> {
-        Some(self.frames.plain_decoder())
-    }
-
-    fn infer(
-        &self,
-        codes: &[f64],
-        steps: usize,
-        seen: Option<&[bool]>,
-    ) -> Result<Option<Posterior>> {
-        let sequences = codes.len() / (steps * self.frames.codes).max(1);
-        let batch = lgssm::Batch {
-            frame_mask: seen,
-            ..lgssm::Batch::new(codes, sequences, steps)
-        };
-        lgssm::infer(&self.law.law(), &batch).map(Some)
-    }
-
-    fn law(&self) -> Option<Lgssm> {
-        Some(self.law.law())
     }
 }

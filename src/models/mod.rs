@@ -3,6 +3,7 @@
 //! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests.
 
 mod frames;
+mod sequence;
 
 use crate::error::Result;
 use crate::lgssm::{Lgssm, Posterior};
@@ -11,6 +12,7 @@ use crate::seeds::Rng;
 use serde::{Deserialize, Serialize};
 
 pub use frames::{FrameVae, FrameVaeConfig, Likelihood};
+pub use sequence::{Dynamics, SequenceVae};
 
 /// Video clips as the networks see them: pixels in [0, 1].
 #[derive(Clone, Debug)]

@@ -6,9 +6,13 @@ use super::trainer::{Job, Run, step};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::nn::optimiser::Adam;
+use crate::progress::Bar;
 
-/// Trains every candidate for a few steps and returns the one with the best validation ELBO, its steps kept. With one
-/// candidate nothing is trained.
+/// Trains every candidate for a few steps and returns the one with the best validation ELBO, its steps kept; one that diverges
+/// loses. With one candidate nothing is trained.
+///
+/// # Errors
+/// [`Error::Numeric`] when all diverge, with what each died of.
 pub(super) fn choose(job: &Job) -> Result<Run> {
     let new = |start| -> Result<Run> {
         let state = State {
@@ -32,28 +36,25 @@ pub(super) fn choose(job: &Job) -> Result<Run> {
     let mut judged = Vec::new();
     for start in 0..starts.candidates {
         let mut run = new(start)?;
-        let mut order = Order::new(job.train.len(), job.config.batch, job.seeds);
-        for _ in 0..starts.steps {
-            interrupt::check()?;
-            step(job, &mut run, &mut order)?;
-            bar.advance(1);
-        }
-        let elbo = evaluate(
-            run.model.as_ref(),
-            job.validation,
-            usize::MAX,
-            job.steps,
-            job.seeds,
-        )?[0]
-            .1;
-        judged.push(format!("{elbo:.2}"));
-        if elbo.is_finite() && best.as_ref().is_none_or(|(b, _)| elbo > *b) {
-            best = Some((elbo, run));
+        match judge(job, &mut run, &bar) {
+            Ok(elbo) => {
+                judged.push(format!("{elbo:.2}"));
+                if best.as_ref().is_none_or(|(b, _)| elbo > *b) {
+                    best = Some((elbo, run));
+                }
+            }
+            // It diverged, so it lost; another may not.
+            Err(Error::Numeric(why)) => judged.push(format!("diverged ({why})")),
+            Err(other) => return Err(other),
         }
     }
     drop(bar);
     let (_, run) = best.ok_or_else(|| {
-        Error::Numeric("starts: no candidate has a finite validation ELBO".into())
+        Error::Numeric(format!(
+            "starts: none of {} candidates has a finite validation ELBO: {}",
+            starts.candidates,
+            judged.join(", ")
+        ))
     })?;
     job.progress.say(&format!(
         "start {} of {} goes on: validation ELBO after {} steps, nats/frame: {}",
@@ -63,4 +64,20 @@ pub(super) fn choose(job: &Job) -> Result<Run> {
         judged.join(", ")
     ));
     Ok(run)
+}
+
+/// Trains one candidate for the steps that it is given; returns its validation ELBO, nats per frame.
+fn judge(job: &Job, run: &mut Run, bar: &Bar) -> Result<f64> {
+    let mut order = Order::new(job.train.len(), job.config.batch, job.seeds);
+    for _ in 0..job.config.starts.steps {
+        interrupt::check()?;
+        step(job, run, &mut order)?;
+        bar.advance(1);
+    }
+    let model = run.model.as_ref();
+    let elbo = evaluate(model, job.validation, usize::MAX, job.steps, job.seeds)?[0].1;
+    if !elbo.is_finite() {
+        return Err(Error::Numeric("the validation ELBO is not finite".into()));
+    }
+    Ok(elbo)
 }

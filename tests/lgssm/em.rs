@@ -1,7 +1,7 @@
 //! EM: the likelihood never falls, actions are told from noise.
 
 use super::support::{KINDS, Owned, case, close, matrix, model, normals};
-use kinostate::lgssm::{Batch, Lgssm, em, log_likelihood, sample_path};
+use kinostate::lgssm::{Batch, Inputs, Lgssm, em, log_likelihood, sample_path};
 use kinostate::seeds::{Rng, Seeds};
 
 fn total(model: &Lgssm, batch: &Batch) -> f64 {
@@ -141,7 +141,7 @@ fn actions_are_told_from_noise() {
     };
     let (mut found, mut input, mut before) = (truth.clone(), vec![0.0; 4], f64::NEG_INFINITY);
     for step in 0..200 {
-        let inputs = em::Inputs {
+        let inputs = Inputs {
             size: k,
             matrix: &input,
             values: &actions,
@@ -162,7 +162,7 @@ fn actions_that_never_vary_are_an_error_that_names_the_regression() {
     let (model, _) = case(0);
     let (codes, values) = (vec![0.5; 40 * model.code], vec![0.0; 40]);
     let effect = vec![0.0; model.latent];
-    let inputs = em::Inputs {
+    let inputs = Inputs {
         size: 1,
         matrix: &effect,
         values: &values,

@@ -9,21 +9,11 @@ mod regression;
 mod transition;
 
 use super::batch::Batch;
-use super::model::{Lgssm, check_values};
+use super::inputs::Inputs;
+use super::model::Lgssm;
 use super::posterior::{Posterior, infer};
 use crate::{Error, Result};
 use nalgebra::{DMatrix, DVector};
-
-/// Actions u, and the matrix by which they move the state.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
-    /// Action dimensions k.
-    pub size: usize,
-    /// B, (n, k).
-    pub matrix: &'a [f64],
-    /// u, (B, T, k); entry t is u_{t-1}, the action between frames t-1 and t; entry 0 is not used.
-    pub values: &'a [f64],
-}
 
 /// One EM step: the model after it, and the log likelihood of the batch (nats, summed) under the model *before* it.
 ///
@@ -47,22 +37,12 @@ pub fn step_with_inputs(
     batch: &Batch,
 ) -> Result<(Lgssm, Vec<f64>, f64)> {
     model.check()?;
-    let (n, k) = (model.latent, inputs.size);
     if batch.transition_offsets.is_some() {
         return Err(Error::Shape(
             "lgssm: EM wants inputs or transition_offsets, got both".into(),
         ));
     }
-    check_values("input matrix", inputs.matrix, n * k)?;
-    check_values("inputs", inputs.values, batch.sequences * batch.frames * k)?;
-    let matrix = DMatrix::from_row_slice(n, k, inputs.matrix);
-    let offset = DVector::from_column_slice(&model.transition_offset);
-    let offsets: Vec<f64> = (0..batch.sequences * batch.frames)
-        .flat_map(|at| {
-            let action = DVector::from_column_slice(&inputs.values[at * k..][..k]);
-            (&matrix * action + &offset).data.as_vec().clone()
-        })
-        .collect();
+    let offsets = inputs.offsets(model, batch.sequences, batch.frames)?;
     let moved = Batch {
         transition_offsets: Some(&offsets),
         ..*batch

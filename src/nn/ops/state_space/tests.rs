@@ -2,6 +2,7 @@
 
 use super::super::check::{self, close, gradients_agree, numbers, random};
 use super::*;
+use crate::lgssm::packed::VARIANCE_FLOOR;
 use crate::nn::Grad;
 use crate::nn::tensor::value;
 

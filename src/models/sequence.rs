@@ -1,0 +1,143 @@
+//! The part that models with a law of motion share: a VAE of frames whose codes some dynamics explain.
+
+use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
+use crate::error::Result;
+use crate::latents::Decoder;
+use crate::lgssm::{self, Lgssm, Posterior};
+use crate::nn::ops::StateSpace;
+use crate::nn::tensor::value;
+use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
+use crate::seeds::Rng;
+
+/// How codes follow one another, through states.
+pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
+    /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p).
+    ///
+    /// # Errors
+    /// Codes that do not fit; a covariance that lost positive definiteness.
+    fn log_likelihood(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        steps: usize,
+        rng: &mut Rng,
+    ) -> Result<Scalar<F, Grad<F>>>;
+    /// As [`Model::infer`].
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior>;
+    /// As [`Model::law`].
+    fn law(&self) -> Option<Lgssm>;
+    /// As [`Model::emit`].
+    fn emit(&self, states: &[f64]) -> Vec<f64>;
+}
+
+/// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ].
+#[derive(Debug)]
+pub struct SequenceVae<F: Float> {
+    frames: FrameVae<F>,
+    dynamics: Box<dyn Dynamics<F>>,
+}
+
+impl<F: Float> SequenceVae<F> {
+    /// Networks between frames and codes, dynamics between codes.
+    pub fn new(frames: FrameVae<F>, dynamics: Box<dyn Dynamics<F>>) -> Self {
+        Self { frames, dynamics }
+    }
+}
+
+impl<F: Float> Module<F> for SequenceVae<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        self.frames.parameters(at, out);
+        self.dynamics.parameters(at, out);
+    }
+}
+
+impl<F: Float> Model<F> for SequenceVae<F> {
+    fn codes(&self) -> usize {
+        self.frames.codes
+    }
+
+    fn start_at(&mut self, common: &Common) -> Result<()> {
+        self.frames.start_at(common)
+    }
+
+    fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
+        let head = self.frames.head(&clips.frames)?;
+        let (codes, log_q) = self.frames.sample(head, rng)?;
+        let log_p = self
+            .dynamics
+            .log_likelihood(codes.retaped(), clips.steps, rng)?;
+        let reconstruction = self.frames.log_likelihood(codes, &clips.frames)?;
+        let terms = vec![
+            ("reconstruction", value(&reconstruction)),
+            ("code_log_likelihood", value(&log_p)),
+            ("code_entropy", -value(&log_q)),
+        ];
+        let objective = ops::weighted_sum(vec![
+            (reconstruction, 1.0),
+            (log_p, latent_weight),
+            (log_q, -latent_weight),
+        ])?;
+        Ok(Elbo { objective, terms })
+    }
+
+    fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
+        self.frames.encode(frames)
+    }
+
+    fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
+        self.frames.decode(codes)
+    }
+
+    fn plain_decoder(&self) -> Option<Decoder> {
+        Some(self.frames.plain_decoder())
+    }
+
+    fn infer(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        seen: Option<&[bool]>,
+    ) -> Result<Option<Posterior>> {
+        self.dynamics.infer(codes, steps, seen).map(Some)
+    }
+
+    fn law(&self) -> Option<Lgssm> {
+        self.dynamics.law()
+    }
+
+    fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
+        Some(self.dynamics.emit(states))
+    }
+}
+
+/// One law for all times, its likelihood exact.
+impl<F: Float> Dynamics<F> for StateSpace<F> {
+    fn log_likelihood(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        steps: usize,
+        _: &mut Rng,
+    ) -> Result<Scalar<F, Grad<F>>> {
+        ops::log_likelihood(codes, steps, self)
+    }
+
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
+        let law = self.law();
+        let sequences = codes.len() / (steps * law.code).max(1);
+        let batch = lgssm::Batch {
+            frame_mask: seen,
+            ..lgssm::Batch::new(codes, sequences, steps)
+        };
+        lgssm::infer(&law, &batch)
+    }
+
+    fn law(&self) -> Option<Lgssm> {
+        Some(self.law())
+    }
+
+    fn emit(&self, states: &[f64]) -> Vec<f64> {
+        self.law().emit(states)
+    }
+}
