@@ -45,6 +45,12 @@ pub(super) fn write(page: &Page) -> Result<String> {
     }
     end(&mut out, page);
     let _ = writeln!(out, "</main>\n<script>{}</script>", widgets::SCRIPT);
+    // The first explorer is where the link at the top leads.
+    let mut out = out.replacen(
+        widgets::EXPLORER,
+        &format!("id=\"explorer\" {}", widgets::EXPLORER),
+        1,
+    );
     out.push_str("</body>\n</html>\n");
     Ok(out)
 }
@@ -89,6 +95,14 @@ fn contents(out: &mut String, page: &Page) {
     out.push_str("<nav><a href=\"#state\">State</a>");
     for (i, model) in page.models.iter().enumerate() {
         let _ = write!(out, " <a href=\"#model-{i}\">{}</a>", text(&model.name));
+    }
+    let walks = |part: &AnalysisPart| part.name == "traversal" && !part.figures.is_empty();
+    if page
+        .models
+        .iter()
+        .any(|model| model.analyses.iter().any(walks))
+    {
+        out.push_str(" <a href=\"#explorer\">Latent explorer</a>");
     }
     if page.baselines.is_some() {
         out.push_str(" <a href=\"#baselines\">Baselines</a>");

@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 /// The page's only script.
 pub(super) const SCRIPT: &str = include_str!("page.js");
 
+/// What marks an explorer in the page.
+pub(super) const EXPLORER: &str = "data-widget=\"explorer\"";
+
 /// What the page may load: nothing from anywhere, and no script but its own.
 pub(super) fn policy() -> String {
     let hash = STANDARD.encode(Sha256::digest(SCRIPT));
