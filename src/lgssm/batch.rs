@@ -95,6 +95,25 @@ impl<'a> Batch<'a> {
             && all(self.component_mask)
     }
 
+    /// The batch of sequence number `index` alone.
+    pub(super) fn only(&self, index: usize, model: &Lgssm) -> Self {
+        fn part<X>(all: Option<&[X]>, at: usize, size: usize) -> Option<&[X]> {
+            all.map(|all| &all[at * size..][..size])
+        }
+        let (n, p, frames) = (model.latent, model.code, self.frames);
+        Self {
+            sequences: 1,
+            frames,
+            codes: &self.codes[index * frames * p..][..frames * p],
+            frame_mask: part(self.frame_mask, index, frames),
+            component_mask: part(self.component_mask, index, frames * p),
+            transition_matrices: part(self.transition_matrices, index, frames * n * n),
+            transition_offsets: part(self.transition_offsets, index, frames * n),
+            emission_matrices: part(self.emission_matrices, index, frames * p * n),
+            emission_offsets: part(self.emission_offsets, index, frames * p),
+        }
+    }
+
     /// Sequence number `index` under this model.
     pub(super) fn sequence(&self, model: &'a Lgssm, index: usize) -> Sequence<'a> {
         Sequence {

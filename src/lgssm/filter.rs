@@ -15,6 +15,29 @@ use super::model::Roots;
 use crate::Result;
 use nalgebra::Dim;
 
+/// Which frame one step of the filter treats, and the places in the arrays of [`Gains`] and [`Means`] that it reads and writes.
+/// A plain filter has one place a frame; one that follows several hypotheses has one for each of them.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    /// Frame.
+    pub t: usize,
+    /// Place of the filtered state of frame t-1; not read at t = 0.
+    pub from: usize,
+    /// Place of the states of frame t.
+    pub to: usize,
+}
+
+impl Step {
+    /// Frame t of a plain filter.
+    pub(super) fn frame(t: usize) -> Self {
+        Self {
+            t,
+            from: t.saturating_sub(1),
+            to: t,
+        }
+    }
+}
+
 /// ln(2 pi).
 const LN_2PI: f64 = 1.837_877_066_409_345_3;
 
@@ -49,13 +72,14 @@ pub(super) struct Means {
 }
 
 impl Gains {
-    pub(super) fn new(frames: usize, n: usize, p: usize) -> Self {
+    /// Space for `places` states: one a frame in a plain filter.
+    pub(super) fn new(places: usize, n: usize, p: usize) -> Self {
         Self {
-            predicted_root: vec![0.0; frames * n * n],
-            filtered_root: vec![0.0; frames * n * n],
-            innovation_root: vec![0.0; frames * p * p],
-            gain_t: vec![0.0; frames * p * n],
-            normalizer: vec![0.0; frames],
+            predicted_root: vec![0.0; places * n * n],
+            filtered_root: vec![0.0; places * n * n],
+            innovation_root: vec![0.0; places * p * p],
+            gain_t: vec![0.0; places * p * n],
+            normalizer: vec![0.0; places],
             top: vec![0.0; p * (p + n)],
             bottom: vec![0.0; n * (p + n)],
             row: vec![0.0; p + n],
@@ -63,6 +87,20 @@ impl Gains {
             emission_root: vec![0.0; p * p],
             emission_cov: vec![0.0; p * p],
         }
+    }
+
+    /// Makes room for `places` states.
+    pub(super) fn reserve(&mut self, places: usize, n: usize, p: usize) {
+        let grow = |array: &mut Vec<f64>, size: usize| {
+            if array.len() < places * size {
+                array.resize(places * size, 0.0);
+            }
+        };
+        grow(&mut self.predicted_root, n * n);
+        grow(&mut self.filtered_root, n * n);
+        grow(&mut self.innovation_root, p * p);
+        grow(&mut self.gain_t, p * n);
+        grow(&mut self.normalizer, 1);
     }
 
     /// Runs the covariances of the filter over one sequence.
@@ -76,29 +114,30 @@ impl Gains {
         roots: &Roots,
     ) -> Result<()> {
         for t in 0..sequence.batch.frames {
-            self.predict((n, p), sequence.transition_matrix(t), sequence, roots, t)?;
-            self.update((n, p), sequence, roots, t)?;
+            let step = Step::frame(t);
+            self.predict(n, sequence.transition_matrix(t), sequence, roots, step)?;
+            self.update((n, p), sequence, roots, step)?;
         }
         Ok(())
     }
 
     /// Root of P_{t|t-1} from the root of P_{t-1|t-1} and A_t = `matrix`, which is not read at t = 0.
     #[inline(always)]
-    pub(super) fn predict<N: Dim, P: Dim>(
+    pub(super) fn predict<N: Dim>(
         &mut self,
-        (n, _): (N, P),
+        n: N,
         matrix: &[f64],
         sequence: &Sequence,
         roots: &Roots,
-        t: usize,
+        Step { t, from, to }: Step,
     ) -> Result<()> {
         let n = n.value();
-        let predicted = &mut self.predicted_root[t * n * n..][..n * n];
+        let predicted = &mut self.predicted_root[to * n * n..][..n * n];
         if t == 0 {
             predicted.copy_from_slice(&roots.initial);
             return Ok(());
         }
-        let filtered = &self.filtered_root[(t - 1) * n * n..][..n * n];
+        let filtered = &self.filtered_root[from * n * n..][..n * n];
         predicted.copy_from_slice(&roots.transition);
         multiply_nt(&mut self.bottom, filtered, matrix, n, n, n);
         triangularize(predicted, &mut self.bottom, &mut self.row, (n, n, n));
@@ -115,19 +154,19 @@ impl Gains {
         (n, p): (N, P),
         sequence: &Sequence,
         roots: &Roots,
-        t: usize,
+        Step { t, to, .. }: Step,
     ) -> Result<()> {
         let (n, p) = (n.value(), p.value());
         let width = p + n;
-        let predicted = &self.predicted_root[t * n * n..][..n * n];
-        let filtered = &mut self.filtered_root[t * n * n..][..n * n];
-        let gain_t = &mut self.gain_t[t * p * n..][..p * n];
-        let innovation = &mut self.innovation_root[t * p * p..][..p * p];
+        let predicted = &self.predicted_root[to * n * n..][..n * n];
+        let filtered = &mut self.filtered_root[to * n * n..][..n * n];
+        let gain_t = &mut self.gain_t[to * p * n..][..p * n];
+        let innovation = &mut self.innovation_root[to * p * p..][..p * p];
         let seen = sequence.seen(t);
         if seen == Seen::Nothing {
             filtered.copy_from_slice(predicted);
             gain_t.fill(0.0);
-            self.normalizer[t] = 0.0;
+            self.normalizer[to] = 0.0;
             return Ok(());
         }
         let mut count = p;
@@ -164,7 +203,7 @@ impl Gains {
             filtered[i * n..][..n].copy_from_slice(&bottom[i * width + p..][..n]);
         }
         solve_upper(innovation, gain_t, p, n);
-        self.normalizer[t] = normalizer;
+        self.normalizer[to] = normalizer;
         match normalizer.is_finite() {
             true => Ok(()),
             false => Err(sequence.numeric(t, "innovation covariance is not finite or singular")),
@@ -173,12 +212,25 @@ impl Gains {
 }
 
 impl Means {
-    pub(super) fn new(frames: usize, n: usize, p: usize) -> Self {
+    /// Space for `places` states.
+    pub(super) fn new(places: usize, n: usize, p: usize) -> Self {
         Self {
-            predicted: vec![0.0; frames * n],
-            filtered: vec![0.0; frames * n],
-            weighted_innovation: vec![0.0; frames * p],
+            predicted: vec![0.0; places * n],
+            filtered: vec![0.0; places * n],
+            weighted_innovation: vec![0.0; places * p],
         }
+    }
+
+    /// Makes room for `places` states.
+    pub(super) fn reserve(&mut self, places: usize, n: usize, p: usize) {
+        let grow = |array: &mut Vec<f64>, size: usize| {
+            if array.len() < places * size {
+                array.resize(places * size, 0.0);
+            }
+        };
+        grow(&mut self.predicted, n);
+        grow(&mut self.filtered, n);
+        grow(&mut self.weighted_innovation, p);
     }
 
     /// Runs the means of the filter over one sequence; returns its exact log likelihood, nats, summed over frames.
@@ -194,29 +246,30 @@ impl Means {
         let mut log_likelihood = 0.0;
         for t in 0..sequence.batch.frames {
             let (matrix, offset) = (sequence.transition_matrix(t), sequence.transition_offset(t));
-            self.predict((n, p), matrix, offset, sequence, t);
-            log_likelihood += self.update((n, p), sequence, gains, t)?;
+            let step = Step::frame(t);
+            self.predict(n, matrix, offset, sequence, step);
+            log_likelihood += self.update((n, p), sequence, gains, step)?;
         }
         Ok(log_likelihood)
     }
 
     /// m_{t|t-1} from m_{t-1|t-1}, A_t = `matrix` and c_t = `offset`, which are not read at t = 0.
     #[inline(always)]
-    pub(super) fn predict<N: Dim, P: Dim>(
+    pub(super) fn predict<N: Dim>(
         &mut self,
-        (n, _): (N, P),
+        n: N,
         matrix: &[f64],
         offset: &[f64],
         sequence: &Sequence,
-        t: usize,
+        Step { t, from, to }: Step,
     ) {
         let n = n.value();
-        let predicted = &mut self.predicted[t * n..][..n];
+        let predicted = &mut self.predicted[to * n..][..n];
         if t == 0 {
             predicted.copy_from_slice(&sequence.model.initial_mean);
         } else {
             predicted.copy_from_slice(offset);
-            let before = &self.filtered[(t - 1) * n..][..n];
+            let before = &self.filtered[from * n..][..n];
             add_product(predicted, matrix, before, n, n);
         }
     }
@@ -228,12 +281,12 @@ impl Means {
         (n, p): (N, P),
         sequence: &Sequence,
         gains: &Gains,
-        t: usize,
+        Step { t, to, .. }: Step,
     ) -> Result<f64> {
         let (n, p) = (n.value(), p.value());
-        let predicted = &self.predicted[t * n..][..n];
-        let filtered = &mut self.filtered[t * n..][..n];
-        let innovation = &mut self.weighted_innovation[t * p..][..p];
+        let predicted = &self.predicted[to * n..][..n];
+        let filtered = &mut self.filtered[to * n..][..n];
+        let innovation = &mut self.weighted_innovation[to * p..][..p];
         filtered.copy_from_slice(predicted);
         let seen = sequence.seen(t);
         if seen == Seen::Nothing {
@@ -253,13 +306,13 @@ impl Means {
                 0.0
             };
         }
-        add_product_t(filtered, &gains.gain_t[t * p * n..], innovation, p, n);
-        let root = &gains.innovation_root[t * p * p..][..p * p];
+        add_product_t(filtered, &gains.gain_t[to * p * n..], innovation, p, n);
+        let root = &gains.innovation_root[to * p * p..][..p * p];
         solve_upper_t(root, innovation, p, 1);
         let square: f64 = innovation.iter().map(|x| x * x).sum();
         solve_upper(root, innovation, p, 1);
         match square.is_finite() {
-            true => Ok(-0.5 * (square + gains.normalizer[t])),
+            true => Ok(-0.5 * (square + gains.normalizer[to])),
             false => {
                 Err(sequence.numeric(t, "innovation (code minus its prediction) is not finite"))
             }

@@ -54,6 +54,7 @@ mod posterior;
 mod predict;
 mod sample;
 mod smoother;
+pub mod switching;
 
 pub use batch::Batch;
 pub use constraint::Constraint;

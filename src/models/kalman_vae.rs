@@ -2,21 +2,23 @@
 //!
 //! ```text
 //! a_t ~ q(a_t | x_t)                                         encoder, diagonal Gaussian, one frame at a time
-//! (A_t, b_t) = gate(E[z_{t-1} | a_0 .. a_{t-1}])             linear: always the same
-//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A_t z_{t-1} + b_t, Q)     law of motion
+//! s_t ~ p(s_t | z_{t-1})                                     mode; linear: always the same
+//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A_{s_t} z_{t-1} + b_{s_t}, Q)   law of motion
 //! a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)                emission, decoder
 //!
 //! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
 //! ```
 //!
 //! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3). Departures, besides those of [`lg_vae`](super::lg_vae):
-//! 1. the weights of the modes come from the filtered state, where the paper's come from an LSTM over past codes: the state is then
-//!    all there is to know about the future, and log p(a) is still exact;
-//! 2. modes have offsets: a bounce off a wall at w is x' = 2w - x, which no matrix without an offset can say;
-//! 3. with a gate C = [I 0] and d = 0 are fixed, and every mode starts as free flight, so codes stay places and latents z = (place,
-//!    displacement per frame).
+//! 1. a mode is chosen, where the paper blends matrices: half a bounce is no motion at all. Several mode paths are followed at once, see
+//!    [`crate::lgssm::switching`], whose density takes the place of log p(a);
+//! 2. the probabilities of the modes come from the state before, where the paper's weights come from an LSTM over past codes: the state
+//!    is then all there is to know about the future;
+//! 3. modes have offsets: a bounce off a wall at w is x' = 2w - x, which no matrix without an offset can say;
+//! 4. with modes C = [I 0] and d = 0 are fixed, so codes stay places and latents z = (place, displacement per frame); the modes start
+//!    from the codes, after `train.law_from` steps of free flight.
 
-mod gated;
+mod switching;
 mod transition;
 
 pub use transition::{Linear, Mixture, Reflecting, Transition};
@@ -45,8 +47,27 @@ pub struct KalmanVae {
     pub likelihood: Likelihood,
     /// How one state leads to the next.
     pub transition: Transition,
-    /// Choices of the transitions by the smoother, see [`crate::lgssm::gated::infer`]; 0 for those of the filter.
-    pub smoother_passes: usize,
+    /// Mode paths that are followed at once, see [`crate::lgssm::switching`].
+    pub hypotheses: HypothesesConfig,
+}
+
+/// How many mode paths are followed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HypothesesConfig {
+    /// In training. Time grows with it; one has to guess where a first bounce was.
+    pub train: usize,
+    /// When latents are written.
+    pub infer: usize,
+}
+
+impl Default for HypothesesConfig {
+    fn default() -> Self {
+        Self {
+            train: 4,
+            infer: 16,
+        }
+    }
 }
 
 impl Default for KalmanVae {
@@ -58,7 +79,7 @@ impl Default for KalmanVae {
             decoder: DecoderConfig::default(),
             likelihood: Likelihood::default(),
             transition: Transition::Mixture(Mixture::default()),
-            smoother_passes: 3,
+            hypotheses: HypothesesConfig::default(),
         }
     }
 }
@@ -84,6 +105,10 @@ impl KalmanVae {
         Self {
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            transition: Transition::Mixture(Mixture {
+                modes: 9,
+                sharpness: 1.0,
+            }),
             ..Self::default()
         }
     }
@@ -99,11 +124,15 @@ impl KalmanVae {
                 self.latent
             )));
         }
-        if self.smoother_passes > 100 {
-            return Err(Error::Experiment(format!(
-                "{at}.smoother_passes: a number in 0..=100 expected, got {}",
-                self.smoother_passes
-            )));
+        for (key, got) in [
+            ("train", self.hypotheses.train),
+            ("infer", self.hypotheses.infer),
+        ] {
+            if got == 0 || got > 1000 {
+                return Err(Error::Experiment(format!(
+                    "{at}.hypotheses.{key}: a number in 1..=1000 expected, got {got}"
+                )));
+            }
         }
         self.transition
             .check(&format!("{at}.transition"), self.codes)
@@ -121,7 +150,7 @@ impl KalmanVae {
             ..LgVae::default()
         }
         .law_at_start(rng);
-        let dynamics = self.transition.build(&free, self.smoother_passes, rng)?;
+        let dynamics = self.transition.build(&free, self.hypotheses)?;
         Ok(SequenceVae::new(frames, dynamics))
     }
 }

@@ -60,6 +60,13 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// # Errors
     /// A frame of another size.
     fn start_at(&mut self, common: &Common) -> Result<()>;
+    /// Takes codes (B, T, p) of training clips into what of the law starts from them; called once, after `train.law_from` steps.
+    ///
+    /// # Errors
+    /// Codes that have collapsed.
+    fn start_law(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
+        Ok(())
+    }
     /// The evidence lower bound of `clips` with draws from `rng`.
     ///
     /// # Errors

@@ -11,6 +11,13 @@ use crate::seeds::Rng;
 
 /// How codes follow one another, through states.
 pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
+    /// As [`Model::start_law`].
+    ///
+    /// # Errors
+    /// Codes that have collapsed.
+    fn start(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
+        Ok(())
+    }
     /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p).
     ///
     /// # Errors
@@ -60,6 +67,10 @@ impl<F: Float> Model<F> for SequenceVae<F> {
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
         self.frames.start_at(common)
+    }
+
+    fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        self.dynamics.start(codes, steps)
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {

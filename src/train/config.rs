@@ -23,6 +23,9 @@ pub struct TrainConfig {
     pub latent_weight: Warmup,
     /// Steps between validations; a checkpoint is written at each.
     pub validate_every: usize,
+    /// Steps after which a law that starts from codes does so: the encoder has to see what moves first. Before, such a law is free
+    /// flight.
+    pub law_from: usize,
     /// Short runs from different starts, of which the best goes on.
     pub starts: Starts,
 }
@@ -73,6 +76,7 @@ impl Default for TrainConfig {
             gradient_clip: 10.0,
             latent_weight: Warmup::default(),
             validate_every: 250,
+            law_from: 300,
             starts: Starts::default(),
         }
     }

@@ -137,6 +137,9 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
 pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(String, f64)>> {
     let config = job.config;
     let at = run.state.step;
+    if at == config.law_from {
+        start_law(job, run)?;
+    }
     let indices = order.batch(at);
     let weight = config.latent_weight_at(at);
     let cut = indices.len().div_ceil(config.micro_batches);
@@ -190,6 +193,20 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
     values.push(("learning_rate".into(), rate));
     values.push(("latent_weight".into(), weight));
     Ok(values)
+}
+
+/// Training sequences that a law starts from.
+const LAW_SEQUENCES: usize = 500;
+
+/// Lets the law start from the codes of training clips.
+fn start_law(job: &Job, run: &mut Run) -> Result<()> {
+    let all: Vec<usize> = (0..job.train.len().min(LAW_SEQUENCES)).collect();
+    let mut codes = Vec::new();
+    for part in all.chunks(50) {
+        let clips = clips(job.train, part, job.steps)?;
+        codes.extend(run.model.encode(&clips.frames)?.mean);
+    }
+    run.model.start_law(&codes, job.steps)
 }
 
 /// Judges the model, records the means since the last time, and returns the validation ELBO.

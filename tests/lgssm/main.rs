@@ -5,9 +5,11 @@ mod dense;
 mod em;
 mod em_step;
 mod errors;
+
 mod gated;
 mod golden;
 mod gradients;
 mod hard;
 mod sampling;
 mod support;
+mod switching;

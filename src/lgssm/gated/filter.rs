@@ -3,7 +3,7 @@
 use super::Gate;
 use crate::Result;
 use crate::lgssm::batch::Sequence;
-use crate::lgssm::filter::{Gains, Means};
+use crate::lgssm::filter::{Gains, Means, Step};
 use crate::lgssm::model::Roots;
 use nalgebra::Dim;
 
@@ -50,10 +50,11 @@ impl Filter {
                 let from = first.filter(|_| t == 1).unwrap_or(mean);
                 gate.transition(from, matrix, offset);
             }
-            self.gains.predict((n, p), matrix, sequence, roots, t)?;
-            self.means.predict((n, p), matrix, offset, sequence, t);
-            self.gains.update((n, p), sequence, roots, t)?;
-            log_likelihood += self.means.update((n, p), sequence, &self.gains, t)?;
+            let step = Step::frame(t);
+            self.gains.predict(n, matrix, sequence, roots, step)?;
+            self.means.predict(n, matrix, offset, sequence, step);
+            self.gains.update((n, p), sequence, roots, step)?;
+            log_likelihood += self.means.update((n, p), sequence, &self.gains, step)?;
         }
         Ok(log_likelihood)
     }

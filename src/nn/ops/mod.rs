@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod check;
 mod convolution;
+
 mod gated;
 mod gaussian;
 mod linear;
@@ -13,9 +14,11 @@ mod pixels;
 mod spatial_softmax;
 mod state_space;
 mod sum;
+mod switching;
 mod unfold;
 
 pub use convolution::{Geometry, convolution};
+
 pub use gated::{GateParams, GatedStateSpace, gated_log_likelihood};
 pub use gaussian::{sample, standard_normal_kl};
 pub use linear::linear;
@@ -25,6 +28,7 @@ pub use pixels::{bernoulli, gaussian};
 pub use spatial_softmax::spatial_softmax;
 pub use state_space::{StateSpace, log_likelihood};
 pub use sum::weighted_sum;
+pub use switching::{ModesParams, SwitchingStateSpace, switching_log_likelihood};
 
 use super::Float;
 use serde::{Deserialize, Serialize};

@@ -68,6 +68,19 @@ impl<F: Float> StateSpace<F> {
         self
     }
 
+    /// Sets Q to the diagonal matrix with these standard deviations (n).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of them.
+    pub(super) fn set_process_std(&mut self, std: &[f64]) -> Result<()> {
+        let n = self.latent;
+        let packed: Vec<F> = (0..n)
+            .flat_map(|i| (0..=i).map(move |j| (i, j)))
+            .map(|(i, j)| F::of(if i == j { std[i].ln() } else { 0.0 }))
+            .collect();
+        self.transition_root.set(&packed)
+    }
+
     /// Latent dimensions n and code dimensions p.
     pub(super) fn size(&self) -> (usize, usize) {
         (self.latent, self.code)

@@ -1,0 +1,52 @@
+//! A law with modes that the state chooses, as the dynamics of a model.
+
+use crate::error::Result;
+use crate::lgssm::switching::Hypotheses;
+use crate::lgssm::{Lgssm, Posterior};
+use crate::models::Dynamics;
+use crate::nn::ops::{self, SwitchingStateSpace};
+use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
+use crate::seeds::Rng;
+
+/// Reflecting walls or a mixture of affine modes.
+#[derive(Debug)]
+pub(super) struct Switching<F: Float> {
+    pub law: SwitchingStateSpace<F>,
+    /// Of walls and cells where the law starts from codes, in inverse typical displacements.
+    pub sharpness: f64,
+    /// Those of inference.
+    pub hypotheses: Hypotheses,
+}
+
+impl<F: Float> Module<F> for Switching<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        self.law.parameters(at, out);
+    }
+}
+
+impl<F: Float> Dynamics<F> for Switching<F> {
+    fn start(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        self.law.start(codes, steps, self.sharpness)
+    }
+
+    fn log_likelihood(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        steps: usize,
+        _: &mut Rng,
+    ) -> Result<Scalar<F, Grad<F>>> {
+        ops::switching_log_likelihood(codes, steps, &self.law)
+    }
+
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
+        Ok(self.law.infer(codes, steps, seen, self.hypotheses)?.states)
+    }
+
+    fn law(&self) -> Option<Lgssm> {
+        None
+    }
+
+    fn emit(&self, states: &[f64]) -> Vec<f64> {
+        self.law.law().emit(states)
+    }
+}
