@@ -139,7 +139,8 @@ impl Draw for Traversal {
         });
         let left = (MARGIN + labels.fold(0.0, f64::max) + 10.0).ceil();
         let room = (DOUBLE - left - MARGIN) / columns as f64 - GAP;
-        let zoom = ((2.0 * room / self.width as f64).floor() / 2.0).clamp(0.5, 2.0);
+        // Wide enough for the number under it, as large as fits.
+        let zoom = ((2.0 * room / self.width as f64).floor() / 2.0).max(0.5);
         let (w, h) = (zoom * self.width as f64, zoom * self.height as f64);
         let (step_x, step_y) = ((w + GAP).ceil(), (h + 20.0).ceil());
         let width = left + columns as f64 * step_x + MARGIN;
