@@ -48,7 +48,6 @@ fn the_tutorial_shows_the_files_that_are_there() {
     for path in [
         "docs/tutorial/falling_ball.yaml",
         "src/analysis/mod.rs",
-        "docs/tutorial/gravity.png",
     ] {
         assert!(root().join(path).exists(), "{path}");
     }
