@@ -45,10 +45,7 @@ fn the_tutorial_shows_the_files_that_are_there() {
         |name: &str| std::fs::read_to_string(root().join("docs/tutorial").join(name)).unwrap();
     assert_eq!(blocks("yaml"), [file("falling_ball.yaml")]);
     assert_eq!(blocks("rust"), [file("gravity.rs")]);
-    for path in [
-        "docs/tutorial/falling_ball.yaml",
-        "src/analysis/mod.rs",
-    ] {
+    for path in ["docs/tutorial/falling_ball.yaml", "src/analysis/mod.rs"] {
         assert!(root().join(path).exists(), "{path}");
     }
 }
