@@ -133,7 +133,7 @@ impl Draw for Traversal {
         let labels = self.rows.iter().flat_map(|row| {
             let (first, second) = label(row);
             [
-                text_width(&first, TEXT, false),
+                text_width(&first, TEXT, true),
                 text_width(&second, SMALL, false),
             ]
         });
