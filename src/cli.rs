@@ -4,7 +4,7 @@ mod exchange;
 
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
-use kinostate::{Error, Result, experiment::Experiment};
+use kinostate::{Error, Result, experiment::Experiment, interrupt};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -17,7 +17,9 @@ Examples:
   kinostate export results/box/data --to npz --out box
   kinostate import walk.mp4 --out data/walk --grey --scale 64x48 --clip 20
 
-Exit code: 0 done, 1 a run failed, 2 wrong usage or a wrong experiment file.";
+Ctrl-C saves and stops; the same command goes on from there.
+
+Exit code: 0 done, 1 a run failed, 2 wrong usage or a wrong experiment file, 130 stopped by Ctrl-C.";
 
 /// Simulates moving scenes, learns their latent states from video, and shows what the latents mean.
 #[derive(Debug, Parser)]
@@ -170,6 +172,7 @@ impl Cli {
                 .build_global()
                 .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))?;
         }
+        interrupt::listen()?;
         let options = Options {
             command: work.experiment.command(),
             out: work.out,

@@ -56,10 +56,11 @@ impl Error {
         }
     }
 
-    /// Process exit code: 2 for wrong usage or a wrong experiment file, otherwise 1.
+    /// Process exit code: 2 for wrong usage or a wrong experiment file, 130 when stopped by the user, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Experiment(_) => 2,
+            Self::Interrupted(_) => 130,
             _ => 1,
         }
     }

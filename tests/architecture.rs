@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of `src/` with its row; a module uses rows below its own, and itself.
-const ROWS: [(&str, u32); 17] = [
+const ROWS: [(&str, u32); 18] = [
     ("error", 0),
+    ("interrupt", 1),
     ("seeds", 1),
     ("array", 1),
     ("progress", 1),
@@ -17,7 +18,7 @@ const ROWS: [(&str, u32); 17] = [
     ("nn", 4),
     ("models", 5),
     ("train", 6),
-    ("figures", 2),
+    ("figures", 4),
     ("analysis", 6),
     ("experiment", 7),
     ("pipeline", 9),
@@ -32,7 +33,8 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
 )];
 
 /// A library and the only modules that may name it.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
+    ("ctrlc", &["interrupt"]),
     ("dfdx", &["nn", "models", "train"]),
     ("gemm", &["nn"]),
     ("nalgebra", &["lgssm", "analysis"]),

@@ -105,6 +105,7 @@ analyses! {
     training::Training,
     filmstrip::Filmstrip,
     geometry::Geometry,
+    traversal::Traversal,
 }
 
 #[cfg(test)]

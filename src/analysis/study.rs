@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::latents::{EncodeConfig, Latents};
+use crate::latents::{Decoder, EncodeConfig, Latents};
 use crate::lgssm::{AffineModes, Lgssm};
 use crate::seeds::Seeds;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Study {
     pub event_columns: Vec<Column>,
     /// Name and unit of every physical parameter drawn per sequence.
     pub parameter_columns: Vec<Column>,
+    /// The decoder, where it can be had as plain arrays.
+    pub decoder: Option<Decoder>,
     /// What training logged, in order of steps.
     pub training: Vec<TrainingPoint>,
     /// (C, H, W) of a frame.

@@ -3,7 +3,8 @@
 use super::arrays::{at, build};
 use super::study::{SplitStudy, Study};
 use crate::array::Array;
-use crate::latents::{EncodeConfig, Latents};
+use crate::latents::decoder::{Half, Layer, Pixels};
+use crate::latents::{Decoder, EncodeConfig, Latents};
 use crate::lgssm::Lgssm;
 use crate::seeds::Seeds;
 use nalgebra::{DMatrix, DVector};
@@ -163,6 +164,20 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
     }
 }
 
+/// Two codes to frames by one linear layer, and codes that are the first two of four latents.
+fn any_decoder() -> Decoder {
+    let layer = Layer::Linear {
+        inputs: 2,
+        outputs: SIDE * SIDE,
+        relu: false,
+        weight: Half::new((0..2 * SIDE * SIDE).map(|i| (i % 7) as f64 - 3.0)),
+        bias: Half::new((0..SIDE * SIDE).map(|i| (i % 5) as f64 - 2.0)),
+    };
+    let mut decoder = Decoder::new(2, vec![layer], Pixels::Sigmoid);
+    decoder.emission = Some((vec![1., 0., 0., 0., 0., 1., 0., 0.], vec![0.0; 2]));
+    decoder
+}
+
 /// A model that knows everything: smoothed latents are an exact affine image of the states, the encoder's two codes of
 /// the position, the law is free flight in the hidden coordinates. With or without walls.
 pub fn study(n: usize, walls: bool) -> Study {
@@ -199,6 +214,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         modes: None,
         event_columns: Vec::new(),
         parameter_columns: Vec::new(),
+        decoder: Some(any_decoder()),
         training: Vec::new(),
         frame_shape: [1, SIDE, SIDE],
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),

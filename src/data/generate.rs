@@ -5,6 +5,7 @@ use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
 use super::shard::{self, ShardEntry, ShardWriter, Sizes};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::progress::{Bar, Progress};
 use crate::seeds::Seeds;
 use crate::store::{atomic, json};
@@ -150,6 +151,7 @@ impl<'a> Source<'a> {
         let chunk = self.chunk();
         let mut start = 0;
         while start < n {
+            interrupt::check()?;
             let end = n.min(start + chunk);
             let sequences: Vec<_> = (first + start..first + end)
                 .into_par_iter()

@@ -163,7 +163,7 @@ fn latents(dir: &Path) -> Result<String> {
 }
 
 fn safetensors(path: &Path) -> Result<String> {
-    let (tensors, metadata) = tensors::load(path)?;
+    let (tensors, metadata) = tensors::load_any(path)?;
     let mut rows = vec![
         ["tensor", "type", "shape", "values", "norm"]
             .map(String::from)

@@ -5,9 +5,11 @@ use super::difference::differences;
 use super::import::Import;
 use super::shard::{ShardEntry, Sizes};
 use crate::error::{Error, Result};
+use crate::store::checksum::Checksum;
 use crate::store::json;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use simulators::{Camera, Column, Trajectory};
 use std::path::Path;
 
@@ -202,7 +204,11 @@ impl Manifest {
             let message = "its generation was not finished; generate it again to go on";
             return Err(Error::file(dir, message));
         }
-        let this: Self = json::read(&path)?;
+        let mut written: Value = json::read(&path)?;
+        let sealed = written
+            .as_object_mut()
+            .and_then(|keys| keys.shift_remove(CHECKSUM));
+        let this = Self::deserialize(&written).map_err(|e| Error::file(&path, e.to_string()))?;
         this.origin.check(&path)?;
         let made = &this.origin.made;
         if this.frame_shape != made.frame_shape() {
@@ -232,11 +238,40 @@ impl Manifest {
                 ));
             }
         }
+        this.check_seal(&path, &written, sealed.as_ref())?;
         Ok(this)
     }
 
+    /// That nothing was changed since the manifest was written, not even where the change makes sense: a seed, a unit.
+    fn check_seal(&self, path: &Path, written: &Value, sealed: Option<&Value>) -> Result<()> {
+        let own = json_of(path, self)?;
+        let known = |key: &&String| own.get(key.as_str()).is_some();
+        if let Some(key) = written
+            .as_object()
+            .and_then(|keys| keys.keys().find(|k| !known(k)))
+        {
+            return Err(Error::file(path, format!("unknown key {key:?}")));
+        }
+        let got = checksum(path, written)?;
+        match sealed {
+            // Written by another program: its files have checksums of their own.
+            None => Ok(()),
+            Some(Value::String(want)) if *want == got => Ok(()),
+            Some(want) => Err(Error::file(
+                path,
+                format!("altered: expected {CHECKSUM} {want}, got \"{got}\""),
+            )),
+        }
+    }
+
     pub(super) fn write(&self, dir: &Path) -> Result<()> {
-        json::write(dir.join(MANIFEST), self)?;
+        let path = dir.join(MANIFEST);
+        let mut value = json_of(&path, self)?;
+        let sum = checksum(&path, &value)?;
+        if let Some(keys) = value.as_object_mut() {
+            keys.insert(CHECKSUM.into(), Value::String(sum));
+        }
+        json::write(path, &value)?;
         Ok(())
     }
 
@@ -293,6 +328,19 @@ impl Manifest {
         finite("states", &self.state_columns, &motion.states)?;
         finite("parameters", &self.parameter_columns, &motion.parameters)
     }
+}
+
+/// Key of the checksum of everything else in the file.
+const CHECKSUM: &str = "checksum";
+
+fn json_of(path: &Path, manifest: &Manifest) -> Result<Value> {
+    serde_json::to_value(manifest).map_err(|e| Error::file(path, e.to_string()))
+}
+
+/// SHA-256 of the compact JSON, so that white space does not count.
+fn checksum(path: &Path, value: &Value) -> Result<String> {
+    let text = serde_json::to_vec(value).map_err(|e| Error::file(path, e.to_string()))?;
+    Ok(Checksum::of_bytes(&text).sha256)
 }
 
 pub(super) fn arrays() -> IndexMap<String, String> {

@@ -41,6 +41,45 @@ impl Stage<'_> {
         }
     }
 
+    /// Version of what the stage computes: raised when other numbers or pictures come out of the same configuration, so
+    /// that results of an older program are made again.
+    fn version(&self) -> u32 {
+        match self {
+            Self::Generate | Self::Baselines => 1,
+            Self::Train(..) => 2,
+            Self::Encode(..) => 3,
+            Self::Analyze(..) | Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
+        }
+    }
+
+    /// The stages whose results it rests on, and itself.
+    fn rests_on(&self) -> Vec<Self> {
+        let mut all = vec![Self::Generate];
+        match *self {
+            Self::Generate => {}
+            Self::Baselines => all.push(Self::Baselines),
+            Self::Report => all.push(Self::Report),
+            // Of every seed; all have the same versions.
+            Self::Agreement(model) => {
+                all.extend([Self::Train(model, 0), Self::Encode(model, 0), *self]);
+            }
+            Self::Train(model, seed)
+            | Self::Encode(model, seed)
+            | Self::Analyze(model, seed)
+            | Self::Plot(model, seed) => {
+                let chain = [
+                    Self::Train(model, seed),
+                    Self::Encode(model, seed),
+                    Self::Analyze(model, seed),
+                    Self::Plot(model, seed),
+                ];
+                let own = chain.iter().position(|stage| stage == self);
+                all.extend(&chain[..=own.unwrap_or(0)]);
+            }
+        }
+        all
+    }
+
     /// The command that does it.
     pub fn command(&self) -> &'static str {
         match self {
@@ -51,8 +90,8 @@ impl Stage<'_> {
 }
 
 impl Experiment {
-    /// SHA-256 (hex) of the parts of the resolved experiment that the stage's result depends on: its own and those of the
-    /// stages before it. The name, the question and the other models and seeds are no part of a model's digest.
+    /// SHA-256 (hex) of the parts of the resolved experiment that the stage's result depends on, its own and those of the
+    /// stages before it, and of the versions of these stages. The name, the question and the other models and seeds are no part of a model's digest.
     ///
     /// # Errors
     /// A value that YAML can't hold.
@@ -90,6 +129,9 @@ impl Experiment {
             Stage::Report => vec![("all", tree.clone())],
         };
         let mut hash = Sha256::new();
+        for stage in stage.rests_on() {
+            hash.update(stage.version().to_le_bytes());
+        }
         for (name, value) in parts {
             let text = serde_yaml::to_string(&value)
                 .map_err(|e| Error::Experiment(format!("{name}: can't be written as YAML: {e}")))?;

@@ -4,7 +4,7 @@ use super::canvas::{Align, Canvas, Picture, Rect};
 use super::font::text_width;
 use super::numbers::significant;
 use super::style::{DOUBLE, GRID, INK, Look, SMALL, Stroke, TEXT};
-use super::{Draw, film_gif};
+use super::{Draw, film_gif, pixels};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct FilmRow {
     pub frames: Vec<u8>,
 }
 
-mod bytes_as_base64 {
+pub(super) mod bytes_as_base64 {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -182,6 +182,39 @@ impl Filmstrip {
                 .max()
                 .unwrap_or(0)),
         }
+    }
+
+    /// Number of frames.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a row is not made of whole frames.
+    pub fn frames(&self) -> Result<usize> {
+        self.check()
+    }
+
+    /// All frames in one grey PNG: a row of frames for every row of the film.
+    ///
+    /// # Errors
+    /// As [`frames`](Self::frames).
+    pub fn sprite(&self) -> Result<Vec<u8>> {
+        let count = self.check()?;
+        let (w, h) = (self.width, self.height);
+        let mut grey = vec![0; count * w * h * self.rows.len()];
+        for (r, row) in self.rows.iter().enumerate() {
+            for (t, frame) in row.frames.chunks_exact(w * h).enumerate() {
+                for (y, line) in frame.chunks_exact(w).enumerate() {
+                    let at = ((r * h + y) * count + t) * w;
+                    grey[at..at + w].copy_from_slice(line);
+                }
+            }
+        }
+        pixels::png(
+            count * w,
+            self.rows.len() * h,
+            &grey,
+            png::ColorType::Grayscale,
+            None,
+        )
     }
 
     /// Every how manieth frame is shown, and how large: whole pixels at two a px, so half a px is one zoom.

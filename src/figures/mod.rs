@@ -82,6 +82,7 @@ macro_rules! figures {
 figures! {
     curves::Curves, probe_scatter::ProbeScatter, law::Law, eigenvalues::Eigenvalues,
     trajectories::Trajectories, latent_map::LatentMap, filmstrip::Filmstrip, regimes::Regimes,
+    traversal::Traversal,
 }
 
 /// Pixels a px in [`Figure::png`].

@@ -116,6 +116,7 @@ fn axis_labels_and_legends_are_written() {
                 "where the centre turns",
             ],
         ),
+        ("traversal", &["x (px)", "vx (px/s)", "3 frames later"]),
     ];
     for (name, figure) in Figure::examples() {
         let svg = figure.svg().unwrap();
@@ -270,6 +271,13 @@ fn layouts() -> Vec<(String, Figure)> {
                 add("wide frames", film.clone().into());
                 (film.width, film.height) = (1, 1);
                 add("frames of one pixel", film.into());
+            }
+            Figure::Traversal(mut traversal) => {
+                traversal.rows[2].axis.name = "angular velocity".to_string();
+                traversal.rows[0].values = vec![-1234.5; 9];
+                add("long words", traversal.clone().into());
+                traversal.rows.truncate(1);
+                add("one row", traversal.into());
             }
         }
     }

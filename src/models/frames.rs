@@ -2,6 +2,7 @@
 
 use super::{Codes, Common};
 use crate::error::{Error, Result};
+use crate::latents::decoder as plain;
 use crate::nn::decoder::{Decoder, DecoderConfig};
 use crate::nn::encoder::{Encoder, EncoderConfig};
 use crate::nn::tensor::{matrix, values};
@@ -186,6 +187,17 @@ impl<F: Float> FrameVae<F> {
                 .for_each(|v| *v = num_traits::clamp(*v, F::of(0.0), F::of(1.0)));
         }
         Ok(pixels)
+    }
+}
+
+impl<F: Float> FrameVae<F> {
+    /// The decoder as plain arrays.
+    pub fn plain_decoder(&self) -> plain::Decoder {
+        let pixels = match self.log_std {
+            None => plain::Pixels::Sigmoid,
+            Some(_) => plain::Pixels::Clamp,
+        };
+        plain::Decoder::new(self.codes, self.decoder.plain(), pixels)
     }
 }
 

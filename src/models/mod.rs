@@ -82,6 +82,10 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// # Errors
     /// A number of codes that is not a multiple of p.
     fn decode(&self, codes: &[f64]) -> Result<Vec<F>>;
+    /// The decoder as plain arrays, for the report's explorer; `None` where it has no such form.
+    fn plain_decoder(&self) -> Option<crate::latents::Decoder> {
+        None
+    }
     /// Filtered and smoothed states given code means (B, T, p) and a mask (B, T) of seen frames; `None` without dynamics.
     ///
     /// # Errors

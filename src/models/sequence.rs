@@ -2,6 +2,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
 use crate::error::Result;
+use crate::latents::Decoder;
 use crate::lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::nn::ops::StateSpace;
 use crate::nn::tensor::value;
@@ -117,6 +118,10 @@ impl<F: Float> Model<F> for SequenceVae<F> {
 
     fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
         self.frames.decode(codes)
+    }
+
+    fn plain_decoder(&self) -> Option<Decoder> {
+        Some(self.frames.plain_decoder())
     }
 
     fn infer(

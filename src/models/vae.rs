@@ -6,6 +6,7 @@
 
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::Result;
+use crate::latents::Decoder;
 use crate::nn::decoder::{CnnDecoder, DecoderConfig};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::tensor::value;
@@ -124,5 +125,9 @@ impl<F: Float> Model<F> for VaeModel<F> {
 
     fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
         self.frames.decode(codes)
+    }
+
+    fn plain_decoder(&self) -> Option<Decoder> {
+        Some(self.frames.plain_decoder())
     }
 }

@@ -4,6 +4,7 @@ use super::encoder::{Layer, RELU_GAIN};
 use super::ops::{self, Activation, Geometry};
 use super::{Float, Mat, Module, Param};
 use crate::error::{Error, Result};
+use crate::latents::decoder as plain;
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Tape};
 use serde::{Deserialize, Serialize};
@@ -202,6 +203,48 @@ impl<F: Float> Decoder<F> {
             Some(layer) => layer.bias.set(outputs),
             None => Ok(()),
         }
+    }
+
+    /// The same network as plain arrays, in half precision.
+    pub fn plain(&self) -> Vec<plain::Layer> {
+        let half = |p: &Param<F>| plain::Half::new(p.values().iter().map(|v| v.widen()));
+        let mut layers = Vec::new();
+        for (i, layer) in self.linears.iter().enumerate() {
+            let &[inputs, outputs] = layer.weight.shape() else {
+                continue;
+            };
+            layers.push(plain::Layer::Linear {
+                inputs,
+                outputs,
+                relu: i + 1 < self.linears.len() || self.output.is_some(),
+                weight: half(&layer.weight),
+                bias: half(&layer.bias),
+            });
+        }
+        let convolution = |layer: &Layer<F>, g: &Geometry, relu| plain::Layer::Convolution {
+            channels: g.channels,
+            height: g.height,
+            width: g.width,
+            kernel: g.kernel,
+            outputs: layer.bias.values().len(),
+            relu,
+            weight: half(&layer.weight),
+            bias: half(&layer.bias),
+        };
+        for (layer, g) in &self.doublings {
+            layers.push(convolution(layer, g, true));
+            layers.push(plain::Layer::PixelShuffle {
+                channels: layer.weight.shape()[0] / 4,
+                height: g.height,
+                width: g.width,
+            });
+        }
+        layers.extend(
+            self.output
+                .iter()
+                .map(|(layer, g)| convolution(layer, g, false)),
+        );
+        layers
     }
 
     /// (rows, p) to (rows, C*H*W).

@@ -8,7 +8,8 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::latents::{EncodeConfig, Latents};
+use crate::interrupt;
+use crate::latents::{Decoder, EncodeConfig, Latents};
 use crate::lgssm::{AffineModes, Lgssm};
 use crate::progress::Progress;
 use crate::store::json;
@@ -32,6 +33,7 @@ pub(super) fn analyze(
     std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
     let bar = progress.bar("analyze", experiment.analyses.len() as u64, "analyses");
     for analysis in &experiment.analyses {
+        interrupt::check()?;
         bar.message(analysis.name());
         let finding = analysis.run(&study)?;
         json::write(folder.finding(model, seed, analysis.name()), &finding)?;
@@ -105,6 +107,7 @@ pub fn study(
         })
     };
     let (law, modes) = (folder.law(model, seed), folder.modes(model, seed));
+    let decoder = folder.decoder(model, seed);
     Ok(Study {
         name: model.to_string(),
         train: split("train", experiment.encode.train_sequences)?,
@@ -123,6 +126,10 @@ pub fn study(
         },
         event_columns: dataset.event_columns().to_vec(),
         parameter_columns: dataset.parameter_columns().to_vec(),
+        decoder: match decoder.exists() {
+            true => Some(Decoder::load(&decoder)?),
+            false => None,
+        },
         training: training(&folder.training(model, seed))?,
         frame_shape: dataset.frame_shape(),
         outline: outline(dataset)?,

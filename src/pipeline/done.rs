@@ -17,6 +17,9 @@ struct Mark {
     digest: String,
     /// `false` from its start to its end: a stage that was interrupted may go on from its checkpoint.
     finished: bool,
+    /// Sizes of the files that it left, by their place beside `done.json`: what has gone since is made again.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    files: IndexMap<String, u64>,
 }
 
 type Marks = IndexMap<String, Mark>;
@@ -51,7 +54,8 @@ const ORDER: [&str; 8] = [
 /// # Errors
 /// `done.json` can't be read.
 pub(super) fn state(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Result<State> {
-    let marks = read(&file(stage, folder))?;
+    let path = file(stage, folder);
+    let marks = read(&path)?;
     let Some(mark) = marks.get(stage.name()) else {
         return Ok(State::Missing);
     };
@@ -60,7 +64,8 @@ pub(super) fn state(experiment: &Experiment, stage: Stage, folder: &RunFolder) -
     }
     let complete = needed(experiment, stage, folder)
         .iter()
-        .all(|path| path.exists());
+        .all(|path| path.exists())
+        && whole(beside(&path), &mark.files);
     Ok(match mark.finished && complete {
         true => State::Done,
         false => State::Begun,
@@ -91,6 +96,7 @@ pub(super) fn begin(
         Mark {
             digest: experiment.stage_digest(stage)?,
             finished: false,
+            files: IndexMap::new(),
         },
     );
     write(&path, &marks)
@@ -111,6 +117,7 @@ pub(super) fn finish(experiment: &Experiment, stage: Stage, folder: &RunFolder) 
     let mut marks = read(&path)?;
     if let Some(mark) = marks.get_mut(stage.name()) {
         mark.finished = true;
+        mark.files = sizes(beside(&path), &lasting(stage, folder))?;
     }
     write(&path, &marks)
 }
@@ -126,6 +133,11 @@ fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
         Stage::Generate | Stage::Baselines | Stage::Report => folder.root().to_path_buf(),
     }
     .join("done.json")
+}
+
+/// The folder of `done.json`.
+fn beside(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }
 
 /// What must be there for the stage to count as finished.
@@ -148,6 +160,48 @@ fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<Path
     }
 }
 
+/// What a later run checks to be there as it was left. A training's checkpoint may go once it is finished.
+fn lasting(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
+    match stage {
+        Stage::Train(model, seed) => {
+            vec![folder.weights(model, seed), folder.training(model, seed)]
+        }
+        other => products(other, folder),
+    }
+}
+
+/// Sizes of all files under some paths, by their place below `root`.
+fn sizes(root: &Path, paths: &[PathBuf]) -> Result<IndexMap<String, u64>> {
+    let mut found = IndexMap::new();
+    let mut waiting: Vec<PathBuf> = paths.iter().rev().cloned().collect();
+    while let Some(path) = waiting.pop() {
+        let Ok(about) = fs::metadata(&path) else {
+            continue;
+        };
+        if about.is_dir() {
+            let entries = fs::read_dir(&path).map_err(Error::io(&path))?;
+            let below: std::io::Result<Vec<PathBuf>> = entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect();
+            waiting.extend(below.map_err(Error::io(&path))?);
+        } else if let Ok(place) = path.strip_prefix(root) {
+            found.insert(place.to_string_lossy().into_owned(), about.len());
+        }
+    }
+    found.sort_keys();
+    Ok(found)
+}
+
+/// Whether the files of a finished stage are all there, in their sizes. A place that leads out of the folder never is.
+fn whole(root: &Path, files: &IndexMap<String, u64>) -> bool {
+    files.iter().all(|(place, &size)| {
+        let place = Path::new(place);
+        let inside = |part: std::path::Component| matches!(part, std::path::Component::Normal(_));
+        place.components().all(inside)
+            && fs::metadata(root.join(place)).is_ok_and(|about| about.len() == size)
+    })
+}
+
 /// Everything that a stage may have written.
 fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
     match stage {
@@ -159,6 +213,7 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
             folder.encode(model, seed),
             folder.law(model, seed),
             folder.modes(model, seed),
+            folder.decoder(model, seed),
             folder.scores(model, seed),
         ],
         Stage::Analyze(model, seed) => vec![folder.findings(model, seed)],

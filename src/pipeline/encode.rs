@@ -9,7 +9,8 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::latents::Latents;
+use crate::interrupt;
+use crate::latents::{Decoder, Latents};
 use crate::lgssm::innovations;
 use crate::models::Model;
 use crate::progress::Progress;
@@ -71,6 +72,9 @@ pub fn encode(
         Latents { arrays }.save(&folder.untrained(model, seed, name))?;
         bar.advance(1);
     }
+    if let Some(decoder) = plain_decoder(trained.as_ref(), folder, model, seed)? {
+        decoder.save(&folder.decoder(model, seed))?;
+    }
     if let Some(law) = trained.law() {
         json::write(folder.law(model, seed), &law)?;
     }
@@ -99,6 +103,37 @@ pub fn encode(
     Ok(())
 }
 
+/// The decoder, and how codes follow from states: C z + d is told by the codes of z = 0 and of every unit vector.
+fn plain_decoder(
+    model: &dyn Model<f32>,
+    folder: &RunFolder,
+    name: &str,
+    seed: u64,
+) -> Result<Option<Decoder>> {
+    let Some(mut decoder) = model.plain_decoder() else {
+        return Ok(None);
+    };
+    let latents = Latents::load(&folder.split(name, seed, "validation"))?;
+    let states = latents.get("smoothed").map_or(0, |a| a.shape()[2]);
+    let unit = |j: usize| {
+        (0..states)
+            .map(|i| f64::from(u8::from(i == j)))
+            .collect::<Vec<_>>()
+    };
+    decoder.emission = model
+        .emit(&unit(states))
+        .filter(|_| states > 0)
+        .map(|offset| {
+            let columns: Vec<Vec<f64>> = (0..states)
+                .map(|j| model.emit(&unit(j)).unwrap_or_default())
+                .collect();
+            let entry = |i: usize, j: usize| columns[j][i] - offset[i];
+            let rows = (0..offset.len()).flat_map(|i| (0..states).map(move |j| (i, j)));
+            (rows.map(|(i, j)| entry(i, j)).collect(), offset.clone())
+        });
+    Ok(Some(decoder))
+}
+
 type Arrays = BTreeMap<String, Array>;
 
 /// Some sequences of a split.
@@ -116,7 +151,10 @@ impl Part<'_> {
     ) -> Result<Arrays> {
         let parts: Vec<Vec<(String, Vec<f64>)>> = (0..self.count.div_ceil(CUT))
             .into_par_iter()
-            .map(|i| work(i * CUT, ((i + 1) * CUT).min(self.count)))
+            .map(|i| {
+                interrupt::check()?;
+                work(i * CUT, ((i + 1) * CUT).min(self.count))
+            })
             .collect::<Result<_>>()?;
         let mut joined: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for (name, values) in parts.into_iter().flatten() {

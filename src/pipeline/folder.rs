@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// data/manifest.json, shards         the dataset
 /// baselines.json                     trivial read-outs of the dataset
 /// <model>/seed-<s>/                  model.safetensors, metrics.jsonl       (train)
-///                                    latents/, encode.json, law.json or modes.json, scores.json   (encode)
+///                                    latents/, encode.json, law.json or modes.json, scores.json, decoder.json   (encode)
 ///                                    findings/<analysis>.json, figures/     (analyze, plot)
 /// <model>/agreement.json, figures/    what all seeds say together
 /// summary.json report.md report.html
@@ -92,6 +92,10 @@ impl RunFolder {
     /// What the encode stage did: [`crate::latents::EncodeConfig`].
     pub fn encode(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("encode.json")
+    }
+    /// The decoder as plain arrays, where it has such a form: [`crate::latents::Decoder`].
+    pub fn decoder(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("decoder.json")
     }
     /// The learned law, where there is one: [`crate::lgssm::Lgssm`].
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {

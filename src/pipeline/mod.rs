@@ -26,7 +26,7 @@ use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Stage};
 use crate::progress::Progress;
-use crate::store::atomic::write_atomic;
+use crate::store::atomic::{remove_leftovers_below, write_atomic};
 use crate::{data, report};
 use done::State;
 use std::path::{Path, PathBuf};
@@ -93,6 +93,7 @@ pub fn steps(experiment: &Experiment, options: &Options, steps: &[Step]) -> Resu
     };
     let folder = RunFolder::new(root);
     let _lock = folder.take()?;
+    remove_leftovers_below(folder.root())?;
     write_atomic(folder.config(), experiment.to_yaml()?.as_bytes())?;
     About::new(&options.command).write(&folder)?;
     let progress = Progress::new(options.quiet, Some(&folder.log()))?;
@@ -200,7 +201,7 @@ impl Chain<'_> {
             }
             (State::Other, _) => {
                 progress.say(&format!(
-                    "{title}: the configuration has changed, does it again"
+                    "{title}: the configuration has changed (or the program), does it again"
                 ));
                 false
             }

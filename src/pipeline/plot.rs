@@ -4,6 +4,7 @@ use super::RunFolder;
 use crate::analysis::{Finding, NamedFigure};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::interrupt;
 use crate::progress::Progress;
 use crate::store::{atomic::write_atomic, json};
 use rayon::prelude::*;
@@ -48,6 +49,7 @@ pub(super) fn draw(dir: &Path, figures: &[NamedFigure], progress: &Progress) -> 
     std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
     let bar = progress.bar("plot", figures.len() as u64, "figures");
     figures.par_iter().try_for_each(|named| {
+        interrupt::check()?;
         let file = |ending: &str| dir.join(format!("{}.{ending}", named.name));
         let named_error = |e: Error| Error::file(file("svg"), e.to_string());
         write_atomic(

@@ -1,6 +1,7 @@
-//! The report as one self-contained HTML page: inline styles and figures, no scripts, no network.
+//! The report as one self-contained HTML page: styles, figures and its one script inline, no network.
 
 use super::page::{AnalysisPart, Look, Page};
+use super::widgets;
 use crate::analysis::Table;
 use crate::error::Result;
 use std::fmt::Write;
@@ -14,10 +15,12 @@ pub(super) fn write(page: &Page) -> Result<String> {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{2}\">\n\
          <title>{0} – kinostate</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <header>\n<p class=\"name\">{0}</p>\n<h1>{1}</h1>\n",
         text(&page.name),
-        text(&page.question)
+        text(&page.question),
+        widgets::policy()
     );
     headlines(&mut out, page);
     contents(&mut out, page);
@@ -41,7 +44,14 @@ pub(super) fn write(page: &Page) -> Result<String> {
         out.push_str("</section>\n");
     }
     end(&mut out, page);
-    out.push_str("</main>\n</body>\n</html>\n");
+    let _ = writeln!(out, "</main>\n<script>{}</script>", widgets::SCRIPT);
+    // The first explorer is where the link at the top leads.
+    let mut out = out.replacen(
+        widgets::EXPLORER,
+        &format!("id=\"explorer\" {}", widgets::EXPLORER),
+        1,
+    );
+    out.push_str("</body>\n</html>\n");
     Ok(out)
 }
 
@@ -85,6 +95,14 @@ fn contents(out: &mut String, page: &Page) {
     out.push_str("<nav><a href=\"#state\">State</a>");
     for (i, model) in page.models.iter().enumerate() {
         let _ = write!(out, " <a href=\"#model-{i}\">{}</a>", text(&model.name));
+    }
+    let walks = |part: &AnalysisPart| part.name == "traversal" && !part.figures.is_empty();
+    if page
+        .models
+        .iter()
+        .any(|model| model.analyses.iter().any(walks))
+    {
+        out.push_str(" <a href=\"#explorer\">Latent explorer</a>");
     }
     if page.baselines.is_some() {
         out.push_str(" <a href=\"#baselines\">Baselines</a>");
@@ -159,7 +177,8 @@ fn analysis(out: &mut String, part: &AnalysisPart) -> Result<()> {
             .unwrap_or_default();
         let _ = writeln!(
             out,
-            "<figure>\n<div class=\"figure\" role=\"img\" aria-label=\"{}\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
+            "<figure>\n{}<div class=\"figure\" role=\"img\" aria-label=\"{}\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
+            widgets::widget(&figure.figure)?.unwrap_or_default(),
             text(question),
             figure.figure.svg()?.trim_end(),
             text(&figure.caption)

@@ -8,6 +8,7 @@ mod markdown;
 mod numbers;
 mod page;
 mod summary;
+mod widgets;
 
 pub use gather::{ModelResults, Results, SeedResults};
 pub use summary::{ModelSummary, Spread, Summary};

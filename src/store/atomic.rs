@@ -139,6 +139,21 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The same for a folder and all folders below it; links are not followed.
+///
+/// # Errors
+/// As [`remove_leftovers`].
+pub fn remove_leftovers_below(folder: &Path) -> Result<()> {
+    remove_leftovers(folder)?;
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_leftovers_below(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,4 +7,5 @@ pub mod npy;
 mod npy_dictionary;
 mod npy_header;
 pub mod npy_stream;
+mod seal;
 pub mod tensors;

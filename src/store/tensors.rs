@@ -1,8 +1,10 @@
 //! Weights in safetensors files: named arrays with a map of text, the same bytes for the same content.
 //!
 //! Reading and all its checks are the crate `safetensors`'. The header is written here, since the crate keeps the text in a
-//! `HashMap`, whose order differs from run to run.
+//! `HashMap`, whose order differs from run to run. A format version and a checksum of the whole content stand in the text
+//! ([`super::seal`]).
 
+use super::seal;
 use crate::error::{Error, Result};
 use crate::store::atomic::AtomicFile;
 use crate::store::checksum::Checksum;
@@ -66,7 +68,7 @@ impl TensorData {
         squares.sqrt()
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::F32(v) => bytemuck::cast_slice(v),
             Self::F64(v) => bytemuck::cast_slice(v),
@@ -117,7 +119,10 @@ pub fn save(
     order.sort_by_key(|tensor| tensor.data.kind() == "f32");
     let mut names = BTreeSet::from([METADATA]);
     let mut header = serde_json::Map::new();
-    header.insert(METADATA.into(), serde_json::json!(metadata));
+    header.insert(
+        METADATA.into(),
+        serde_json::json!(seal::sealed(&order, metadata)),
+    );
     let mut start = 0;
     for NamedTensor { name, shape, data } in &order {
         let want = shape
@@ -155,12 +160,34 @@ pub fn save(
     file.finish()
 }
 
-/// Reads tensors, in the order in which they stand in the file, and the text.
+/// Tensors and text.
+pub type Content = (Vec<NamedTensor>, BTreeMap<String, String>);
+
+/// Reads a file of [`save`]: tensors in the order in which they stand in it, and the text.
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::File`] when the file is not whole or a tensor is not of type f32, f64 or u64.
-pub fn load(path: impl AsRef<Path>) -> Result<(Vec<NamedTensor>, BTreeMap<String, String>)> {
+/// [`Error::Io`], or [`Error::File`] when the file is not whole, not what was saved, of another format version, or
+/// without a checksum.
+pub fn load(path: impl AsRef<Path>) -> Result<Content> {
     let path = path.as_ref();
+    match read(path)? {
+        (content, true) => Ok(content),
+        (_, false) => Err(Error::file(
+            path,
+            "expected a file of this program, got one without a checksum",
+        )),
+    }
+}
+
+/// Reads any file of f32, f64 and u64 tensors, also other programs'; a checksum is verified where there is one.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_any(path: impl AsRef<Path>) -> Result<Content> {
+    read(path.as_ref()).map(|(content, _)| content)
+}
+
+fn read(path: &Path) -> Result<(Content, bool)> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let (metadata, values) = split(&bytes).map_err(|error| {
         let got = bytes.len();
@@ -174,7 +201,9 @@ pub fn load(path: impl AsRef<Path>) -> Result<(Vec<NamedTensor>, BTreeMap<String
         tensors.push(read_tensor(path, &metadata, name, values)?);
     }
     let text = metadata.metadata().clone().unwrap_or_default();
-    Ok((tensors, text.into_iter().collect()))
+    let mut text: BTreeMap<String, String> = text.into_iter().collect();
+    let sealed = seal::open(&tensors, &mut text).map_err(|e| Error::file(path, e))?;
+    Ok(((tensors, text), sealed))
 }
 
 /// Header and values. The crate's own `read_metadata` adds offsets before it bounds them, which overflows on a forged

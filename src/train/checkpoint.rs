@@ -1,5 +1,6 @@
 //! A training run on disk: parameters, optimiser moments and the step, which is also the state of the randomness.
 
+use super::trainer::Recent;
 use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::nn::optimiser::Adam;
@@ -16,6 +17,8 @@ pub struct State {
     pub start: usize,
     /// Best validation ELBO so far, nats per frame, and its step.
     pub best: Option<(f64, usize)>,
+    /// Sums since the last validation; none at a validation.
+    pub recent: Recent,
 }
 
 /// The parameters of a model as named tensors.
@@ -135,8 +138,17 @@ pub fn save(
         metadata.insert("best_elbo".into(), format!("{elbo:?}"));
         metadata.insert("best_step".into(), step.to_string());
     }
+    if state.recent.count > 0 {
+        metadata.insert("recent_count".into(), state.recent.count.to_string());
+        for (name, sum) in &state.recent.sums {
+            metadata.insert(format!("{RECENT}{name}"), format!("{sum:?}"));
+        }
+    }
     tensors::save(path, &out, &metadata).map(drop)
 }
+
+/// Before the names of sums since the last validation.
+const RECENT: &str = "recent.";
 
 /// Restores model and optimiser; returns where the run stood.
 ///
@@ -156,6 +168,7 @@ pub fn load(path: &Path, model: &mut dyn Model<f32>, adam: &mut Adam<f32>) -> Re
             )),
             false => None,
         },
+        recent: recent(path, &metadata)?,
     };
     fill(path, model, &stored, "model.")?;
     let mut list = Vec::new();
@@ -167,6 +180,21 @@ pub fn load(path: &Path, model: &mut dyn Model<f32>, adam: &mut Adam<f32>) -> Re
         adam.restore(state.step, p, &(first, second))?;
     }
     Ok(state)
+}
+
+fn recent(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Recent> {
+    let names = metadata.keys().filter_map(|key| key.strip_prefix(RECENT));
+    let sum = |name: &str| number(path, metadata, &format!("{RECENT}{name}"));
+    let sums: BTreeMap<String, f64> = names
+        .map(|name| Ok((name.to_string(), sum(name)?)))
+        .collect::<Result<_>>()?;
+    Ok(Recent {
+        count: match sums.is_empty() {
+            true => 0,
+            false => number(path, metadata, "recent_count")?,
+        },
+        sums,
+    })
 }
 
 fn number<N: std::str::FromStr>(

@@ -6,9 +6,10 @@
 mod batches;
 pub mod checkpoint;
 mod config;
+mod health;
 mod starts;
 mod trainer;
 
 pub use batches::{clips, evaluate};
 pub use config::{LearningRate, Starts, TrainConfig, Warmup};
-pub use trainer::{Job, Record, Steps, train};
+pub use trainer::{Job, Recent, Record, Steps, train};

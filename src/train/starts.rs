@@ -4,6 +4,7 @@ use super::batches::{Order, evaluate};
 use super::checkpoint::State;
 use super::trainer::{Job, Run, step};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::nn::optimiser::Adam;
 use crate::progress::Bar;
 
@@ -69,6 +70,7 @@ pub(super) fn choose(job: &Job) -> Result<Run> {
 fn judge(job: &Job, run: &mut Run, bar: &Bar) -> Result<f64> {
     let mut order = Order::new(job.train.len(), job.config.batch, job.seeds);
     for _ in 0..job.config.starts.steps {
+        interrupt::check()?;
         step(job, run, &mut order)?;
         bar.advance(1);
     }

@@ -3,9 +3,11 @@
 use super::batches::{Order, clips, evaluate, objective};
 use super::checkpoint::{self, State};
 use super::config::TrainConfig;
+use super::health;
 use super::starts;
 use crate::data::Split;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::models::Model;
 use crate::nn::optimiser::Adam;
 use crate::progress::Progress;
@@ -80,6 +82,8 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
         job.folder.join("model.safetensors"),
     );
     let mut log = Log::open(job.folder.join("metrics.jsonl"))?;
+    // The last checkpoint alone cannot tell which step was best.
+    let lost = |state: &State| state.best.is_some() && !best.exists();
     let mut run = if last.exists() {
         let mut run = Run {
             model: (job.build)(0)?,
@@ -87,9 +91,15 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
             state: State::default(),
         };
         run.state = checkpoint::load(&last, run.model.as_mut(), &mut run.adam)?;
-        job.progress
-            .say(&format!("going on from step {}", run.state.step));
-        run
+        if lost(&run.state) {
+            job.progress
+                .say("model.safetensors is gone: training starts anew");
+            starts::choose(job)?
+        } else {
+            job.progress
+                .say(&format!("going on from step {}", run.state.step));
+            run
+        }
     } else {
         starts::choose(job)?
     };
@@ -97,12 +107,19 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
     let bar = job.progress.bar("train", config.steps as u64, "steps");
     bar.advance(run.state.step as u64);
     let mut order = Order::new(job.train.len(), config.batch, job.seeds);
-    let mut recent = Recent::default();
     while run.state.step < config.steps {
-        recent.add(step(job, &mut run, &mut order)?);
+        if interrupt::asked() {
+            checkpoint::save(&last, run.model.as_mut(), &mut run.adam, &run.state)?;
+            let (at, of) = (run.state.step, config.steps);
+            return Err(Error::Interrupted(format!(
+                "training is saved at step {at} of {of}; the same command goes on from there"
+            )));
+        }
+        let values = step(job, &mut run, &mut order)?;
+        run.state.recent.add(values);
         bar.advance(1);
         if run.state.step % config.validate_every == 0 || run.state.step == config.steps {
-            let elbo = validate(job, &mut run, &mut recent, &mut log)?;
+            let elbo = validate(job, &mut run, &mut log)?;
             bar.message(&format!("validation ELBO {elbo:.2} nats/frame"));
             if run.state.best.is_none_or(|(b, _)| elbo > b) {
                 run.state.best = Some((elbo, run.state.step));
@@ -172,7 +189,7 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                 let terms: Vec<String> =
                     elbo.terms.iter().map(|(n, v)| format!("{n} {v}")).collect();
                 return Err(Error::Numeric(format!(
-                    "step {at}: the ELBO is not finite: {}",
+                    "the ELBO is not finite: {}",
                     terms.join(", ")
                 )));
             }
@@ -180,16 +197,11 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
             let gradients = elbo
                 .objective
                 .try_backward()
-                .map_err(|e| Error::Numeric(format!("step {at}: {e}")))?;
+                .map_err(|e| Error::Numeric(e.to_string()))?;
             Ok((gradients, terms))
         })
         .collect::<Result<_>>()
-        .map_err(|e| match e {
-            Error::Numeric(m) if !m.starts_with("step") => {
-                Error::Numeric(format!("step {at}: {m}"))
-            }
-            e => e,
-        })?;
+        .map_err(|e| health::lost(at, e))?;
     let frames = (indices.len() * job.steps) as f64;
     let (mut gradients, terms): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let mut values: Vec<(String, f64)> = vec![("train/elbo".into(), 0.0)];
@@ -208,7 +220,7 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
     let norm = run
         .adam
         .update(list, &mut gradients, -frames, config.gradient_clip, rate)
-        .map_err(|e| Error::Numeric(format!("step {at}: {e}")))?;
+        .map_err(|e| health::lost(at, e))?;
     run.state.step += 1;
     values.push(("gradient_norm".into(), norm));
     values.push(("learning_rate".into(), rate));
@@ -231,7 +243,7 @@ fn start_law(job: &Job, run: &mut Run) -> Result<()> {
 }
 
 /// Judges the model, records the means since the last time, and returns the validation ELBO.
-fn validate(job: &Job, run: &mut Run, recent: &mut Recent, log: &mut Log) -> Result<f64> {
+fn validate(job: &Job, run: &mut Run, log: &mut Log) -> Result<f64> {
     let found = evaluate(
         run.model.as_ref(),
         job.validation,
@@ -241,12 +253,13 @@ fn validate(job: &Job, run: &mut Run, recent: &mut Recent, log: &mut Log) -> Res
     )?;
     let elbo = found[0].1;
     if !elbo.is_finite() {
-        return Err(Error::Numeric(format!(
-            "step {}: the validation ELBO is not finite",
-            run.state.step
-        )));
+        let error = Error::Numeric("the validation ELBO is not finite".into());
+        return Err(health::lost(run.state.step, error));
     }
-    let mut values = recent.take();
+    if let Some(warning) = health::diverging(run.state.step, elbo, run.state.best) {
+        job.progress.say(&warning);
+    }
+    let mut values = run.state.recent.take();
     values.extend(
         found
             .into_iter()
@@ -264,11 +277,13 @@ fn validate(job: &Job, run: &mut Run, recent: &mut Recent, log: &mut Log) -> Res
     Ok(elbo)
 }
 
-/// Means of training values since the last validation.
-#[derive(Default)]
-struct Recent {
-    sums: BTreeMap<String, f64>,
-    count: usize,
+/// Training values since the last validation.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Recent {
+    /// Sums by name.
+    pub sums: BTreeMap<String, f64>,
+    /// Steps summed.
+    pub count: usize,
 }
 
 impl Recent {

@@ -1,0 +1,52 @@
+//! Ctrl-C: a run saves what it has and ends, within two seconds whatever it is doing.
+
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of a process that was asked to stop: 128 + the number of SIGINT, as shells have it.
+pub const EXIT_CODE: u8 = 130;
+
+/// What takes longer than this to come to a place where it can stop is stopped where it is. Nothing is lost by that: files
+/// appear whole or not at all.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// From now on SIGINT, SIGTERM and SIGHUP ask the run to end; a second one ends it at once.
+///
+/// # Errors
+/// [`Error::Io`] when the system does not let signals be caught.
+pub fn listen() -> Result<()> {
+    let exit = || std::process::exit(EXIT_CODE.into());
+    let handler = move || {
+        if ASKED.swap(true, Ordering::SeqCst) {
+            exit();
+        }
+        eprintln!("kinostate: stopping; what is finished is kept");
+        std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE);
+            exit();
+        });
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|e| Error::io("signals")(std::io::Error::other(e.to_string())))
+}
+
+/// Whether the user asked to stop.
+pub fn asked() -> bool {
+    ASKED.load(Ordering::Relaxed)
+}
+
+/// To be called between pieces of work.
+///
+/// # Errors
+/// [`Error::Interrupted`] once the user asked to stop.
+pub fn check() -> Result<()> {
+    match asked() {
+        true => Err(Error::Interrupted(
+            "what is finished is kept; the same command goes on".into(),
+        )),
+        false => Ok(()),
+    }
+}
