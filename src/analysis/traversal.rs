@@ -58,7 +58,9 @@ impl Analysis for Traversal {
         {
             return no("the decoder does not fit the latents and frames");
         }
-        let kinematics = Kinematics::of(&study.state_columns)?;
+        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            return Ok(Finding::without_states(self.name(), QUESTION, study));
+        };
         let (axes, read, offset, write) = identified(study, &kinematics, train)?;
         let law = study.law.as_ref().filter(|law| law.latent == n);
         let explorer = Explorer {
