@@ -2,7 +2,7 @@
 //!
 //! Reading and all its checks are the crate `safetensors`'. The header is written here, since the crate keeps the text in a
 //! `HashMap`, whose order differs from run to run. A format version and a checksum of the whole content stand in the text
-//! ([`super::seal`]).
+//! (`super::seal`).
 
 use super::seal;
 use crate::error::{Error, Result};
