@@ -12,6 +12,7 @@ use crate::exact::Axis;
 use crate::flight::Flight;
 use crate::room;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Thickness of the drawn walls, px; the default view holds them just so.
@@ -29,7 +30,7 @@ pub(crate) const WALL_BRIGHTNESS: f64 = 1.0;
 /// let ball: simulators::BouncingBall = serde_yaml::from_str(yaml)?;
 /// # Ok::<(), serde_yaml::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BouncingBall {
     /// Ball radius, px; at least 0.01 and less than half the smaller side of the box. Default 3.

@@ -7,10 +7,11 @@
 use crate::crowd::{Crowd, Member, pair_index};
 use crate::room;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Several balls in a box.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BouncingBalls {
     /// Number of balls, 1..=8. Default 3.

@@ -160,10 +160,10 @@ impl Crowd {
             };
             for (w, wall) in self.walls.iter().enumerate() {
                 let obstacle = &self.world.colliders[*wall];
-                if let Some(touch) = first_touch(obstacle, radius, &motion, horizon) {
-                    if touch.speed > SLOWEST {
-                        offer(touch.time, Met::Wall(i, w), touch.speed);
-                    }
+                if let Some(touch) = first_touch(obstacle, radius, &motion, horizon)
+                    && touch.speed > SLOWEST
+                {
+                    offer(touch.time, Met::Wall(i, w), touch.speed);
                 }
             }
             for (k, &(_, _, other)) in self.balls.iter().enumerate().skip(i + 1) {

@@ -12,10 +12,11 @@ use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::pendulum::{BOB, hung, rod};
 use crate::{Begun, Column, Distribution, Error, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Two pendulums, one hanging on the other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DoublePendulum {
     /// Lengths of the rods, px; at least 0.1. Default 6 and 6.

@@ -2,10 +2,11 @@
 
 use crate::{Column, Distribution, Error, Rng};
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A colour as hue, saturation and value, each a distribution. Grey pictures show the value alone.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Colour {
     /// Hue, deg: 0 red, 120 green, 240 blue. Default 0.
@@ -55,7 +56,7 @@ impl Colour {
 }
 
 /// An uneven background: smooth random patches, added to the ground's brightness.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Texture {
     /// Greatest change of brightness, 0..=1. Default 0: an even ground.
@@ -80,7 +81,7 @@ impl Default for Texture {
 /// let looks: simulators::Looks = serde_yaml::from_str(yaml)?;
 /// # Ok::<(), serde_yaml::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Looks {
     /// Of every body, each drawn for itself. Default white.

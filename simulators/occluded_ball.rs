@@ -4,10 +4,11 @@
 //! drawn in a colour of its own ([`Simulator::parts`]), white like the walls when not told otherwise.
 
 use crate::{Begun, BouncingBall, Column, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A bouncing ball behind a bar.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OccludedBall {
     /// The ball and its room.

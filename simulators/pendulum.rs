@@ -9,10 +9,11 @@ use crate::elliptic;
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A pendulum.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pendulum {
     /// Length of the rod, px; at least 0.1. Default 11.

@@ -19,10 +19,11 @@ use crate::{
 };
 use crate::{bouncing_ball, room};
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A ball between two paddles.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pong {
     /// Ball radius, px; at least 0.01. Default 2.

@@ -11,10 +11,11 @@
 use crate::engine::Ball;
 use crate::flight::Flight;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A ball in free flight.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Projectile {
     /// Ball radius, m; at least 0.01. Default uniform over 0.7..=1.5.

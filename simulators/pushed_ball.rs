@@ -10,10 +10,11 @@ use crate::{
     Simulator,
 };
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A bouncing ball pushed by random forces.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PushedBall {
     /// The ball and its room. Default that of `bouncing_ball` with a start at rest.

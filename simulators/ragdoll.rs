@@ -9,11 +9,12 @@ use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::pendulum::BOB;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// A leaping figure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ragdoll {
     /// Size of the figure, 1 = 18 px high; at least 0.1. Default 1.
@@ -128,7 +129,7 @@ const PARTS: [Part; 10] = [
 const N: usize = PARTS.len();
 
 /// Greatest error of one stretch, px, rad, px/s or rad/s.
-const TOLERANCE: f64 = 1e-9;
+const TOLERANCE: f64 = 1e-7;
 
 impl Part {
     /// Mass and moment of inertia about the centre at a size and density: of a capsule's area, spread as over a rod of its length

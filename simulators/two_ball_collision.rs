@@ -10,10 +10,11 @@
 use crate::crowd::{Crowd, Member};
 use crate::projectile::WORLD;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Two balls on their way to each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TwoBallCollision {
     /// Radius of either ball, drawn for each, m; at least 0.01. Default uniform over 0.7..=1.5.

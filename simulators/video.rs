@@ -1,16 +1,19 @@
 //! How a scene becomes pixels: frame size, what is drawn, and the camera.
 
 use crate::{Error, Looks, Rectangle};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a scene becomes pixels. Frames are (T, C, H, W) with C = 1 (grey) or 3 (red, green, blue), row 0 at the top of the
 /// picture (large y).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Video {
     /// Frame width W, pixels, 16..=256.
+    #[schemars(range(min = 16, max = 256))]
     pub width: usize,
     /// Frame height H, pixels, 16..=256.
+    #[schemars(range(min = 16, max = 256))]
     pub height: usize,
     /// Whether the walls are drawn behind the bodies.
     pub walls: bool,
@@ -82,7 +85,7 @@ impl Video {
             return Err(Error::parameter("video.exposure", expected, self.exposure));
         }
         let samples = self.exposure_samples;
-        if samples % 2 == 0 || samples > 255 {
+        if samples.is_multiple_of(2) || samples > 255 {
             let expected = "an odd number within 1..=255";
             return Err(Error::parameter(
                 "video.exposure_samples",
