@@ -29,15 +29,18 @@ use crate::nn::Float;
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::seeds::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of a `kalman_vae`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KalmanVae {
     /// Code dimensions, p. Two are enough for one ball.
+    #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
     /// Latent dimensions, n = 2p: a place and a displacement for each code.
+    #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
     /// Frames to codes.
     pub encoder: EncoderConfig,
@@ -52,7 +55,7 @@ pub struct KalmanVae {
 }
 
 /// How many mode paths are followed at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HypothesesConfig {
     /// In training. Time grows with it; one has to guess where a first bounce was.

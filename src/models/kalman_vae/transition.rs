@@ -8,10 +8,11 @@ use crate::lgssm::switching::Hypotheses;
 use crate::models::Dynamics;
 use crate::nn::Float;
 use crate::nn::ops::{ModesParams, StateSpace, SwitchingStateSpace};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `transition:` of a `kalman_vae`, as a one-key map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Transition {
     /// One affine law.
@@ -23,26 +24,29 @@ pub enum Transition {
 }
 
 /// One affine law; nothing to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {}
 
 /// How sharp walls start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reflecting {
     /// Sharpness kappa of a wall at the start, in inverse typical displacements per frame. Walls start at the edges of the codes.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub sharpness: f64,
 }
 
 /// How many modes there are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mixture {
     /// Number of modes K. The first starts in the middle, 2p more beyond the edges of the codes, the rest beyond the corners: 3^p
     /// (9 with two codes) fill them.
+    #[schemars(range(min = 1))]
     pub modes: usize,
     /// Sharpness of their borders at the start, in inverse typical displacements per frame.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub sharpness: f64,
 }
 
