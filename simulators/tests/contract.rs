@@ -298,12 +298,8 @@ fn every_shape_belongs_to_a_named_part() {
             &trajectory.parameters,
             &mut bodies,
         );
-        for part in 0..parts.len() {
-            assert!(
-                bodies.iter().any(|body| body.part == part),
-                "{}",
-                parts[part]
-            );
+        for (part, name) in parts.iter().enumerate() {
+            assert!(bodies.iter().any(|body| body.part == part), "{name}");
         }
         assert!(bodies.iter().all(|body| body.part < parts.len()));
     }
