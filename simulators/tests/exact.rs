@@ -27,8 +27,13 @@ fn every_world_keeps_to_its_exact_solution() {
             .parameter_columns()
             .iter()
             .any(|c| c.name == "drag");
-        let first = simulator.simulate(1, DT, &mut Rng::seed_from_u64(0)).unwrap();
-        if simulator.exact(&first.states, &first.parameters, 0.0).is_none() {
+        let first = simulator
+            .simulate(1, DT, &mut Rng::seed_from_u64(0))
+            .unwrap();
+        if simulator
+            .exact(&first.states, &first.parameters, 0.0)
+            .is_none()
+        {
             continue; // see tests/worlds.rs
         }
         let (mut worst, mut compared) = (0.0f64, 0);
