@@ -2,7 +2,7 @@
 //! amplitude, and not that of a linear law?
 //!
 //! angle'' = -(gravity/length) sin(angle) - damping angle'. Without damping the motion is a Jacobi elliptic function
-//! ([`crate::elliptic`]): with k = sin(amplitude/2), sin(angle/2) = k sn(w t, k), w^2 = gravity/length, and the period is
+//! (`simulators/elliptic.rs`): with k = sin(amplitude/2), sin(angle/2) = k sn(w t, k), w^2 = gravity/length, and the period is
 //! 4 K(k)/w; a pendulum that goes over the top turns as the amplitude function am.
 
 use crate::elliptic;

@@ -2,7 +2,7 @@
 //! is its eigenvalue the true frequency?
 //!
 //! m x'' = -k (x - rest) - c x' in each dimension, with a stiffness for each: a line, an ellipse or a Lissajous figure. The
-//! forces are handed to a body of the engine, whose steps are extrapolated ([`crate::extrapolation`]); the damped harmonic
+//! forces are handed to a body of the engine, whose steps are extrapolated (`simulators/extrapolation.rs`); the damped harmonic
 //! oscillation in closed form is the reference.
 
 use crate::extrapolation::{Engine, Extrapolated};
