@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_shift_changes_what_it_names_and_nothing_else() {
         let config = config(
-            "fast: { sequences: 3, simulator: { ball: { speed: { normal: { mean: 20, std: 1 } } } } }, \
+            "fast: { sequences: 3, simulator: { ball: { speed: { clipped_normal: { mean: 20, std: 1, low: 15, high: 25 } } } } }, \
              noisy: { sequences: 2, video: { looks: { noise_std: 0.1 } } }",
         );
         config.check().unwrap();
@@ -174,9 +174,11 @@ mod tests {
         else {
             panic!("another world")
         };
-        let speed = simulators::Distribution::Normal {
+        let speed = simulators::Distribution::ClippedNormal {
             mean: 20.0,
             std: 1.0,
+            low: 15.0,
+            high: 25.0,
         };
         let mut want = base;
         want.ball.speed = speed;
