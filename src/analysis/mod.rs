@@ -107,6 +107,7 @@ analyses! {
     filmstrip::Filmstrip,
     geometry::Geometry,
     traversal::Traversal,
+    shift::Shift,
 }
 
 #[cfg(test)]

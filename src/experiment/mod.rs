@@ -181,10 +181,13 @@ impl From<File> for Experiment {
                 always_seen: always_seen.unwrap_or(usual.always_seen),
                 train_sequences: train_sequences.unwrap_or(usual.train_sequences),
             },
+            analyses: file.analyses.unwrap_or_else(|| {
+                let shifted = !file.data.further_splits().is_empty();
+                kinds::all_analyses(shifted)
+            }),
             data: file.data,
             models: file.models,
             train: file.train,
-            analyses: file.analyses.unwrap_or_else(kinds::all_analyses),
         }
     }
 }
