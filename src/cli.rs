@@ -4,7 +4,7 @@ mod exchange;
 
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
-use kinostate::{Error, Result, experiment::Experiment, interrupt};
+use kinostate::{Error, Result, experiment::Plan, interrupt};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -12,6 +12,7 @@ Examples:
   kinostate run experiments/quickstart.yaml
   kinostate run experiments/box.yaml --set train.steps=200 --set seeds=[0] --out /tmp/try
   kinostate check experiments/box.yaml
+  kinostate list results
   kinostate analyze experiments/box.yaml --again
   kinostate inspect results/box/data --frames frames.gif
   kinostate export results/box/data --to npz --out box
@@ -47,6 +48,8 @@ enum Command {
     Report(Work),
     /// Check an experiment file and print it with all defaults filled in
     Check(Check),
+    /// List the runs below a folder: how far each is, and its main numbers
+    List(List),
     /// Print the JSON Schema of experiment files, for completion in an editor
     Schema,
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
@@ -84,6 +87,16 @@ struct Work {
     /// Do it again even where it is finished for this configuration
     #[arg(long)]
     again: bool,
+    /// Of an experiment with a sweep, only this run; repeatable
+    #[arg(long, value_name = "RUN")]
+    only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct List {
+    /// Where to look
+    #[arg(default_value = "results")]
+    dir: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -157,7 +170,8 @@ impl Cli {
             Command::Report(work) => (work, &[Step::Report][..]),
             Command::Bench(bench) => return bench.run(),
             Command::Schema => return print(&kinostate::experiment::schema()),
-            Command::Check(check) => return print(&check.load()?.to_yaml()?),
+            Command::List(list) => return print(&pipeline::list(&list.dir)?),
+            Command::Check(check) => return print(&check.text()?),
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
             Command::Inspect(Inspect { path, frames }) => {
@@ -168,7 +182,12 @@ impl Cli {
                 return print(&text);
             }
         };
-        let experiment = work.experiment.load()?;
+        let plan = work.experiment.load()?;
+        if let (true, Some(only)) = (plan.runs.is_empty(), work.only.first()) {
+            return Err(Error::Experiment(format!(
+                "--only {only}: this experiment has no sweep"
+            )));
+        }
         if let Some(threads) = work.threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads.into())
@@ -182,14 +201,29 @@ impl Cli {
             quiet: work.quiet,
             again: work.again,
         };
-        pipeline::steps(&experiment, &options, steps)?;
-        Ok(())
+        match plan.runs.is_empty() {
+            true => pipeline::steps(&plan.experiment, &options, steps).map(drop),
+            false => pipeline::sweep(&plan, &options, steps, &work.only).map(drop),
+        }
     }
 }
 
 impl Check {
-    fn load(&self) -> Result<Experiment> {
-        Experiment::load(&self.experiment, &self.sets)
+    fn load(&self) -> Result<Plan> {
+        Plan::load(&self.experiment, &self.sets)
+    }
+
+    /// The resolved experiment, after the names of the runs of its sweep.
+    fn text(&self) -> Result<String> {
+        let plan = self.load()?;
+        let mut text = String::new();
+        if !plan.runs.is_empty() {
+            text += &format!("# A sweep of {} runs:\n", plan.runs.len());
+            for run in &plan.runs {
+                text += &format!("#   {}\n", run.name);
+            }
+        }
+        Ok(text + &plan.experiment.to_yaml()?)
     }
 
     /// The command that does the whole experiment, without anything that depends on this machine.
