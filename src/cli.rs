@@ -13,6 +13,7 @@ Examples:
   kinostate run experiments/box.yaml --set train.steps=200 --set seeds=[0] --out /tmp/try
   kinostate check experiments/box.yaml
   kinostate list results
+  kinostate compare results/box results/kalman_box --out results/compare
   kinostate analyze experiments/box.yaml --again
   kinostate inspect results/box/data --frames frames.gif
   kinostate export results/box/data --to npz --out box
@@ -50,6 +51,8 @@ enum Command {
     Check(Check),
     /// List the runs below a folder: how far each is, and its main numbers
     List(List),
+    /// Compare runs: a table with the differences that hold, and overlaid training curves
+    Compare(Compare),
     /// Print the JSON Schema of experiment files, for completion in an editor
     Schema,
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
@@ -97,6 +100,29 @@ struct List {
     /// Where to look
     #[arg(default_value = "results")]
     dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Compare {
+    /// Run folders, or folders of runs such as a sweep's; the first run is what the others are compared with
+    #[arg(required = true)]
+    results: Vec<PathBuf>,
+    /// One more number of the reports, by its name; repeatable
+    #[arg(long = "metric", value_name = "NAME")]
+    metrics: Vec<String>,
+    /// Folder for compare.md, .json, .svg and .png
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Compare {
+    fn run(self) -> Result<()> {
+        let found = kinostate::report::compare(&self.results, &self.metrics)?;
+        if let Some(out) = &self.out {
+            found.write(out)?;
+        }
+        print(&found.text())
+    }
 }
 
 #[derive(Args, Debug)]
@@ -170,6 +196,7 @@ impl Cli {
             Command::Report(work) => (work, &[Step::Report][..]),
             Command::Bench(bench) => return bench.run(),
             Command::Schema => return print(&kinostate::experiment::schema()),
+            Command::Compare(compare) => return compare.run(),
             Command::List(list) => return print(&pipeline::list(&list.dir)?),
             Command::Check(check) => return print(&check.text()?),
             Command::Export(export) => return print(&export.run()?),
@@ -203,8 +230,24 @@ impl Cli {
         };
         match plan.runs.is_empty() {
             true => pipeline::steps(&plan.experiment, &options, steps).map(drop),
-            false => pipeline::sweep(&plan, &options, steps, &work.only).map(drop),
+            false => {
+                let root = pipeline::sweep(&plan, &options, steps, &work.only)?;
+                match steps.contains(&Step::Report) && work.only.is_empty() {
+                    true => compared(&root, options.quiet),
+                    false => Ok(()),
+                }
+            }
         }
+    }
+}
+
+/// Writes the comparison of a whole sweep beside its runs.
+fn compared(root: &Path, quiet: bool) -> Result<()> {
+    let found = kinostate::report::compare(&[root.to_path_buf()], &[])?;
+    found.write(&root.join("compare"))?;
+    match quiet {
+        true => Ok(()),
+        false => print(&found.text()),
     }
 }
 

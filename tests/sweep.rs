@@ -30,8 +30,18 @@ fn succeeds(folder: &Path, args: &[&str]) -> String {
 
 fn fresh(sweep: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &sweep);
+    write(folder.path(), sweep);
     folder
+}
+
+/// The tiny experiment, tinier still, with a sweep.
+fn write(folder: &Path, sweep: &str) {
+    let text = EXPERIMENT.replace("steps: 16", "steps: 4").replace(
+        "{law: {}}, {filmstrip: {}}, {traversal: {}}",
+        "{collapse: {}}",
+    );
+    assert!(text.contains("{probe: {}}, {collapse: {}}]"), "{text}");
+    std::fs::write(folder.join("tiny.yaml"), text + sweep).unwrap();
 }
 
 /// When every file of a folder was last written, but the log and the lock, and what is written whatever was done before.
@@ -94,6 +104,44 @@ fn runs_are_named_by_what_differs_share_their_data_and_are_not_run_again() {
     };
     assert_eq!(manifest(names[0]), manifest(names[2]));
     assert_ne!(manifest(names[0]), manifest(names[1]));
+
+    // All runs in one table: the first is the reference, of the same data and latents the second has an interval.
+    let text = std::fs::read_to_string(root.join("compare/compare.md")).unwrap();
+    let row = |name: &str| {
+        let row = text
+            .lines()
+            .find(|line| line.starts_with(&format!("| {name} ")));
+        row.unwrap_or_else(|| panic!("{name}: {text}")).to_string()
+    };
+    assert!(
+        !row(names[0]).contains('Δ') && row(names[0]).contains(" (1) "),
+        "{text}"
+    );
+    assert_eq!(row(names[2]).matches("Δ").count(), 3, "{text}");
+    assert_eq!(row(names[2]).matches('[').count(), 2, "{text}");
+    // Other data: no pairs of sequences.
+    assert_eq!(row(names[1]).matches('[').count(), 0, "{text}");
+    for name in ["compare.svg", "compare.png", "compare.json"] {
+        assert!(root.join("compare").join(name).exists(), "{name}");
+    }
+    let runs = [names[0], names[2]].map(|name| format!("results/tiny/{name}"));
+    let said = succeeds(
+        folder.path(),
+        &[
+            "compare",
+            &runs[0],
+            &runs[1],
+            "--metric",
+            "position_rmse/smoothed",
+        ],
+    );
+    assert!(said.contains("| position_rmse/smoothed (px) "), "{said}");
+    assert!(
+        said.starts_with("| run ") && said.contains(&format!("| {} ", names[2])),
+        "{said}"
+    );
+    let output = kinostate(folder.path(), &["compare", &runs[0], "--metric", "nothing"]);
+    assert_eq!(output.status.code(), Some(2));
 
     let before = written(&root);
     assert!(before.len() > 80, "{before:?}");

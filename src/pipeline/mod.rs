@@ -251,7 +251,7 @@ impl Chain<'_> {
 }
 
 /// Where the experiment's dataset stands: in the run folder, or where it was before.
-fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
+pub fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
     experiment
         .data
         .stored()
