@@ -47,7 +47,7 @@ impl Stage<'_> {
         match self {
             Self::Generate | Self::Baselines => 1,
             Self::Train(..) => 2,
-            Self::Encode(..) => 3,
+            Self::Encode(..) => 4,
             Self::Analyze(..) | Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
         }
     }
