@@ -193,6 +193,11 @@ fn a_wrong_type_names_expected_and_got() {
             "= frames: Frames per sequence, T.",
         ],
     );
+    let message = wrong("name: small", "name: 2024");
+    holds(
+        &message,
+        &["small.yaml:2:7: name: expected a text, got the number 2024; put it in quotes"],
+    );
     let message = wrong("seeds: [0, 1]", "seeds: [0, -1]");
     holds(
         &message,

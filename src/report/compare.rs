@@ -403,7 +403,8 @@ impl Comparison {
         out += &format!(
             "\nMean ± standard deviation over n training seeds (n); Δ: difference from the first row with its 95 % interval by a paired bootstrap \
              over training seeds and held-out sequences, where both have the same data and their latents are there, otherwise over at least \
-             {FEWEST_SEEDS} common seeds; * marks intervals without zero, not corrected for the number of comparisons. R² from the best \
+             {FEWEST_SEEDS} common seeds; * marks intervals without zero, not corrected for the number of comparisons; with one seed it is about these trained models, not about other \
+             seeds. R² from the best \
              informed latents (smoothed, filtered, encoder).\n"
         );
         if !self.left_out.is_empty() {
