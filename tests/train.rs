@@ -63,6 +63,7 @@ fn run(
             true => Err(Error::Interrupted("here".into())),
             false => Ok(vec![]),
         },
+        pictures: None,
         progress: &Progress::hidden(),
     })
 }
@@ -170,6 +171,7 @@ fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
                     kinostate::train::evaluate(model, split, usize::MAX, 6, seeds)?[0].1;
                 Err(Error::Interrupted("judged".into()))
             },
+            pictures: None,
             progress: &Progress::hidden(),
         });
         first.into_inner().unwrap()
@@ -270,6 +272,7 @@ fn every_encoder_and_decoder_trains() {
             folder: &path,
             build: &|_| parse(text).build(data.frame_shape(), &mut seeds.stream("init", 0)),
             watch: &|_| Ok(vec![]),
+            pictures: None,
             progress: &Progress::hidden(),
         })
         .unwrap();

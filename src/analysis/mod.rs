@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod arrays;
 pub mod baselines;
 pub mod bootstrap;
+pub mod compare;
 pub mod constant_velocity;
 pub mod constants;
 pub mod contacts;
