@@ -44,7 +44,6 @@ mod constraint;
 mod dispatch;
 pub mod em;
 mod filter;
-pub mod gated;
 mod gradients;
 mod innovations;
 mod inputs;

@@ -5,8 +5,6 @@ mod dense;
 mod em;
 mod em_step;
 mod errors;
-
-mod gated;
 mod golden;
 mod gradients;
 mod hard;

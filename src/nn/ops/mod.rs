@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod check;
 mod convolution;
-
-mod gated;
 mod gaussian;
 mod linear;
 mod lstm;
@@ -18,8 +16,6 @@ mod switching;
 mod unfold;
 
 pub use convolution::{Geometry, convolution};
-
-pub use gated::{GateParams, GatedStateSpace, gated_log_likelihood};
 pub use gaussian::{sample, standard_normal_kl};
 pub use linear::linear;
 pub use lstm::{Direction, Lstm, lstm};
