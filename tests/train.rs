@@ -54,6 +54,7 @@ fn run(
     train(&Job {
         config,
         steps: data.frames(),
+        frame: data.frame_shape(),
         train: data.split("train")?,
         validation: data.split("validation")?,
         seeds,
@@ -159,6 +160,7 @@ fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
         let _ = train(&Job {
             config: &alone,
             steps: 6,
+            frame: data.frame_shape(),
             train: data.split("train").unwrap(),
             validation: data.split("validation").unwrap(),
             seeds,
@@ -264,6 +266,7 @@ fn every_encoder_and_decoder_trains() {
         train(&Job {
             config: &config,
             steps: 6,
+            frame: data.frame_shape(),
             train: data.split("train").unwrap(),
             validation: data.split("validation").unwrap(),
             seeds,

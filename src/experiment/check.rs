@@ -74,6 +74,11 @@ impl Experiment {
 
     fn check_train(&self) -> Check {
         self.train.check("train").map_err(of)?;
+        let (frames, shape) = (self.data.frames(), self.data.frame_shape());
+        let missing = &self.train.missing;
+        missing
+            .check_data("train.missing", frames, shape)
+            .map_err(of)?;
         let batch = self.train.batch;
         let sequences = self.data.sequences("train");
         require(batch <= sequences, "train.batch", || {

@@ -1,6 +1,8 @@
 //! Tests of exact inference in the linear-Gaussian state-space model, through its public functions only.
 
+mod blend;
 mod brute_force;
+mod complete;
 mod dense;
 mod em;
 mod em_step;
@@ -8,6 +10,7 @@ mod errors;
 mod golden;
 mod gradients;
 mod hard;
+mod published;
 mod sampling;
 mod support;
 mod switching;
