@@ -420,3 +420,71 @@ fn settings_survive_yaml() {
         config.check("models.example", FRAME).unwrap();
     }
 }
+
+#[test]
+fn settings_that_contradict_each_other_are_told() {
+    for (text, want) in [
+        (
+            "kalman_vae: { transition: { mixture: { weights: lstm, modes: 10 } } }",
+            "transition.mixture.modes: a number in 1..=9 expected, got 10",
+        ),
+        (
+            "kalman_vae: { transition: { mixture: { weights: lstm, start: identity, modes: 82 } } }",
+            "transition.mixture.modes: a number in 1..=81 expected, got 82",
+        ),
+        (
+            "kalman_vae: { transition: { mixture: { start: identity } } }",
+            "transition.mixture.start: codes (weights: state starts its cells at the edges of the codes) expected, got identity",
+        ),
+        (
+            "kalman_vae: { transition: { mixture: { offsets: false } } }",
+            "transition.mixture.offsets: true (weights: state and start: codes want modes with offsets) expected, got false",
+        ),
+        (
+            "kalman_vae: { transition: { mixture: { weights: codes, offsets: false } } }",
+            "transition.mixture.offsets: true (start: codes gives modes with offsets) expected, got false",
+        ),
+        (
+            "kalman_vae: { transition: { mixture: { weights: codes, units: 0 } } }",
+            "transition.mixture.units: a number in 1..=4096 expected, got 0",
+        ),
+        (
+            "kalman_vae: { objective: published }",
+            "expected, got published with weights: state",
+        ),
+        (
+            "kalman_vae: { objective: published, transition: { reflecting: {} } }",
+            "or a mixture with weights codes or lstm) expected, got published",
+        ),
+        (
+            "kalman_vae: { constraint: spectral_radius, transition: { reflecting: {} } }",
+            "constraint: free (reflecting walls have matrices of their own) expected, got spectral_radius",
+        ),
+        (
+            "kalman_vae: { latent: 3 }",
+            "latent: 2 * codes = 4 expected, got 3",
+        ),
+        (
+            "kalman_vae: { latent: 1, transition: { mixture: { weights: lstm, start: identity } } }",
+            "latent: a number from codes (2) to 128 expected, got 1",
+        ),
+        (
+            "lg_vae: { constraint: { newtonian: { dt: 0 } } }",
+            "constraint.newtonian.dt: a positive number expected, got 0",
+        ),
+        (
+            "lg_vae: { latent: 3, start: identity, constraint: { newtonian: {} } }",
+            "constraint.newtonian: an even number of latent dimensions expected, got 3",
+        ),
+    ] {
+        let model: AnyModel = serde_yaml::with::singleton_map_recursive::deserialize(
+            serde_yaml::Deserializer::from_str(text),
+        )
+        .unwrap();
+        let message = model.check("models.a", FRAME).unwrap_err().to_string();
+        assert!(
+            message.starts_with("models.a.") && message.ends_with(want),
+            "{text}\n got {message}\nwant {want}"
+        );
+    }
+}

@@ -280,9 +280,11 @@ fn before<'a>(experiment: &'a Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
             seeds.map(|&seed| Stage::Encode(model, seed)).collect()
         }
         Stage::Ablation => {
-            let seeds = |model| experiment.seeds.iter().map(move |&seed| (model, seed));
-            let all = experiment.models.keys().flat_map(|model| seeds(model));
-            all.map(|(model, seed)| Stage::Train(model, seed)).collect()
+            let trained = |model: &'a String| {
+                let seeds = experiment.seeds.iter();
+                seeds.map(move |&seed| Stage::Train(model, seed))
+            };
+            experiment.models.keys().flat_map(trained).collect()
         }
         Stage::Report => vec![],
     }
