@@ -10,6 +10,7 @@ use crate::engine::{Ball, Wall};
 use crate::exact::Axis;
 use crate::flight::{Flight, Impact};
 use crate::{Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator, Trajectory};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Thickness of the drawn walls, px; the default view holds them just so.
@@ -27,7 +28,7 @@ const WALL_BRIGHTNESS: f64 = 1.0;
 /// let ball: simulators::BouncingBall = serde_yaml::from_str(yaml)?;
 /// # Ok::<(), serde_yaml::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BouncingBall {
     /// Ball radius, px; at least 0.01 and less than half the smaller side of the box. Default 3.

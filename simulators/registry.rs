@@ -9,7 +9,7 @@ macro_rules! simulators {
 
         /// Any registered simulator, as an experiment file names it: a one-key map such as
         /// `bouncing_ball: { restitution: 0.8 }`.
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum AnySimulator {
             $(

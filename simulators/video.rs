@@ -1,15 +1,18 @@
 //! How a scene becomes pixels: frame size, what is drawn, and the camera.
 
 use crate::{Error, Rectangle};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a scene becomes pixels. Frames are grey, (T, C, H, W) with C = 1, row 0 at the top of the picture (large y).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Video {
     /// Frame width W, pixels, 16..=256.
+    #[schemars(range(min = 16, max = 256))]
     pub width: usize,
     /// Frame height H, pixels, 16..=256.
+    #[schemars(range(min = 16, max = 256))]
     pub height: usize,
     /// Whether the walls are drawn behind the bodies.
     pub walls: bool,

@@ -47,6 +47,8 @@ enum Command {
     Report(Work),
     /// Check an experiment file and print it with all defaults filled in
     Check(Check),
+    /// Print the JSON Schema of experiment files, for completion in an editor
+    Schema,
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
     Inspect(Inspect),
     /// Time training steps of the published Kalman VAE and their parts on this machine
@@ -154,6 +156,7 @@ impl Cli {
             Command::Plot(work) => (work, &[Step::Plot][..]),
             Command::Report(work) => (work, &[Step::Report][..]),
             Command::Bench(bench) => return bench.run(),
+            Command::Schema => return print(&kinostate::experiment::schema()),
             Command::Check(check) => return print(&check.load()?.to_yaml()?),
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),

@@ -41,6 +41,24 @@ pub enum Error {
     Interrupted(String),
 }
 
+/// The complaints of several checks at once, a line each.
+///
+/// # Errors
+/// [`Error::Experiment`] with all lines; any other error alone.
+pub(crate) fn all(checks: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+    let mut lines = Vec::new();
+    for check in checks {
+        match check {
+            Err(Error::Experiment(line)) => lines.push(line),
+            other => other?,
+        }
+    }
+    match lines.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Experiment(lines.join("\n"))),
+    }
+}
+
 impl Error {
     /// For `map_err`: attaches the path to what the system said.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {

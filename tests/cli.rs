@@ -165,8 +165,18 @@ fn every_shipped_experiment_is_valid_and_starts_with_its_question() {
         std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")).unwrap()
     {
         let path = entry.unwrap().path();
-        let first = std::fs::read_to_string(&path).unwrap();
-        assert!(first.starts_with("# Question:"), "{}", path.display());
+        if path.extension().is_none_or(|ending| ending != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut lines = text.lines();
+        // The first line is for editors.
+        assert!(lines.next().unwrap().starts_with("# yaml-language-server:"));
+        assert!(
+            lines.next().unwrap().starts_with("# Question:"),
+            "{}",
+            path.display()
+        );
         let output = kinostate(&["check", &path.display().to_string()]);
         succeeds(&output);
     }

@@ -1,31 +1,42 @@
 //! How YAML writes a distribution: a bare number, or a one-key map.
 
 use super::Distribution;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Limits {
+    /// Least value.
     low: f64,
+    /// Greatest value.
     high: f64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Moments {
+    /// Mean.
     mean: f64,
+    /// Standard deviation.
+    #[schemars(range(min = 0))]
     std: f64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Clipped {
+    /// Mean before clipping.
     mean: f64,
+    /// Standard deviation before clipping.
+    #[schemars(range(min = 0))]
     std: f64,
+    /// Least value.
     low: f64,
+    /// Greatest value.
     high: f64,
 }
 
@@ -57,6 +68,37 @@ impl Serialize for Distribution {
             )?,
         }
         map.end()
+    }
+}
+
+impl JsonSchema for Distribution {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Distribution".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let kind = |name: &str, about: &str, settings: Schema| {
+            json_schema!({
+                "type": "object",
+                "description": about,
+                "properties": { name: settings },
+                "required": [name],
+                "additionalProperties": false,
+            })
+        };
+        json_schema!({
+            "description": "One number, drawn once per sequence: a constant, or a law.",
+            "anyOf": [
+                { "type": "number", "description": "Always this number." },
+                kind("uniform", "Uniform over low..=high.", generator.subschema_for::<Limits>()),
+                kind("normal", "Normal.", generator.subschema_for::<Moments>()),
+                kind(
+                    "clipped_normal",
+                    "Normal, values beyond a limit moved to the limit.",
+                    generator.subschema_for::<Clipped>(),
+                ),
+            ],
+        })
     }
 }
 

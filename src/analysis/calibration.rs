@@ -18,14 +18,16 @@ use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Look, Panel, Series};
 use crate::lgssm::innovations;
 use nalgebra::{Cholesky, DMatrix, DVector};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 /// Coverage of position ellipses, and whiteness of innovations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Calibration {
     /// Largest lag of the autocorrelation, frames.
+    #[schemars(range(min = 1, max = 100))]
     pub lags: usize,
 }
 

@@ -10,14 +10,16 @@ use super::{Analysis, Finding, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, SymmetricEigen};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Active code dimensions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Collapse {
     /// A dimension is active where the variance of its mean is more than this share of all its variance: .01 as in the source, whose
     /// prior has variance 1.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub share: f64,
 }
 

@@ -5,13 +5,15 @@ use super::{Analysis, Finding, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FilmRow, Filmstrip as FilmstripFigure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// True, reconstructed and predicted frames of the first held-out sequences.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filmstrip {
     /// Sequences shown, one figure each: the first ones, so that nothing is picked.
+    #[schemars(range(min = 1, max = 20))]
     pub sequences: usize,
 }
 

@@ -13,15 +13,18 @@ use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::Figure;
 use nalgebra::DMatrix;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The latent plane coloured by true quantities, and some paths in both spaces.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Geometry {
     /// Paths shown: the first held-out sequences, so that nothing is picked. More than six can't be told apart.
+    #[schemars(range(min = 1, max = 20))]
     pub trajectories: usize,
     /// Points of the latent map: more would overprint.
+    #[schemars(range(min = 1, max = 20_000))]
     pub points: usize,
 }
 

@@ -12,10 +12,11 @@ use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Error of open-loop prediction against its horizon.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Horizon {}
 

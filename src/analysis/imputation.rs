@@ -14,10 +14,11 @@ use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Position error and wrong pixels of frames that were not seen, against the share or the number that is missing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Imputation {}
 

@@ -9,13 +9,15 @@ use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Panel};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// R² of linear read-outs of the states at t + lag from the latents at t.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LagScan {
     /// Lags from -max_lag to max_lag frames. Two tell an error of one frame from a flat curve.
+    #[schemars(range(min = 1, max = 5))]
     pub max_lag: usize,
 }
 

@@ -21,10 +21,11 @@ use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
 use crate::lgssm::{AffineModes, Lgssm};
 use nalgebra::{DMatrix, DVector};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The learned law of motion in physical coordinates, beside Newton's.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Law {}
 

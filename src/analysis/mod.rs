@@ -42,6 +42,7 @@ pub use monitor::monitor;
 pub use study::{SplitStudy, Study, TrainingPoint};
 
 use crate::error::Result;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A question about a trained model.
@@ -65,7 +66,7 @@ macro_rules! analyses {
     ($($file:ident :: $Analysis:ident),* $(,)?) => {
         $(pub mod $file;)*
         /// Any registered analysis, as an experiment file names it: a one-key map, `probe: {}`.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum AnyAnalysis {
             $(

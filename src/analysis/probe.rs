@@ -13,13 +13,14 @@ use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, ProbeScatter, ScatterPanel};
 use rand::seq::SliceRandom;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// At most so many points a panel are kept for the figure.
 const POINTS: usize = 10_000;
 
 /// Linear regression of the latents on the true states.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {}
 

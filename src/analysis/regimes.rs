@@ -14,15 +14,17 @@ use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::Figure;
 use crate::lgssm::innovations;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Modes of the law against the true contacts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Regimes {
     /// Frames that a bounce may be found too early or too late.
     pub tolerance: usize,
     /// Places of the maps: more would overprint.
+    #[schemars(range(min = 1, max = 20_000))]
     pub points: usize,
 }
 

@@ -4,10 +4,11 @@ use super::bootstrap::Estimate;
 use super::{Analysis, Finding, Study, TrainingPoint};
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel, Series};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What training logged, over steps.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Training {}
 

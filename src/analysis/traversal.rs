@@ -13,10 +13,11 @@ use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Axis, Explorer, Figure, Traversal as TraversalFigure};
 use nalgebra::{DMatrix, DVector};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Decoded frames along identified and raw axes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Traversal {}
 

@@ -1,23 +1,27 @@
 //! The `data:` section of an experiment.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simulators::{AnySimulator, Video};
 
 /// The `data:` section of an experiment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The world and its physical parameters, as a one-key map: `bouncing_ball: {..}`.
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
+    #[schemars(with = "AnySimulator")]
     pub simulator: AnySimulator,
     /// How it is drawn.
     #[serde(default)]
     pub video: Video,
     /// Frames per sequence, T.
+    #[schemars(range(min = 2))]
     pub frames: usize,
     /// Time between frames, s.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub dt: f64,
     /// Number of sequences per split: `train`, `validation` and `test` are needed.
     pub splits: IndexMap<String, usize>,
@@ -26,6 +30,7 @@ pub struct DataConfig {
     pub seed: u64,
     /// Sequences per shard: the unit of resume. Fewer lose less work to an interruption, more make fewer files.
     #[serde(default = "default_shard")]
+    #[schemars(range(min = 1))]
     pub sequences_per_shard: usize,
 }
 
@@ -44,18 +49,21 @@ impl DataConfig {
     /// [`Error::Experiment`] names the key, what was expected and got.
     pub fn check(&self) -> Result<()> {
         // A simulator's message begins with its name and key.
-        self.simulator
-            .check()
-            .map_err(|e| Error::Experiment(format!("data.simulator.{e}")))?;
-        self.video
-            .check()
-            .map_err(|e| Error::Experiment(format!("data.{e}")))?;
-        at_least_one("frames", self.frames)?;
-        at_least_one("sequences_per_shard", self.sequences_per_shard)?;
-        if !(self.dt.is_finite() && self.dt > 0.0) {
-            return Err(wrong("dt", "a finite time above 0 s", self.dt));
-        }
-        check_splits("data", &self.splits)
+        let simulator = self.simulator.check();
+        let named = |e: simulators::Error| Error::Experiment(format!("data.simulator.{e}"));
+        let video = self.video.check();
+        let dt = match self.dt.is_finite() && self.dt > 0.0 {
+            true => Ok(()),
+            false => Err(wrong("dt", "a finite time above 0 s", self.dt)),
+        };
+        all([
+            simulator.map_err(named),
+            video.map_err(|e| Error::Experiment(format!("data.{e}"))),
+            at_least_one("frames", self.frames),
+            at_least_one("sequences_per_shard", self.sequences_per_shard),
+            dt,
+            check_splits("data", &self.splits),
+        ])
     }
 
     /// (C, H, W) of a frame.

@@ -7,6 +7,7 @@ use super::manifest::{MANIFEST, Manifest};
 use crate::error::{Error, Result};
 use crate::store::checksum::Checksum;
 use indexmap::IndexMap;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ pub enum DataSource {
 }
 
 /// A dataset folder that is there already.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stored {
     /// The folder, from where the command is started.
@@ -40,7 +41,7 @@ pub struct Stored {
 }
 
 /// What an experiment depends on in a stored dataset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     /// SHA-256 of its manifest, which holds the checksums of all arrays.
@@ -159,6 +160,19 @@ impl DataSource {
                 .and_then(|facts| facts.splits.get(split)),
         };
         found.copied().unwrap_or(0)
+    }
+}
+
+impl JsonSchema for DataSource {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DataSource".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A simulator, its video and the splits; or a dataset that is there already.",
+            "anyOf": [generator.subschema_for::<DataConfig>(), generator.subschema_for::<Stored>()],
+        })
     }
 }
 

@@ -1,191 +1,152 @@
 //! What types can't tell: ranges, and values that contradict each other.
 
 use super::Experiment;
-use crate::error::Error;
+use super::locate::Part;
+use super::problem::Problem;
+use crate::error::Result;
 use std::collections::BTreeSet;
-
-/// Something wrong at one place of an experiment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where: `data.splits.train`, `seeds[1]`.
-    pub path: String,
-    /// Expected and got.
-    pub message: String,
-}
-
-type Check = Result<(), Problem>;
 
 /// Folder names next to those of the models.
 const RESERVED: [&str; 2] = ["data", "figures"];
 
 impl Experiment {
-    /// Checks every value and every relation between values.
-    ///
-    /// # Errors
-    /// The first [`Problem`], in the order of the file.
-    pub fn check(&self) -> Check {
-        file_name("name", "the name", &self.name)?;
-        require(!self.question.trim().is_empty(), "question", || {
+    /// Every value that is out of its range or contradicts another, in the order of the file.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut found = Problems::default();
+        found.file_name("name", "the name", &self.name);
+        found.require(!self.question.trim().is_empty(), "question", || {
             "expected a sentence that ends with a question mark, got nothing".into()
-        })?;
-        self.check_seeds()?;
-        self.check_data()?;
-        self.check_models()?;
-        self.check_train()?;
-        self.check_encode()?;
-        self.check_analyses()
+        });
+        self.check_seeds(&mut found);
+        found.of(self.data.check(), "");
+        let frames = self.data.frames();
+        found.require(frames >= 2, "data.frames", || {
+            format!("expected at least 2, a past and a future, got {frames}")
+        });
+        self.check_models(&mut found);
+        self.check_train(&mut found);
+        self.check_encode(&mut found);
+        self.check_analyses(&mut found);
+        found.0
     }
 
-    fn check_seeds(&self) -> Check {
-        require(!self.seeds.is_empty(), "seeds", || {
+    fn check_seeds(&self, found: &mut Problems) {
+        found.require(!self.seeds.is_empty(), "seeds", || {
             "expected at least one seed, got none".into()
-        })?;
+        });
         let mut seen = BTreeSet::new();
         for (i, seed) in self.seeds.iter().enumerate() {
-            require(seen.insert(seed), format!("seeds[{i}]"), || {
+            found.require(seen.insert(seed), format!("seeds[{i}]"), || {
                 format!("expected different seeds, got {seed} twice")
-            })?;
+            });
         }
-        Ok(())
     }
 
-    fn check_data(&self) -> Check {
-        self.data.check().map_err(of)?;
-        let frames = self.data.frames();
-        require(frames >= 2, "data.frames", || {
-            format!("expected at least 2, a past and a future, got {frames}")
-        })
-    }
-
-    fn check_models(&self) -> Check {
-        require(!self.models.is_empty(), "models", || {
+    fn check_models(&self, found: &mut Problems) {
+        found.require(!self.models.is_empty(), "models", || {
             "expected at least one model, got none".into()
-        })?;
+        });
         for (name, model) in &self.models {
             let path = format!("models.{name}");
-            file_name(&path, "the model's name", name)?;
-            require(!RESERVED.contains(&name.as_str()), &path, || {
+            found.file_name(&path, "the model's name", name);
+            found.require(!RESERVED.contains(&name.as_str()), &path, || {
                 format!("the name of a model names its folder; `{name}` is taken")
-            })?;
-            model.check(&path, self.data.frame_shape()).map_err(of)?;
+            });
+            found.of(model.check(&path, self.data.frame_shape()), "");
         }
-        Ok(())
     }
 
-    fn check_train(&self) -> Check {
-        self.train.check("train").map_err(of)?;
+    fn check_train(&self, found: &mut Problems) {
+        found.of(self.train.check("train"), "");
         let (frames, shape) = (self.data.frames(), self.data.frame_shape());
         let missing = &self.train.missing;
-        missing
-            .check_data("train.missing", frames, shape)
-            .map_err(of)?;
+        found.of(missing.check_data("train.missing", frames, shape), "");
         let batch = self.train.batch;
         let sequences = self.data.sequences("train");
-        require(batch <= sequences, "train.batch", || {
+        found.require(batch <= sequences, "train.batch", || {
             format!("expected at most data.splits.train, which is {sequences}, got {batch}")
-        })
+        });
     }
 
-    fn check_analyses(&self) -> Check {
+    fn check_analyses(&self, found: &mut Problems) {
         let mut seen = BTreeSet::new();
         for (i, analysis) in self.analyses.iter().enumerate() {
             let name = analysis.name();
-            analysis.check().map_err(|e| {
-                let problem = of(e);
-                Problem {
-                    path: format!("analyses[{i}].{}", problem.path),
-                    ..problem
-                }
-            })?;
-            require(seen.insert(name), format!("analyses[{i}]"), || {
+            found.of(analysis.check(), &format!("analyses[{i}]."));
+            found.require(seen.insert(name), format!("analyses[{i}]"), || {
                 format!("expected every analysis once, got `{name}` twice")
-            })?;
+            });
         }
-        Ok(())
     }
 
-    fn check_encode(&self) -> Check {
+    fn check_encode(&self, found: &mut Problems) {
         let encode = &self.encode;
         let frames = self.data.frames();
-        require(
-            (1..frames).contains(&encode.context),
-            "encode.context",
-            || {
-                format!(
-                    "expected 1 to {} (fewer than data.frames, which is {frames}), got {}",
-                    frames - 1,
-                    encode.context
-                )
-            },
-        )?;
-        for (i, rate) in encode.drop_rates.iter().enumerate() {
-            require(
-                (0.0..=1.0).contains(rate),
-                format!("encode.drop_rates[{i}]"),
-                || format!("expected a probability from 0 to 1, got {rate}"),
-            )?;
-        }
-        require(encode.always_seen <= frames, "encode.always_seen", || {
+        let (context, seen) = (encode.context, encode.always_seen);
+        found.require((1..frames).contains(&context), "encode.context", || {
+            let most = frames.saturating_sub(1);
             format!(
-                "expected at most data.frames, which is {frames}, got {}",
-                encode.always_seen
+                "expected 1 to {most} (fewer than data.frames, which is {frames}), got {context}"
             )
-        })?;
-        for (i, &block) in encode.blocks.iter().enumerate() {
-            let most = frames - encode.always_seen;
-            require(
-                (1..=most).contains(&block),
-                format!("encode.blocks[{i}]"),
-                || {
-                    format!(
-                        "expected 1 to {most} (data.frames less encode.always_seen), got {block}"
-                    )
-                },
-            )?;
+        });
+        for (i, rate) in encode.drop_rates.iter().enumerate() {
+            let path = format!("encode.drop_rates[{i}]");
+            found.require((0.0..=1.0).contains(rate), path, || {
+                format!("expected a probability from 0 to 1, got {rate}")
+            });
         }
-        let train = self.data.sequences("train");
-        require(
-            (1..=train).contains(&encode.train_sequences),
-            "encode.train_sequences",
-            || {
-                format!(
-                    "expected 1 to data.splits.train, which is {train}, got {}",
-                    encode.train_sequences
-                )
-            },
-        )
+        found.require(seen <= frames, "encode.always_seen", || {
+            format!("expected at most data.frames, which is {frames}, got {seen}")
+        });
+        for (i, &block) in encode.blocks.iter().enumerate() {
+            let most = frames.saturating_sub(seen);
+            let path = format!("encode.blocks[{i}]");
+            found.require((1..=most).contains(&block), path, || {
+                format!("expected 1 to {most} (data.frames less encode.always_seen), got {block}")
+            });
+        }
+        let (got, train) = (encode.train_sequences, self.data.sequences("train"));
+        let path = "encode.train_sequences";
+        found.require((1..=train).contains(&got), path, || {
+            format!("expected 1 to data.splits.train, which is {train}, got {got}")
+        });
     }
 }
 
-/// Another room's complaint: "path: expected .., got ..".
-fn of(error: Error) -> Problem {
-    let text = error.to_string();
-    let (path, message) = text.split_once(": ").unwrap_or(("", &text));
-    Problem {
-        path: path.to_string(),
-        message: message.to_string(),
-    }
-}
+/// What was found so far.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
 
-fn require(holds: bool, path: impl Into<String>, message: impl FnOnce() -> String) -> Check {
-    if holds {
-        return Ok(());
+impl Problems {
+    fn require(&mut self, holds: bool, path: impl Into<String>, message: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(Problem::value(path, message()));
+        }
     }
-    Err(Problem {
-        path: path.into(),
-        message: message(),
-    })
-}
 
-fn file_name(path: &str, what: &str, name: &str) -> Check {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    require(
-        !name.is_empty() && name.chars().all(plain) && !name.starts_with('-'),
-        path,
-        || {
+    /// Another room's complaints below `at`, a line each: "path: expected .., got ..".
+    fn of(&mut self, checked: Result<()>, at: &str) {
+        let Err(error) = checked else { return };
+        for line in error.to_string().lines() {
+            let (path, message) = line.split_once(": ").unwrap_or(("", line));
+            self.0.push(Problem::value(format!("{at}{path}"), message));
+        }
+    }
+
+    fn file_name(&mut self, path: &str, what: &str, name: &str) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let fits = !name.is_empty() && name.chars().all(plain) && !name.starts_with('-');
+        self.require(fits, path, || {
             format!(
                 "{what} names a folder: expected letters, digits, `-` and `_` only, got `{name}`"
             )
-        },
-    )
+        });
+        if let (false, Some(problem)) = (fits, self.0.last_mut()) {
+            problem.part = if path == "name" {
+                Part::Value
+            } else {
+                Part::Key
+            };
+        }
+    }
 }

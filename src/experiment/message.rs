@@ -1,15 +1,4 @@
-//! From an error of the YAML reader to a line that tells what to change: place, path, expected, and the nearest known name.
-
-use crate::error::Error;
-
-/// `file:line:column: path: what is wrong (did you mean ..?)`.
-pub(super) fn in_file(file: &str, error: &serde_yaml::Error) -> Error {
-    let place = error
-        .location()
-        .map(|at| format!(":{}:{}", at.line(), at.column()))
-        .unwrap_or_default();
-    Error::Experiment(format!("{file}{place}: {}", what(error)))
-}
+//! What the YAML reader says, and the nearest known name.
 
 /// What is wrong with its path, without the place.
 pub(super) fn what(error: &serde_yaml::Error) -> String {
@@ -18,21 +7,7 @@ pub(super) fn what(error: &serde_yaml::Error) -> String {
         let suffix = format!(" at line {} column {}", at.line(), at.column());
         text = text.strip_suffix(&suffix).unwrap_or(&text).to_string();
     }
-    text = text.replace("struct File", "an experiment");
-    match suggestion(&text) {
-        Some(known) => format!("{text}; did you mean `{known}`?"),
-        None => text,
-    }
-}
-
-/// For "unknown field `a`, expected one of `b`, `c`": the nearest of `b`, `c`.
-fn suggestion(text: &str) -> Option<String> {
-    let rest = &text[text
-        .find("unknown field `")
-        .or_else(|| text.find("unknown variant `"))?..];
-    let mut quoted = rest.split('`').skip(1).step_by(2);
-    let got = quoted.next()?;
-    nearest(got, quoted).map(str::to_string)
+    text
 }
 
 /// The candidate that takes the fewest single-letter edits, if it is near at all: about a third of its letters, or one a

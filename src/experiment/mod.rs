@@ -1,25 +1,36 @@
 //! One YAML file is one experiment: read, overridden, completed with defaults, checked, and saved as it will be run.
 //!
-//! A wrong file is answered with file, line, column, path, what was expected and the known alternatives
-//! ([`Error::Experiment`], exit code 2).
+//! A wrong file is answered with all its mistakes at once: file, line, column, path, what was expected, the nearest known key and the
+//! line itself with a caret ([`Error::Experiment`], exit code 2).
 
 mod check;
 mod digest;
 mod kinds;
 mod locate;
 mod message;
+mod problem;
+mod schema;
 mod set;
+mod sources;
+mod tree;
+mod validate;
+mod words;
 
-pub use check::Problem;
 pub use digest::Stage;
 pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
+pub use locate::Part;
+pub use problem::Problem;
+pub use schema::schema;
 
 use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::latents::EncodeConfig;
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sources::{Sources, read_text};
 use std::path::Path;
+use validate::validate;
 
 /// A resolved experiment: every default is filled in and every value checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -90,32 +101,58 @@ impl EncodeSettings {
     }
 }
 
-/// An experiment as it is written: what may be left out is optional here and nowhere else.
-#[derive(Deserialize)]
+/// A file is one experiment: a question, the data, the models that are trained on them, and what is asked of their latents.
+// As it is written: what may be left out is optional here and nowhere else.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// Another experiment file, from where this one stands: what it says holds unless this file says otherwise. Maps are merged, lists
+    /// and values replaced, `key: null` takes a key away.
+    #[serde(rename = "extends")]
+    #[allow(dead_code, reason = "read before values are: see `sources`")]
+    _extends: Option<String>,
+    /// Names the run folder `results/<name>`: letters, digits, `-` and `_`.
     name: String,
+    /// What the experiment asks, one sentence; the report opens with it.
     question: String,
+    /// One model is trained per seed; the report shows mean and spread over them.
     #[serde(default = "one_seed")]
     seeds: Vec<u64>,
+    /// The world, its video and the splits; or a dataset that is there already.
     data: DataSource,
+    /// Models by the name of their folder; each is a one-key map `kind: {parameters}`.
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
+    #[schemars(with = "IndexMap<String, AnyModel>")]
     models: IndexMap<String, AnyModel>,
+    /// Optimisation, the same for every model.
     #[serde(default, with = "serde_yaml::with::singleton_map_recursive")]
+    #[schemars(with = "TrainConfig")]
     train: TrainConfig,
+    /// Which latents are written for the analyses.
     #[serde(default)]
     encode: EncodeFile,
+    /// What is asked of the latents; all registered analyses when the file has no such key.
     #[serde(default, with = "serde_yaml::with::singleton_map_recursive")]
+    #[schemars(with = "Option<Vec<AnyAnalysis>>")]
     analyses: Option<Vec<AnyAnalysis>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EncodeFile {
+    /// Frames seen before open-loop prediction starts; half of `data.frames` by default, so that both halves have room.
     context: Option<usize>,
+    /// Drop rates of the imputation test, 0 to 1; by default those of the published curves of the Kalman VAE on box data.
+    #[schemars(inner(range(min = 0, max = 1)))]
     drop_rates: Option<Vec<f64>>,
+    /// Lengths of a block of missing frames right after the frames always seen; by default those of the published planning test
+    /// (5, 9 and 15) that leave a frame to be seen after them.
+    #[schemars(inner(range(min = 1)))]
     blocks: Option<Vec<usize>>,
+    /// Frames always seen at the start of an imputation sequence; 4 by default.
     always_seen: Option<usize>,
+    /// Training sequences encoded to fit probes: by default 1000, or all there are when fewer.
+    #[schemars(range(min = 1))]
     train_sequences: Option<usize>,
 }
 
@@ -158,37 +195,28 @@ impl Experiment {
     /// # Errors
     /// [`Error::Experiment`] with file, line, column, path, expected and got; for an override its text in place of the line.
     pub fn load(path: &Path, sets: &[String]) -> Result<Self> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::Experiment(format!("{file}: can't read the experiment: {e}")))?;
-        Self::parse(&text, &file, sets)
+        Self::parse(&read_text(path)?, &path.display().to_string(), sets)
     }
 
-    /// The same from text; `file` is how messages call it.
+    /// The same from text; `file` is how messages call it, and where what it extends is looked for.
     ///
     /// # Errors
     /// See [`Experiment::load`].
     pub fn parse(text: &str, file: &str, sets: &[String]) -> Result<Self> {
-        if let Ok(serde_yaml::Value::Null) = serde_yaml::from_str(text) {
-            return Err(Error::Experiment(format!(
-                "{file}:1:1: the file is empty; an experiment needs `name`, `question`, `data` and `models`"
-            )));
-        }
-        locate::no_duplicates(text).map_err(|e| message::in_file(file, &e))?;
-        let written: Self = serde_yaml::from_str(text).map_err(|e| message::in_file(file, &e))?;
+        let sources = Sources::read(text, file)?;
         let overrides = set::parse(sets)?;
+        let written = Self::written(&sources)?;
         let mut experiment = set::apply(written, &overrides)?;
         experiment.data.resolve().map_err(|e| {
-            let place = locate::find(text, "data.dataset")
-                .map(|(line, column)| format!("{line}:{column}: "))
-                .unwrap_or_default();
-            Error::Experiment(format!("{file}:{place}{e}"))
+            let text = e.to_string();
+            let message = text.strip_prefix("data.dataset: ").unwrap_or(&text);
+            sources.page(&[Problem::value("data.dataset", message)], &overrides)
         })?;
         // Defaults that follow from the data follow from the data as overridden.
         let usual = EncodeSettings::usual(&experiment.data);
         let free = |key: &str| {
             let path = format!("encode.{key}");
-            locate::exactly(text, &path).is_none() && set::responsible(&overrides, &path).is_none()
+            !sources.says(&path) && set::responsible(&overrides, &path).is_none()
         };
         if free("context") {
             experiment.encode.context = usual.context;
@@ -202,17 +230,36 @@ impl Experiment {
         if free("train_sequences") {
             experiment.encode.train_sequences = usual.train_sequences;
         }
-        experiment.check().map_err(|problem| {
-            let Problem { path, message } = &problem;
-            if let Some(set) = set::responsible(&overrides, path) {
-                return Error::Experiment(format!("{set}: {path}: {message}"));
-            }
-            let place = locate::find(text, path)
-                .map(|(line, column)| format!(":{line}:{column}"))
-                .unwrap_or_default();
-            Error::Experiment(format!("{file}{place}: {path}: {message}"))
-        })?;
-        Ok(experiment)
+        let problems = experiment.problems();
+        match problems.is_empty() {
+            true => Ok(experiment),
+            false => Err(sources.page(&problems, &overrides)),
+        }
+    }
+
+    /// What the files say, without overrides.
+    fn written(sources: &Sources) -> Result<Self> {
+        let mut tree = sources.merged();
+        let mut problems = validate(&tree, schema::checked());
+        // What is not wrong in itself may still contradict what is not wrong either.
+        for problem in problems.iter().rev() {
+            tree::remove(&mut tree, &problem.path);
+        }
+        let sound = serde_yaml::from_value::<Self>(tree);
+        if problems.is_empty() && sources.repeated() == 0 {
+            return sound.map_err(|e| sources.page(&[Problem::value("", e.to_string())], &[]));
+        }
+        if let Ok(sound) = sound {
+            let more = sound.problems();
+            let wrong = |at: &str| problems.iter().any(|p| p.touches(at));
+            // Of a section with a mistake, nothing else is known; and sections are checked against the data.
+            let known: Vec<Problem> = more
+                .into_iter()
+                .filter(|p| !wrong("data") && !wrong(section(&p.path)))
+                .collect();
+            problems.extend(known);
+        }
+        Err(sources.page(&problems, &[]))
     }
 
     /// Names of the analyses, in their order.
@@ -241,6 +288,19 @@ impl Experiment {
     fn to_value(&self) -> Result<serde_yaml::Value> {
         serde_yaml::to_value(self)
             .map_err(|e| Error::Experiment(format!("the experiment can't be written as YAML: {e}")))
+    }
+}
+
+/// The part of a file that is checked for itself: `models.a`, `train`.
+fn section(path: &str) -> &str {
+    let ends = |c: char| c == '.' || c == '[';
+    let first = path.find(ends).unwrap_or(path.len());
+    match &path[..first] {
+        "models" | "analyses" => {
+            let rest = path[first..].get(1..).and_then(|rest| rest.find(ends));
+            rest.map_or(path, |rest| &path[..first + 1 + rest])
+        }
+        _ => &path[..first],
     }
 }
 

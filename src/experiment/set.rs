@@ -1,5 +1,7 @@
 //! `--set key.path=value`: overrides of single values of an experiment, applied after its defaults.
 
+use super::schema::checked;
+use super::validate::validate;
 use super::{Experiment, message};
 use crate::error::{Error, Result};
 use serde_yaml::Value;
@@ -51,36 +53,35 @@ fn parse_one(text: &str) -> Result<Set> {
     })
 }
 
-/// The experiment with all overrides; its values are read again, so types are checked as in the file.
+/// The experiment with all overrides; its values are checked and read again, as those of the file.
 ///
 /// # Errors
-/// An unknown path (with the nearest known key), a value of the wrong type.
+/// All unknown paths (with the nearest known key) and values of the wrong type.
 pub(super) fn apply(experiment: Experiment, sets: &[Set]) -> Result<Experiment> {
     if sets.is_empty() {
         return Ok(experiment);
     }
     let mut tree = experiment.to_value()?;
+    let mut wrong = Vec::new();
     for set in sets {
-        let at = set
-            .path
-            .iter()
-            .enumerate()
-            .try_fold(&mut tree, |tree, (depth, key)| {
-                descend(tree, key, &set.path[..depth])
-                    .map_err(|e| Error::Experiment(format!("{set}: {e}")))
-            })?;
-        *at = set.value.clone();
+        let mut steps = set.path.iter().enumerate();
+        let at = steps.try_fold(&mut tree, |tree, (depth, key)| {
+            descend(tree, key, &set.path[..depth])
+        });
+        match at {
+            Ok(at) => *at = set.value.clone(),
+            Err(message) => wrong.push(format!("{set}: {message}")),
+        }
     }
-    let text = serde_yaml::to_string(&tree).map_err(|e| {
-        Error::Experiment(format!("--set: the value can't be written as YAML: {e}"))
-    })?;
-    serde_yaml::from_str(&text).map_err(|e| {
-        let what = message::what(&e);
-        let path = what.split(": ").next().unwrap_or_default();
-        let set = responsible(sets, path).or(sets.last());
+    for problem in validate(&tree, checked()) {
+        let set = responsible(sets, &problem.path).or(sets.last());
         let set = set.map(ToString::to_string).unwrap_or_default();
-        Error::Experiment(format!("{set}: {what}"))
-    })
+        wrong.push(format!("{set}: {}: {}", problem.path, problem.message));
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Experiment(wrong.join("\n")));
+    }
+    serde_yaml::from_value(tree).map_err(|e| Error::Experiment(format!("--set: {e}")))
 }
 
 /// The last override that touches `path`, if any does.

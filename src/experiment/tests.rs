@@ -70,8 +70,9 @@ fn an_unknown_key_names_its_line_path_and_alternatives() {
     holds(
         &message,
         &[
-            "small.yaml:8:3: data",
-            "unknown field `frmaes`",
+            "small.yaml:8:3: data.frmaes: ",
+            "unknown key `frmaes`",
+            "8 |   frmaes: 20\n  |   ^^^^^^",
             "`splits`",
             "did you mean `frames`?",
         ],
@@ -80,15 +81,17 @@ fn an_unknown_key_names_its_line_path_and_alternatives() {
     holds(
         &message,
         &[
-            "small.yaml:7:",
-            "data.simulator.bouncing_ball",
-            "unknown field `colour_of_ball`",
+            "small.yaml:7:21: data.simulator.bouncing_ball.colour_of_ball: ",
+            "unknown key `colour_of_ball`",
         ],
     );
     let message = wrong("context: 8", "contxt: 8");
     holds(
         &message,
-        &["small.yaml:20:3: encode", "did you mean `context`?"],
+        &[
+            "small.yaml:20:3: encode.contxt: ",
+            "did you mean `context`?",
+        ],
     );
 }
 
@@ -98,8 +101,8 @@ fn an_unknown_simulator_names_the_registered_ones() {
     holds(
         &message,
         &[
-            "small.yaml:7:5: data.simulator",
-            "unknown variant `bouncing_bal`",
+            "small.yaml:7:5: data.simulator.bouncing_bal: ",
+            "unknown name `bouncing_bal`",
             "`bouncing_ball`",
         ],
     );
@@ -111,8 +114,8 @@ fn an_unknown_model_or_analysis_names_the_registered_ones() {
     holds(
         &message,
         &[
-            "small.yaml:18:5: models.b",
-            "unknown variant `vea`",
+            "small.yaml:18:5: models.b.vea: ",
+            "unknown name `vea`",
             "`lg_vae`",
             "did you mean `vae`?",
         ],
@@ -121,8 +124,8 @@ fn an_unknown_model_or_analysis_names_the_registered_ones() {
     holds(
         &message,
         &[
-            "small.yaml:19:26: analyses[1]",
-            "unknown variant `porbe`",
+            "small.yaml:19:26: analyses[1].porbe: ",
+            "unknown name `porbe`",
             "did you mean `probe`?",
         ],
     );
@@ -137,8 +140,8 @@ fn a_wrong_key_deep_in_a_model_is_found() {
     holds(
         &message,
         &[
-            "small.yaml:20:15: models.b.vae.encoder.cnn",
-            "unknown field `chanels`",
+            "small.yaml:20:15: models.b.vae.encoder.cnn.chanels: ",
+            "unknown key `chanels`",
             "did you mean `channels`?",
         ],
     );
@@ -147,22 +150,37 @@ fn a_wrong_key_deep_in_a_model_is_found() {
         &message,
         &[
             "small.yaml:21:17: train.starts.candidates",
-            "floating point `2.5`",
+            "expected a whole number from 1 to 1000, got the number 2.5",
         ],
     );
     let message = wrong("    lg_vae: {}", "    lg_vae: {latent: 7}");
     holds(
         &message,
-        &["small.yaml:16:14: models.a.lg_vae.latent", "got 7"],
+        &["small.yaml:16:22: models.a.lg_vae.latent", "got 7"],
     );
 }
 
 #[test]
 fn a_model_without_a_kind_is_told_how_to_write_one() {
     let message = wrong("    vae: {}", "    {}");
-    holds(&message, &["small.yaml:18:5: models.b"]);
+    holds(
+        &message,
+        &[
+            "small.yaml:17:3: models.b: expected a map with one key of",
+            "`vae`",
+            "an empty map",
+        ],
+    );
     let message = wrong("    vae: {}", "    vae: {}\n    lg_vae: {}");
-    holds(&message, &["small.yaml:18:5: models.b"]);
+    holds(
+        &message,
+        &["small.yaml:17:3: models.b: ", "got 2 keys, `vae`, `lg_vae`"],
+    );
+    let message = wrong("    vae: {}", "    vae");
+    holds(
+        &message,
+        &["models.b: expected a one-key map: write `vae: {}`"],
+    );
 }
 
 #[test]
@@ -170,18 +188,36 @@ fn a_wrong_type_names_expected_and_got() {
     let message = wrong("frames: 20", "frames: many");
     holds(
         &message,
-        &["small.yaml:8:11: data.frames", "string \"many\"", "usize"],
+        &[
+            "small.yaml:8:11: data.frames: expected a whole number of at least 2, got the text \"many\"",
+            "= frames: Frames per sequence, T.",
+        ],
     );
     let message = wrong("seeds: [0, 1]", "seeds: [0, -1]");
-    holds(&message, &["small.yaml:4:12: seeds[1]", "-1", "u64"]);
+    holds(
+        &message,
+        &[
+            "small.yaml:4:12: seeds[1]",
+            "a whole number of at least 0, got -1",
+        ],
+    );
 }
 
 #[test]
 fn a_missing_key_is_named() {
     let message = wrong("  dt: 0.2\n", "");
-    holds(&message, &["small.yaml:6:", "data: missing field `dt`"]);
+    holds(
+        &message,
+        &[
+            "small.yaml:5:1: data.dt: the key `dt` is missing",
+            "= dt: Time between frames, s.",
+        ],
+    );
     let message = wrong("name: small\n", "");
-    holds(&message, &["missing field `name`"]);
+    holds(
+        &message,
+        &["small.yaml:2:1: name: the key `name` is missing"],
+    );
 }
 
 #[test]
@@ -189,12 +225,12 @@ fn a_key_written_twice_is_reported_at_the_second() {
     let message = wrong("  b:\n    vae: {}", "  a:\n    vae: {}");
     holds(
         &message,
-        &["small.yaml:17:3: models", "the key `a` is written twice"],
+        &["small.yaml:17:3: models.a: this key is written twice in one map, first in line 15"],
     );
     let message = wrong("seeds: [0, 1]", "seeds: [0, 1]\nname: again");
     holds(
         &message,
-        &["small.yaml:5:1", "the key `name` is written twice"],
+        &["small.yaml:5:1: name: this key is written twice in one map, first in line 2"],
     );
 }
 
@@ -213,11 +249,11 @@ fn an_empty_file_tells_what_an_experiment_needs() {
 #[test]
 fn values_out_of_range_and_contradictions_are_found_with_their_line() {
     for (from, to, parts) in [
-        ("dt: 0.2", "dt: -1", ["small.yaml:9:3: data.dt", "above 0"]),
+        ("dt: 0.2", "dt: -1", ["small.yaml:9:7: data.dt", "above 0"]),
         (
             "context: 8",
             "context: 20",
-            ["small.yaml:20:3: encode.context", "1 to 19"],
+            ["small.yaml:20:12: encode.context", "1 to 19"],
         ),
         (
             "    test: 10\n",
@@ -227,7 +263,7 @@ fn values_out_of_range_and_contradictions_are_found_with_their_line() {
         (
             "test: 10",
             "test: 0",
-            ["small.yaml:13:5: data.splits.test", "at least 1"],
+            ["small.yaml:13:11: data.splits.test", "at least 1"],
         ),
         (
             "seeds: [0, 1]",
@@ -237,12 +273,12 @@ fn values_out_of_range_and_contradictions_are_found_with_their_line() {
         (
             "seeds: [0, 1]",
             "seeds: []",
-            ["small.yaml:4:1: seeds", "at least one"],
+            ["small.yaml:4:8: seeds", "at least one"],
         ),
         (
             "name: small",
             "name: ../up",
-            ["small.yaml:2:1: name", "letters"],
+            ["small.yaml:2:7: name", "letters"],
         ),
         (
             "  a:\n",
@@ -257,7 +293,7 @@ fn values_out_of_range_and_contradictions_are_found_with_their_line() {
         (
             "context: 8",
             "train_sequences: 41",
-            ["small.yaml:20:3: encode.train_sequences", "40"],
+            ["small.yaml:20:20: encode.train_sequences", "40"],
         ),
     ] {
         holds(&wrong(from, to), &parts);
@@ -297,7 +333,7 @@ fn a_wrong_override_is_named_with_the_nearest_known_key() {
         ("data.dt.x=3", ["`data.dt` is a single value", "`x`"]),
         (
             "data.frames=few",
-            ["--set data.frames=few: data.frames", "usize"],
+            ["--set data.frames=few: data.frames", "whole number"],
         ),
         (
             "encode.context=20",
@@ -368,5 +404,247 @@ fn defaults_that_follow_from_the_data_follow_from_the_data_as_overridden() {
     assert_eq!(
         (written.encode.context, written.encode.train_sequences),
         (5, 40)
+    );
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
+    let text = GOOD
+        .replacen("name: small", "name: ../up", 1)
+        .replacen("seeds: [0, 1]", "seeds: [0, -1]\nsede: 1", 1)
+        .replacen("  frames: 20", "  frames: few\n  frames: many", 1)
+        .replacen("bouncing_ball: {}", "bouncing_ball: {raduis: 2, restitution: {unifrom: {low: 0, high: 1}}}", 1)
+        .replacen("    lg_vae: {}", "    lg_vae: {codes: 100, start: identty}", 1)
+        .replacen("    vae: {}", "    vae:\n      encoder: {cnn: {kernels: [3, big]}}\n      likelihood: {gaussian: {std: -1}}", 1)
+        .replacen("context: 8", "context: true", 1);
+    let message = parse(&text).unwrap_err().to_string();
+    let heads: Vec<&str> = message
+        .lines()
+        .filter(|line| line.starts_with("small.yaml:"))
+        .collect();
+    let expected = [
+        "small.yaml:4:12: seeds[1]: expected a whole number of at least 0, got -1",
+        "small.yaml:5:1: sede: unknown key `sede`",
+        "small.yaml:8:21: data.simulator.bouncing_ball.raduis: unknown key `raduis`",
+        "small.yaml:8:46: data.simulator.bouncing_ball.restitution.unifrom: unknown name `unifrom`, expected a number or a map with one key of `uniform`, `normal`, `clipped_normal`; did you mean `uniform`?",
+        "small.yaml:9:11: data.frames: expected a whole number of at least 2, got the text \"many\"",
+        "small.yaml:10:3: data.frames: this key is written twice",
+        "small.yaml:18:21: models.a.lg_vae.codes: expected a whole number from 1 to 64, got 100",
+        "small.yaml:18:33: models.a.lg_vae.start: unknown name `identty`, expected one of `free_motion`, `identity`; did you mean `identity`?",
+        "small.yaml:21:36: models.b.vae.encoder.cnn.kernels[1]: expected a whole number from 1 to 65536, got the text \"big\"",
+        "small.yaml:22:36: models.b.vae.likelihood.gaussian.std: expected a number above 0, got -1",
+        "small.yaml:24:12: encode.context: expected a whole number of at least 0, got `true`",
+    ];
+    assert_eq!(heads.len(), expected.len(), "{message}");
+    for (head, expected) in heads.iter().zip(expected) {
+        assert!(head.starts_with(expected), "{head}\n{expected}\n{message}");
+    }
+    assert!(message.ends_with("\n11 mistakes"), "{message}");
+}
+
+#[test]
+fn contradictions_of_sections_without_mistakes_are_told_beside_the_mistakes_of_others() {
+    let text = GOOD
+        .replacen("name: small", "name: a b", 1)
+        .replacen("    lg_vae: {}", "    lg_vae: {latent: 7, codes: 3}", 1)
+        .replacen("    vae: {}", "    vae: {colour: 1}", 1)
+        .replacen("context: 8", "context: 20\n  blocks: [17]", 1);
+    let message = parse(&text).unwrap_err().to_string();
+    holds(
+        &message,
+        &[
+            "small.yaml:2:7: name: ",
+            "small.yaml:16:22: models.a.lg_vae.latent: start free_motion expects 2 * codes = 6, got 7",
+            "small.yaml:18:11: models.b.vae.colour: unknown key",
+            "small.yaml:20:12: encode.context: expected 1 to 19",
+            "small.yaml:21:12: encode.blocks[0]: expected 1 to 16",
+            "5 mistakes",
+        ],
+    );
+}
+
+#[test]
+fn tabs_tags_aliases_without_end_and_deep_nests_are_told_plainly() {
+    let message = wrong("  frames: 20\n  dt: 0.2", "\tframes: 20\n \tdt: 0.2");
+    holds(
+        &message,
+        &[
+            "small.yaml:8:1: a tab indents",
+            "small.yaml:9:2: a tab indents",
+        ],
+    );
+    let message = wrong("    vae: {}", "    !vae {}");
+    holds(&message, &["small.yaml:18:", "a tag", "`name: ..`"]);
+    let bomb: String = (1..40)
+        .map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}, *a{0}]\n", i - 1))
+        .collect();
+    let message = wrong("name: small", &format!("a0: &a0 [x]\n{bomb}"));
+    holds(&message, &["small.yaml", "aliases"]);
+    let message = wrong("name: small", &format!("name: {}", "[".repeat(500)));
+    holds(&message, &["small.yaml", "nested too deeply"]);
+    let message = wrong("name: small", "[1, 2]: small");
+    holds(&message, &["small.yaml:2:"]);
+    holds(
+        &parse("- a\n- b\n").unwrap_err().to_string(),
+        &["small.yaml:1:1: expected a map of", "`models`"],
+    );
+}
+
+#[test]
+fn a_data_section_is_told_by_the_form_it_has() {
+    let text = GOOD.replacen(
+        "  simulator:\n    bouncing_ball: {}",
+        "  dataset: here\n  facts: {}",
+        1,
+    );
+    let message = parse(&text).unwrap_err().to_string();
+    holds(
+        &message,
+        &[
+            "small.yaml:9:3: data.dt: unknown key",
+            "data.facts.frames: the key `frames` is missing",
+        ],
+    );
+    let message = parse(&GOOD.replacen("name: small", "name: small\ndata: box", 1))
+        .unwrap_err()
+        .to_string();
+    holds(&message, &["data: this key is written twice"]);
+}
+
+#[test]
+fn the_schema_is_the_committed_one_and_an_editor_finds_it() {
+    let path = std::path::Path::new("experiments/schema.json");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == schema(),
+        "{} is not what `kinostate schema` prints: write it again",
+        path.display()
+    );
+    for entry in std::fs::read_dir("experiments").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let first = text.lines().next().unwrap();
+            assert_eq!(
+                first,
+                "# yaml-language-server: $schema=schema.json",
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// Every property that an editor offers says what it is for.
+#[test]
+fn every_key_of_the_schema_is_described() {
+    fn visit(schema: &serde_json::Value, path: &str, silent: &mut Vec<String>) {
+        if let Some(properties) = schema.get("properties").and_then(|p| p.as_object()) {
+            for (name, property) in properties {
+                let one_key_map = properties.len() == 1 && schema.get("required").is_some();
+                if property.get("description").is_none() && !one_key_map {
+                    silent.push(format!("{path}.{name}"));
+                }
+            }
+        }
+        match schema {
+            serde_json::Value::Object(map) => {
+                for (key, inner) in map.iter().filter(|(key, _)| *key != "then") {
+                    visit(inner, &format!("{path}/{key}"), silent);
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|i| visit(i, path, silent)),
+            _ => {}
+        }
+    }
+    let mut silent = Vec::new();
+    visit(schema::checked(), "", &mut silent);
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn a_file_that_extends_another_says_only_what_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("more")).unwrap();
+    std::fs::write(at("base.yaml"), GOOD).unwrap();
+    let child = "extends: ../base.yaml\nname: child\nmodels:\n  a: {kalman_vae: {}}\n  b: null\n  c: {vae: {}}\ndata: {dt: 0.1}\n";
+    std::fs::write(at("more/child.yaml"), child).unwrap();
+    std::fs::write(at("grand.yaml"), "extends: more/child.yaml\nseeds: [7]\n").unwrap();
+    let grand = Experiment::load(&at("grand.yaml"), &["train.steps=5".into()]).unwrap();
+    assert_eq!(
+        (grand.name.as_str(), &grand.seeds[..], grand.train.steps),
+        ("child", &[7][..], 5)
+    );
+    assert_eq!(grand.models.keys().collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!(grand.model_kind("a"), "kalman_vae");
+    assert!(matches!(&grand.data, DataSource::Simulated(d) if d.dt == 0.1 && d.frames == 20));
+    assert_eq!(
+        grand.encode.context, 8,
+        "a default that the base writes down stays"
+    );
+    let whole = GOOD
+        .replacen("name: small", "name: child", 1)
+        .replacen("[0, 1]", "[7]", 1)
+        .replacen("lg_vae", "kalman_vae", 1)
+        .replacen("  b:\n", "  c:\n", 1)
+        .replacen("0.2", "0.1", 1);
+    let whole = Experiment::parse(&whole, "whole.yaml", &["train.steps=5".into()]).unwrap();
+    assert_eq!(grand.to_yaml().unwrap(), whole.to_yaml().unwrap());
+}
+
+#[test]
+fn a_mistake_is_told_in_the_file_that_makes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let load = |text: &str| {
+        std::fs::write(at("child.yaml"), text).unwrap();
+        let error = Experiment::load(&at("child.yaml"), &[]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error
+            .to_string()
+            .replace(&folder.path().display().to_string(), "")
+    };
+    std::fs::write(
+        at("base.yaml"),
+        GOOD.replacen("frames: 20", "frames: 20\n  farmes: 2", 1),
+    )
+    .unwrap();
+    let message = load("extends: base.yaml\nseeds: [0, 0.5]\n");
+    holds(
+        &message,
+        &[
+            "/child.yaml:2:12: seeds[1]: ",
+            "/base.yaml:9:3: data.farmes: ",
+            "2 mistakes",
+        ],
+    );
+    std::fs::write(at("base.yaml"), GOOD).unwrap();
+    let message = load("extends: base.yaml\nencode: {blocks: [30]}\n");
+    holds(
+        &message,
+        &["/child.yaml:2:19: encode.blocks[0]: expected 1 to 16"],
+    );
+    let message = load("extends: base.yaml\ndata: {frames: 5}\n");
+    holds(
+        &message,
+        &["/base.yaml:20:12: encode.context: expected 1 to 4"],
+    );
+    for (target, part) in [
+        ("child.yaml", "can't extend itself"),
+        ("nowhere.yaml", "can't read the experiment"),
+        ("/etc/passwd", "expected a .yaml file"),
+        ("/etc/passwd.yaml", "expected a .yaml file"),
+        ("[base.yaml]", "extends: expected a text, got a list of 1"),
+    ] {
+        holds(
+            &load(&format!("extends: {target}\n")),
+            &["/child.yaml:1:10: extends: ", part],
+        );
+    }
+    std::fs::write(at("base.yaml"), "extends: child.yaml\n").unwrap();
+    holds(
+        &load("extends: base.yaml\n"),
+        &["/base.yaml:1:10: extends: ", "can't extend itself"],
     );
 }

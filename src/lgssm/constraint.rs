@@ -3,10 +3,11 @@
 use super::packed;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which transition matrices A a law may have. Every value of the parameters gives a matrix of the kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Constraint {
     /// Any matrix; the parameters are its entries.
@@ -28,6 +29,7 @@ pub enum Constraint {
     Newtonian {
         /// Time between frames, in the unit of the velocities. With 1 a velocity is a displacement per frame.
         #[serde(default = "one")]
+        #[schemars(extend("exclusiveMinimum" = 0))]
         dt: f64,
     },
 }

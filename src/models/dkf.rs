@@ -21,7 +21,7 @@
 //! 4. a filtered state is the last of the path that the posterior of the codes up to it gives.
 
 use super::{Dynamics, FrameVaeConfig, LgVae, Likelihood, SequenceVae};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
 use crate::lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
@@ -31,15 +31,18 @@ use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Merge, Tape};
 use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of a `dkf`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dkf {
     /// Code dimensions, p. Two are enough for one ball.
+    #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
     /// Latent dimensions, n = 2p: a position and a displacement for each code.
+    #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
     /// Frames to codes.
     pub encoder: EncoderConfig,
@@ -50,6 +53,7 @@ pub struct Dkf {
     /// What the transition matrix may be.
     pub constraint: Constraint,
     /// Units of the LSTM behind the posterior.
+    #[schemars(range(min = 1, max = 4096))]
     pub units: usize,
 }
 
@@ -96,29 +100,25 @@ impl Dkf {
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        self.frames().check(at, frame)?;
-        for (key, want, holds, got) in [
-            (
-                "latent",
-                format!("2 * codes = {}", 2 * self.codes),
-                self.latent == 2 * self.codes,
-                self.latent,
-            ),
-            (
-                "units",
-                "a number in 1..=4096".into(),
-                (1..=4096).contains(&self.units),
-                self.units,
-            ),
-        ] {
-            if !holds {
-                return Err(Error::Experiment(format!(
-                    "{at}.{key}: {want} expected, got {got}"
-                )));
-            }
-        }
-        self.constraint
-            .check(&format!("{at}.constraint"), self.latent)
+        let bad = |key: &str, want: String, got: usize| {
+            Err(Error::Experiment(format!(
+                "{at}.{key}: {want} expected, got {got}"
+            )))
+        };
+        let places = 2 * self.codes;
+        all([
+            self.frames().check(at, frame),
+            match self.latent == places {
+                true => Ok(()),
+                false => bad("latent", format!("2 * codes = {places}"), self.latent),
+            },
+            match self.units {
+                1..=4096 => Ok(()),
+                got => bad("units", "a number in 1..=4096".into(), got),
+            },
+            self.constraint
+                .check(&format!("{at}.constraint"), self.latent),
+        ])
     }
 
     /// Builds the model.

@@ -1,7 +1,7 @@
 //! The part that every model shares: one frame to a code and back, with its pixel likelihood.
 
 use super::{Codes, Common, Observed};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
 use crate::latents::decoder as plain;
 use crate::nn::decoder::{Decoder, DecoderConfig};
 use crate::nn::encoder::{Encoder, EncoderConfig};
@@ -9,11 +9,12 @@ use crate::nn::tensor::{matrix, values};
 use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
 use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How pixels are distributed around what the decoder gives.
-#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Likelihood {
     /// Independent Bernoulli with logits from the decoder: for pixels in [0, 1], best near 0 and 1.
     #[default]
@@ -21,6 +22,7 @@ pub enum Likelihood {
     /// Independent Gaussian around the decoder's output, with one learned standard deviation that starts at `std`.
     Gaussian {
         /// Standard deviation of a pixel at the start, in units of the full range 0..1.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         std: f64,
     },
 }
@@ -42,21 +44,26 @@ impl FrameVaeConfig<'_> {
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        if self.codes == 0 || self.codes > 64 {
-            return Err(Error::Experiment(format!(
-                "{at}.codes: a number in 1..=64 expected, got {}",
-                self.codes
-            )));
-        }
-        if let Likelihood::Gaussian { std } = self.likelihood
-            && !(std.is_finite() && std > 0.0)
-        {
-            return Err(Error::Experiment(format!(
-                "{at}.likelihood.gaussian.std: a positive number expected, got {std}"
-            )));
-        }
-        self.encoder.check(&format!("{at}.encoder"))?;
-        self.decoder.check(&format!("{at}.decoder"), frame)
+        let codes = match self.codes {
+            1..=64 => Ok(()),
+            got => Err(Error::Experiment(format!(
+                "{at}.codes: a number in 1..=64 expected, got {got}"
+            ))),
+        };
+        let likelihood = match self.likelihood {
+            Likelihood::Gaussian { std } if !(std.is_finite() && std > 0.0) => {
+                Err(Error::Experiment(format!(
+                    "{at}.likelihood.gaussian.std: a positive number expected, got {std}"
+                )))
+            }
+            _ => Ok(()),
+        };
+        all([
+            codes,
+            likelihood,
+            self.encoder.check(&format!("{at}.encoder")),
+            self.decoder.check(&format!("{at}.decoder"), frame),
+        ])
     }
 
     /// Builds the networks.

@@ -32,22 +32,25 @@ pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weig
 
 use super::lg_vae::Start;
 use super::{FrameVaeConfig, LgVae, Likelihood, SequenceVae};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
 use crate::lgssm::Constraint;
 use crate::nn::Float;
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::seeds::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use transition::Setting;
 
 /// Settings of a `kalman_vae`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KalmanVae {
     /// Code dimensions, p. Two are enough for one ball.
+    #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
     /// Latent dimensions, n = 2p: a place and a displacement for each code; any number with `start: identity`.
+    #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
     /// Frames to codes.
     pub encoder: EncoderConfig,
@@ -66,7 +69,7 @@ pub struct KalmanVae {
 }
 
 /// What stands for log p(a) in the ELBO.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Objective {
     /// The likelihood itself, from the innovations of the filter.
@@ -77,7 +80,7 @@ pub enum Objective {
 }
 
 /// How many mode paths are followed at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HypothesesConfig {
     /// In training. Time grows with it; one has to guess where a first bounce was.
@@ -144,33 +147,37 @@ impl KalmanVae {
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        self.frames().check(at, frame)?;
-        if !self.transition.wants_places() && !(self.codes..=128).contains(&self.latent) {
-            return Err(Error::Experiment(format!(
-                "{at}.latent: a number from codes ({}) to 128 expected, got {}",
-                self.codes, self.latent
-            )));
-        }
-        if self.transition.wants_places() && self.latent != 2 * self.codes {
-            return Err(Error::Experiment(format!(
-                "{at}.latent: 2 * codes = {} expected, got {}",
-                2 * self.codes,
-                self.latent
-            )));
-        }
-        for (key, got) in [
-            ("train", self.hypotheses.train),
-            ("infer", self.hypotheses.infer),
-        ] {
-            if got == 0 || got > 1000 {
-                return Err(Error::Experiment(format!(
-                    "{at}.hypotheses.{key}: a number in 1..=1000 expected, got {got}"
-                )));
-            }
-        }
-        self.constraint
-            .check(&format!("{at}.constraint"), self.latent)?;
-        self.transition.check(at, self.codes, &self.setting())
+        let (codes, got) = (self.codes, self.latent);
+        let bad = |key: &str, want: String, got: usize| {
+            Err(Error::Experiment(format!(
+                "{at}.{key}: {want} expected, got {got}"
+            )))
+        };
+        let latent = match self.transition.wants_places() {
+            true if got != 2 * codes => bad("latent", format!("2 * codes = {}", 2 * codes), got),
+            false if !(codes..=128).contains(&got) => bad(
+                "latent",
+                format!("a number from codes ({codes}) to 128"),
+                got,
+            ),
+            _ => Ok(()),
+        };
+        let paths = |key: &str, got: usize| match got {
+            1..=1000 => Ok(()),
+            _ => bad(
+                &format!("hypotheses.{key}"),
+                "a number in 1..=1000".into(),
+                got,
+            ),
+        };
+        all([
+            self.frames().check(at, frame),
+            latent,
+            paths("train", self.hypotheses.train),
+            paths("infer", self.hypotheses.infer),
+            self.constraint.check(&format!("{at}.constraint"), got),
+            self.transition.check(at, codes, &self.setting()),
+        ])
     }
 
     fn setting(&self) -> Setting {

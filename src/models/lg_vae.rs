@@ -15,7 +15,7 @@
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
 use super::{FrameVaeConfig, Likelihood, SequenceVae};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
 use crate::lgssm::{Constraint, Lgssm};
 use crate::nn::Float;
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
@@ -23,15 +23,18 @@ use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::ops::StateSpace;
 use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of an `lg_vae`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LgVae {
     /// Code dimensions, p. Two are enough for one ball.
+    #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
     /// Latent dimensions, n. Twice the codes: a position and a displacement for each.
+    #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
     /// Frames to codes.
     pub encoder: EncoderConfig,
@@ -46,7 +49,7 @@ pub struct LgVae {
 }
 
 /// Where the law of motion starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// z = (position, displacement per frame): A = [[I, I], [0, I]], C = [I, 0]. Wants latent = 2 codes.
@@ -98,22 +101,21 @@ impl LgVae {
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        self.frames().check(at, frame)?;
-        if self.latent < self.codes || self.latent > 128 {
-            return Err(Error::Experiment(format!(
-                "{at}.latent: a number from codes ({}) to 128 expected, got {}",
-                self.codes, self.latent
-            )));
-        }
-        if self.start == Start::FreeMotion && self.latent != 2 * self.codes {
-            return Err(Error::Experiment(format!(
-                "{at}.latent: start free_motion expects 2 * codes = {}, got {}",
-                2 * self.codes,
-                self.latent
-            )));
-        }
-        self.constraint
-            .check(&format!("{at}.constraint"), self.latent)
+        let (codes, got) = (self.codes, self.latent);
+        let latent = if got < codes || got > 128 {
+            Err(Error::Experiment(format!(
+                "{at}.latent: a number from codes ({codes}) to 128 expected, got {got}"
+            )))
+        } else if self.start == Start::FreeMotion && got != 2 * codes {
+            Err(Error::Experiment(format!(
+                "{at}.latent: start free_motion expects 2 * codes = {}, got {got}",
+                2 * codes
+            )))
+        } else {
+            Ok(())
+        };
+        let constraint = self.constraint.check(&format!("{at}.constraint"), got);
+        all([self.frames().check(at, frame), latent, constraint])
     }
 
     /// Builds the model.

@@ -11,6 +11,7 @@ use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::nn::tensor::{matrix, size, values};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use frames::{FrameVae, FrameVaeConfig, Likelihood};
@@ -217,7 +218,7 @@ macro_rules! models {
         $(pub use $file::$Config;)*
 
         /// Any registered model, as an experiment file names it: a one-key map from kind to settings.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum AnyModel {
             $(#[allow(missing_docs)] $Config($Config)),*

@@ -12,13 +12,15 @@ use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::nn::tensor::value;
 use crate::nn::{Float, Mat, Module, Param, ops};
 use crate::seeds::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of a `vae`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vae {
     /// Code dimensions, p. Two are enough for one ball.
+    #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
     /// Frames to codes.
     pub encoder: EncoderConfig,

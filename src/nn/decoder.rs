@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 use crate::latents::decoder as plain;
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Tape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `decoder:` of a model, as a one-key map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecoderConfig {
     /// Fully connected layers.
@@ -26,10 +27,11 @@ impl Default for DecoderConfig {
 }
 
 /// Fully connected decoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MlpDecoder {
     /// Widths of the hidden layers.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
     pub hidden: Vec<usize>,
 }
 
@@ -42,12 +44,14 @@ impl Default for MlpDecoder {
 }
 
 /// Convolutional decoder: every stage doubles height and width.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CnnDecoder {
     /// Channels after every doubling; their number is the number of doublings.
+    #[schemars(length(min = 1), inner(range(min = 1, max = 65_536)))]
     pub channels: Vec<usize>,
     /// Kernel side of the convolutions, odd.
+    #[schemars(range(min = 1, max = 65_535))]
     pub kernel: usize,
 }
 

@@ -6,10 +6,11 @@ use super::{Float, Mat, Module, Param};
 use crate::error::{Error, Result};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `encoder:` of a model, as a one-key map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderConfig {
     /// Fully connected layers.
@@ -25,10 +26,11 @@ impl Default for EncoderConfig {
 }
 
 /// Fully connected encoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MlpEncoder {
     /// Widths of the hidden layers.
+    #[schemars(inner(range(min = 1, max = 65_536)))]
     pub hidden: Vec<usize>,
 }
 
@@ -41,14 +43,17 @@ impl Default for MlpEncoder {
 }
 
 /// Convolutional encoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CnnEncoder {
     /// Channels of every convolution.
+    #[schemars(length(min = 1), inner(range(min = 1, max = 65_536)))]
     pub channels: Vec<usize>,
     /// Kernel side of every convolution, odd. Pictures are padded by half of it, before a spatial softmax by one less than it.
+    #[schemars(length(min = 1), inner(range(min = 1, max = 65_536)))]
     pub kernels: Vec<usize>,
     /// Stride of every convolution.
+    #[schemars(length(min = 1), inner(range(min = 1, max = 65_536)))]
     pub strides: Vec<usize>,
     /// How the last feature maps become codes.
     pub head: Head,
@@ -66,7 +71,7 @@ impl Default for CnnEncoder {
 }
 
 /// How feature maps become codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
     /// A linear map of all feature values, as in the published Kalman VAE. Can fold the plane at a bad start.

@@ -1,28 +1,34 @@
 //! The `train:` section of an experiment and its schedules.
 
 use super::missing::MissingConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a model is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Optimiser steps.
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub steps: usize,
     /// Sequences per step, B.
+    #[schemars(range(min = 1))]
     pub batch: usize,
     /// Parts that a batch is cut into, each with its own tape on its own thread. Part of the configuration and not of the
     /// machine, because sums of floats depend on the cut: the same bytes come out on any number of threads.
+    #[schemars(range(min = 1))]
     pub micro_batches: usize,
     /// Adam's step size over time.
     pub learning_rate: LearningRate,
     /// Largest global norm of the gradient of the loss in nats per frame; larger ones are scaled down to it.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub gradient_clip: f64,
     /// Weight of all ELBO terms but the reconstruction: too much of it at the start and the codes collapse before the decoder
     /// has found the ball.
     pub latent_weight: Warmup,
     /// Steps between validations; a checkpoint is written at each.
+    #[schemars(range(min = 1))]
     pub validate_every: usize,
     /// Steps after which a law that starts from codes does so: the encoder has to see what moves first. Before, such a law is free
     /// flight.
@@ -34,36 +40,42 @@ pub struct TrainConfig {
 }
 
 /// Adam's step size over time: a linear rise, a plateau, a linear fall.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LearningRate {
     /// Plateau.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub peak: f64,
     /// Steps of the rise.
     pub warmup: usize,
     /// Fraction of all steps after which the fall begins, 0..=1.
+    #[schemars(range(min = 0, max = 1))]
     pub decay_from: f64,
     /// End of the fall, as a fraction of the peak.
+    #[schemars(range(min = 0, max = 1))]
     pub last: f64,
 }
 
 /// A weight that rises linearly and then stays at 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Warmup {
     /// At the first step.
+    #[schemars(range(min = 0, max = 1))]
     pub from: f64,
     /// Fraction of all steps after which it is 1, 0..=1.
+    #[schemars(range(min = 0, max = 1))]
     pub over: f64,
 }
 
 /// A tournament of starts, judged without labels by the ELBO on validation sequences.
 ///
 /// Some networks fold the image plane in their first hundred steps and never recover; their ELBO tells at once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Starts {
     /// How many starts compete; 1 for none.
+    #[schemars(range(min = 1, max = 1000))]
     pub candidates: usize,
     /// Steps that each is given. The winner keeps them.
     pub steps: usize,
@@ -117,22 +129,22 @@ impl Default for Starts {
 
 impl TrainConfig {
     /// # Errors
-    /// [`Error::Experiment`] names the key under `at`, what was expected and got.
+    /// [`Error::Experiment`] names every wrong key under `at`, what was expected and got.
     pub fn check(&self, at: &str) -> Result<()> {
-        let bad = |key: &str, want: &str, got: &dyn std::fmt::Display| {
-            Err(Error::Experiment(format!(
-                "{at}.{key}: {want} expected, got {got}"
-            )))
+        let mut found = Vec::new();
+        let mut bad = |key: &str, want: &str, got: &dyn std::fmt::Display| {
+            let message = format!("{at}.{key}: {want} expected, got {got}");
+            found.push(Err(Error::Experiment(message)));
         };
         let fraction = |v: f64| (0.0..=1.0).contains(&v);
         if self.steps == 0 || self.steps > 100_000_000 {
-            return bad("steps", "a number in 1..=100000000", &self.steps);
+            bad("steps", "a number in 1..=100000000", &self.steps);
         }
         if self.batch == 0 {
-            return bad("batch", "a positive number", &self.batch);
+            bad("batch", "a positive number", &self.batch);
         }
         if self.micro_batches == 0 || self.micro_batches > self.batch {
-            return bad(
+            bad(
                 "micro_batches",
                 &format!("a number in 1..={} (the batch)", self.batch),
                 &self.micro_batches,
@@ -140,40 +152,40 @@ impl TrainConfig {
         }
         let rate = &self.learning_rate;
         if !(rate.peak > 0.0 && rate.peak.is_finite()) {
-            return bad("learning_rate.peak", "a positive number", &rate.peak);
+            bad("learning_rate.peak", "a positive number", &rate.peak);
         }
         if !fraction(rate.decay_from) {
-            return bad(
+            bad(
                 "learning_rate.decay_from",
                 "a fraction in 0..=1",
                 &rate.decay_from,
             );
         }
         if !fraction(rate.last) {
-            return bad("learning_rate.last", "a fraction in 0..=1", &rate.last);
+            bad("learning_rate.last", "a fraction in 0..=1", &rate.last);
         }
         if self.gradient_clip.is_nan() || self.gradient_clip <= 0.0 {
-            return bad("gradient_clip", "a positive number", &self.gradient_clip);
+            bad("gradient_clip", "a positive number", &self.gradient_clip);
         }
         if !fraction(self.latent_weight.from) {
-            return bad(
+            bad(
                 "latent_weight.from",
                 "a fraction in 0..=1",
                 &self.latent_weight.from,
             );
         }
         if !fraction(self.latent_weight.over) {
-            return bad(
+            bad(
                 "latent_weight.over",
                 "a fraction in 0..=1",
                 &self.latent_weight.over,
             );
         }
         if self.validate_every == 0 {
-            return bad("validate_every", "a positive number", &self.validate_every);
+            bad("validate_every", "a positive number", &self.validate_every);
         }
         if self.starts.candidates == 0 || self.starts.candidates > 1000 {
-            return bad(
+            bad(
                 "starts.candidates",
                 "a number in 1..=1000",
                 &self.starts.candidates,
@@ -181,13 +193,15 @@ impl TrainConfig {
         }
         if self.starts.candidates > 1 && (self.starts.steps == 0 || self.starts.steps >= self.steps)
         {
-            return bad(
+            bad(
                 "starts.steps",
                 &format!("a number in 1..{} (below steps)", self.steps),
                 &self.starts.steps,
             );
         }
-        self.missing.check(&format!("{at}.missing"))
+        all(found
+            .into_iter()
+            .chain([self.missing.check(&format!("{at}.missing"))]))
     }
 
     /// Adam's step size at step 0 .. steps-1.

@@ -1,9 +1,10 @@
 //! The `train.missing:` section: frames and pixels that training does not see.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
 use crate::models::Seen;
 use crate::seeds::Seeds;
 use rand::RngExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is hidden from training, drawn anew for every sequence at every step. The ELBO is that of what is seen, exactly: a frame that is
@@ -11,14 +12,16 @@ use serde::{Deserialize, Serialize};
 ///
 /// Validation and latents are of whole sequences; what the start of a model takes from the data (background, mean, and the codes that
 /// modes start from) is too.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MissingConfig {
     /// Probability that a frame is missing, each for itself. Where all of a sequence would be, its first is kept.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub frames: f64,
     /// Length of one block of missing frames, at any place; 0 for none.
     pub block: usize,
     /// Probability that a pixel is hidden, each for itself.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub pixels: f64,
     /// Height and width of one rectangle of hidden pixels a frame, at any place, px; [0, 0] for none.
     pub rectangle: [usize; 2],
@@ -28,20 +31,24 @@ impl MissingConfig {
     /// # Errors
     /// [`Error::Experiment`] names the key under `at`, what was expected and got.
     pub(super) fn check(&self, at: &str) -> Result<()> {
-        for (key, got) in [("frames", self.frames), ("pixels", self.pixels)] {
-            if !(0.0..1.0).contains(&got) {
-                return Err(Error::Experiment(format!(
-                    "{at}.{key}: a probability from 0 to below 1 expected, got {got}"
-                )));
-            }
-        }
-        if (self.rectangle[0] == 0) != (self.rectangle[1] == 0) {
-            return Err(Error::Experiment(format!(
+        let share = |key: &str, got: f64| match (0.0..1.0).contains(&got) {
+            true => Ok(()),
+            false => Err(Error::Experiment(format!(
+                "{at}.{key}: a probability from 0 to below 1 expected, got {got}"
+            ))),
+        };
+        let sides = match (self.rectangle[0] == 0) == (self.rectangle[1] == 0) {
+            true => Ok(()),
+            false => Err(Error::Experiment(format!(
                 "{at}.rectangle: a height and a width, or [0, 0] for none, expected, got {:?}",
                 self.rectangle
-            )));
-        }
-        Ok(())
+            ))),
+        };
+        all([
+            share("frames", self.frames),
+            share("pixels", self.pixels),
+            sides,
+        ])
     }
 
     /// Checks what depends on the data: sequences of `steps` frames of (C, H, W).

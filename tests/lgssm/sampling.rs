@@ -96,5 +96,8 @@ fn path_moments_equal_a_roll_out_of_the_prior() {
         super::support::close("lag one", &lag, &want.lag_one_cov, 1e-12);
     }
     let message = path_moments(&[1.0], (&[0.0; 3], &[1.0; 2]), 3).unwrap_err();
-    assert!(message.to_string().contains("variances wants 3"), "{message}");
+    assert!(
+        message.to_string().contains("variances wants 3"),
+        "{message}"
+    );
 }

@@ -13,10 +13,11 @@ use crate::nn::Float;
 use crate::nn::ops::{BlendedStateSpace, ModesParams, StateSpace, SwitchingStateSpace};
 use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `transition:` of a `kalman_vae`, as a one-key map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Transition {
     /// One affine law.
@@ -28,30 +29,34 @@ pub enum Transition {
 }
 
 /// One affine law; nothing to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {}
 
 /// How sharp walls start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reflecting {
     /// Sharpness kappa of a wall at the start, in inverse typical displacements per frame. Walls start at the edges of the codes.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub sharpness: f64,
 }
 
 /// How many modes there are, and what tells them apart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mixture {
     /// Number of modes K. The first starts in the middle, 2p more beyond the edges of the codes, the rest beyond the corners: 3^p
     /// (9 with two codes) fill them.
+    #[schemars(range(min = 1))]
     pub modes: usize,
     /// Sharpness of their borders where they start from codes, in inverse typical displacements per frame.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub sharpness: f64,
     /// What weighs the modes.
     pub weights: Weights,
     /// Width of the network between codes and weights, for `weights: codes` and `lstm`; 50 as published.
+    #[schemars(range(min = 1, max = 4096))]
     pub units: usize,
     /// Whether modes have offsets b_k; without them, as published, a mode can't be a reflection off a wall at w, x' = 2w - x.
     pub offsets: bool,
@@ -60,7 +65,7 @@ pub struct Mixture {
 }
 
 /// What weighs the modes of a mixture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weights {
     /// The state before: one mode is chosen, several paths of modes are followed ([`crate::lgssm::switching`]).
@@ -73,7 +78,7 @@ pub enum Weights {
 }
 
 /// Where the modes of a mixture start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MixtureStart {
     /// K different laws read from the codes after `train.law_from` steps, free flight until then.
