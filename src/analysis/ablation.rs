@@ -115,7 +115,7 @@ pub fn ablation(variants: &[Variant]) -> Finding {
             NAME,
             format!(
                 "Which variant's latents hold the velocity, and do they keep it while the ELBO rises? Validation values over optimiser steps, median \
-                 over {seeds} seeds; bands from least to largest seed. A band is not an interval of confidence."
+                 over {seeds} seeds; bands from least to largest seed (no interval of confidence). What lies below a panel is cut off."
             ),
             Figure::Curves(curves),
         );
@@ -209,11 +209,11 @@ fn panels(variants: &[Variant], quantities: &[Quantity]) -> Curves {
     let panel = |quantity: &Quantity| {
         let all = variants.iter().enumerate();
         let series: Vec<Series> = all.filter_map(|v| series(v, quantity)).collect();
-        let first_quarter = |s: &Series| s.y.len() / 4;
         // What a start from nothing passes through would flatten what is compared.
-        let settled = series
-            .iter()
-            .flat_map(|s| s.y.iter().chain(&s.low).skip(first_quarter(s)));
+        let settled = series.iter().flat_map(|s| {
+            let first = s.y.len() / 4;
+            s.y.iter().skip(first).chain(s.low.iter().skip(first))
+        });
         let low = settled.copied().fold(f64::INFINITY, f64::min);
         let high = series.iter().flat_map(|s| s.y.iter().chain(&s.high));
         let high = high.copied().fold(f64::NEG_INFINITY, f64::max);

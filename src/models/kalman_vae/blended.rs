@@ -4,7 +4,7 @@ use super::Objective;
 use super::weights::Weigher;
 use crate::error::{Error, Result};
 use crate::lgssm::published::{self, Gap};
-use crate::lgssm::switching::start::{Edges, from_codes};
+use crate::lgssm::switching::start::from_codes;
 use crate::lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Posterior, Transitions};
 use crate::models::Dynamics;
 use crate::nn::ops::{self, BlendedStateSpace, Evidence};
@@ -98,7 +98,6 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         };
         let (n, p) = self.law.size();
         let count = self.law.blend().count();
-        Edges::of(codes, p, steps)?;
         let (found, cov) = from_codes(codes, (p, steps), count, sharpness)?;
         let values = found.values();
         if values.offsets.len() != count * n {
