@@ -12,6 +12,7 @@ pub mod figures;
 pub mod interrupt;
 pub mod latents;
 pub mod lgssm;
+pub mod memory;
 pub mod models;
 pub mod nn;
 pub mod pipeline;

@@ -144,6 +144,15 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     fn start_law(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
         Ok(())
     }
+    /// Fits the noise that the law expects of codes to code *means* (B, T, p). It was learned on draws from q(a | x), whose variance
+    /// its R contains; a reader of the latents gives means, and would be told to trust them too little. The ELBO is that of the
+    /// model before.
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
+        Ok(())
+    }
     /// The evidence lower bound of `clips` with draws from `rng`.
     ///
     /// # Errors

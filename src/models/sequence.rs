@@ -19,6 +19,13 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     fn start(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
         Ok(())
     }
+    /// As [`Model::fit_code_noise`].
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
+        Ok(())
+    }
     /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p), of which those with
     /// `seen` (B, T) false are missing.
     ///
@@ -101,6 +108,10 @@ impl<F: Float> Model<F> for SequenceVae<F> {
 
     fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()> {
         self.dynamics.start(codes, steps)
+    }
+
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        self.dynamics.fit_code_noise(codes, steps)
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
@@ -190,6 +201,11 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
             published: None,
         };
         ops::log_likelihood(codes, steps, evidence, self)
+    }
+
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        let batch = lgssm::Batch::new(codes, codes.len() / (steps * self.law().code).max(1), steps);
+        self.fit_emission_cov(&batch, lgssm::infer)
     }
 
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {

@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 
 /// Sequences that one part of the work holds.
 const CUT: usize = 25;
+/// Training sequences whose codes tell their noise.
+const NOISE_SEQUENCES: usize = 200;
 /// Test sequences whose reconstructed and predicted frames are kept for the film strip.
 const FILMS: usize = 4;
 
@@ -43,6 +45,15 @@ pub fn encode(
     let untrained = build(experiment, model, seed, 0, &data)?;
     let mut trained = build(experiment, model, seed, 0, &data)?;
     checkpoint::load_model(&folder.weights(model, seed), trained.as_mut())?;
+    let steps = data.frames();
+    let elbo = evaluate(
+        trained.as_ref(),
+        data.split("test")?,
+        usize::MAX,
+        steps,
+        Seeds::new(seed),
+    )?;
+    fit_code_noise(trained.as_mut(), data.split("train")?, steps)?;
     let bar = progress.bar("encode", 3, "splits");
     for name in ["train", "validation", "test"] {
         let split = data.split(name)?;
@@ -81,14 +92,6 @@ pub fn encode(
     if let Some(modes) = trained.modes()? {
         modes.save(&folder.modes(model, seed))?;
     }
-    let steps = data.frames();
-    let elbo = evaluate(
-        trained.as_ref(),
-        data.split("test")?,
-        usize::MAX,
-        steps,
-        Seeds::new(seed),
-    )?;
     let scores: Vec<Metric> = elbo
         .into_iter()
         .map(|(name, value)| Metric {
@@ -101,6 +104,16 @@ pub fn encode(
     json::write(folder.scores(model, seed), &scores)?;
     json::write(folder.encode(model, seed), &settings.config())?;
     Ok(())
+}
+
+/// Lets the law expect of code means the noise that they have on training sequences.
+fn fit_code_noise(model: &mut dyn Model<f32>, train: &Split, steps: usize) -> Result<()> {
+    let all: Vec<usize> = (0..train.len().min(NOISE_SEQUENCES)).collect();
+    let mut codes = Vec::new();
+    for part in all.chunks(CUT) {
+        codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
+    }
+    model.fit_code_noise(&codes, steps)
 }
 
 /// The decoder, and how codes follow from states: C z + d is told by the codes of z = 0 and of every unit vector.

@@ -158,3 +158,27 @@ fn one_step_goes_where_the_exact_gradient_sends_it_for_every_kind_of_batch() {
         check("Sigma_0", matrix(n, n, &next.initial_cov), cov);
     }
 }
+
+#[test]
+fn the_noise_alone_goes_where_the_exact_gradient_sends_it_for_every_kind_of_batch() {
+    for kind in 0..KINDS {
+        let mut rng = Seeds::new(kind).stream("test/em", 3);
+        let (n, p) = (1 + (kind / 5 % 3) as usize, 1 + (kind / 3 % 3) as usize);
+        let model = model(&mut rng, n, p);
+        let batch = Owned::random(&mut rng, &model, 6, 10, kind);
+        let posterior = infer(&model, &batch.view()).unwrap();
+        let found = log_likelihood_and_gradients(&model, &batch.view()).unwrap();
+        let seen = (0..60).filter(|&at| (0..p).any(|i| batch.seen(at, i, p)));
+        let cov = matrix(p, p, &model.emission_cov);
+        let gradient = matrix(p, p, &found.gradients.emission_cov);
+        // R' = R + 2/M R dL/dR R (Xu & Jordan 1996), nothing else moving.
+        let want = &cov + &cov * gradient * &cov * 2.0 / seen.count() as f64;
+        let got = em::emission_noise(&model, &batch.view(), &posterior).unwrap();
+        close(
+            &format!("kind {kind} R"),
+            matrix(p, p, &got.unwrap()).as_slice(),
+            want.as_slice(),
+            1e-9,
+        );
+    }
+}

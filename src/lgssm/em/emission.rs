@@ -40,13 +40,7 @@ pub(super) fn maximize(
         Some(DVector::from_column_slice(&given[at * p..][..p]))
     };
 
-    let mut codes = Vec::new();
-    for index in 0..batch.sequences {
-        let sequence = batch.sequence(model, index);
-        for t in 0..batch.frames {
-            codes.extend(fill(&sequence, t)?);
-        }
-    }
+    let codes = filled(model, batch)?;
     if codes.is_empty() {
         return Ok(());
     }
@@ -83,18 +77,53 @@ pub(super) fn maximize(
         }
     }
 
-    let fitted = DMatrix::from_row_slice(p, n, &updated.emission_matrix);
-    let fitted_offset = DVector::from_column_slice(&updated.emission_offset);
+    updated.emission_cov = noise(updated, batch, posterior, &codes);
+    Ok(())
+}
+
+/// The M-step of R alone, with everything else as it is: the mean expected square of a_t - C z_t - d over the frames seen, (p, p).
+/// `None` where nothing is seen.
+///
+/// # Errors
+/// [`crate::Error::Numeric`] where R of the components seen is singular.
+pub fn emission_noise(
+    model: &Lgssm,
+    batch: &Batch,
+    posterior: &Posterior,
+) -> Result<Option<Vec<f64>>> {
+    let codes = filled(model, batch)?;
+    Ok((!codes.is_empty()).then(|| noise(model, batch, posterior, &codes)))
+}
+
+/// Every code of which something is seen.
+fn filled(model: &Lgssm, batch: &Batch) -> Result<Vec<Filled>> {
+    let mut codes = Vec::new();
+    for index in 0..batch.sequences {
+        let sequence = batch.sequence(model, index);
+        for t in 0..batch.frames {
+            codes.extend(fill(&sequence, t)?);
+        }
+    }
+    Ok(codes)
+}
+
+/// Mean over `codes` of E[(y - C z - d)(y - C z - d)'], C and d those of `fitted` where the batch does not give them.
+fn noise(fitted: &Lgssm, batch: &Batch, posterior: &Posterior, codes: &[Filled]) -> Vec<f64> {
+    let (n, p) = (fitted.latent, fitted.code);
+    let emission = batch.emission_matrices.unwrap_or(&fitted.emission_matrix);
+    let offsets = batch.emission_offsets.unwrap_or(&fitted.emission_offset);
+    let at = |code: &Filled, given: bool| if given { code.at } else { 0 };
     let mut cov = DMatrix::zeros(p, p);
-    for code in &codes {
+    for code in codes {
         let (mean, state_cov) = state(posterior, code.at, n);
-        let matrix = &code.matrix - given_matrix(code.at).as_ref().unwrap_or(&fitted);
-        let offset = &code.offset - given_offset(code.at).as_ref().unwrap_or(&fitted_offset);
+        let of_matrix = at(code, batch.emission_matrices.is_some()) * p * n;
+        let of_offset = at(code, batch.emission_offsets.is_some()) * p;
+        let matrix = &code.matrix - DMatrix::from_row_slice(p, n, &emission[of_matrix..][..p * n]);
+        let offset = &code.offset - DVector::from_column_slice(&offsets[of_offset..][..p]);
         let rest = &matrix * mean + offset;
         cov += &rest * rest.transpose() + &matrix * state_cov * matrix.transpose() + &code.cov;
     }
-    updated.emission_cov = symmetric(cov / codes.len() as f64);
-    Ok(())
+    symmetric(cov / codes.len() as f64)
 }
 
 /// The whole code of frame t given z_t and the components seen; none where nothing is seen.

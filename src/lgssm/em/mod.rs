@@ -8,6 +8,8 @@ mod emission;
 mod regression;
 mod transition;
 
+pub use emission::emission_noise;
+
 use super::batch::Batch;
 use super::inputs::Inputs;
 use super::model::Lgssm;

@@ -138,6 +138,11 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         ops::blended_log_likelihood(codes, logits, steps, evidence, &self.law)
     }
 
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        let made = self.transitions(codes, steps, None)?;
+        self.law.fit_code_noise(codes, steps, &made)
+    }
+
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
         let made = self.transitions(codes, steps, seen)?;
         let p = self.law.size().1;

@@ -40,6 +40,10 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
         ops::log_likelihood(codes, steps, evidence, &self.space)
     }
 
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        self.space.fit_code_noise(codes, steps)
+    }
+
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
         Dynamics::infer(&self.space, codes, steps, seen)
     }

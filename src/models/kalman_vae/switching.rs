@@ -39,6 +39,10 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         ops::switching_log_likelihood(codes, steps, seen, &self.law)
     }
 
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        self.law.fit_code_noise(codes, steps, self.hypotheses)
+    }
+
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
         Ok(self.law.infer(codes, steps, seen, self.hypotheses)?.states)
     }

@@ -67,6 +67,24 @@ impl<F: Float> BlendedStateSpace<F> {
         self.space.set_process_std(process_std)
     }
 
+    /// Sets R to the one under which codes (B, T, p) are most likely, with these transitions and everything else as it is.
+    ///
+    /// # Errors
+    /// As [`StateSpace::fit_emission_cov`].
+    pub fn fit_code_noise(
+        &mut self,
+        codes: &[f64],
+        steps: usize,
+        made: &Transitions,
+    ) -> Result<()> {
+        let batch = Batch {
+            transition_matrices: Some(&made.matrices),
+            transition_offsets: Some(&made.offsets),
+            ..Batch::new(codes, codes.len() / (steps * self.size().1).max(1), steps)
+        };
+        self.space.fit_emission_cov(&batch, crate::lgssm::infer)
+    }
+
     /// Latent dimensions n and code dimensions p.
     pub fn size(&self) -> (usize, usize) {
         self.space.size()

@@ -4,7 +4,7 @@ use super::matrices::Matrices;
 use crate::error::{Error, Result};
 use crate::lgssm::packed::{covariance, pack, root_gradient};
 use crate::lgssm::published;
-use crate::lgssm::{self, Batch, Constraint, Evaluation, Gradients, Lgssm};
+use crate::lgssm::{self, Batch, Constraint, Evaluation, Gradients, Lgssm, Posterior};
 use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -12,6 +12,11 @@ use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 /// Step size of these parameters relative to the networks'. Adam moves a number by about its step size a step, and a variance may
 /// have to fall by a factor of hundreds, 3 in its log root: too far for a few hundred steps at a network's rate.
 pub(super) const RATE: f64 = 5.0;
+
+/// Most steps of EM; each leaves some n/T of the way to R.
+const EM_STEPS: usize = 50;
+/// Relative change of the variances at which EM has arrived.
+const EM_CHANGE: f64 = 1e-3;
 
 /// Learnable parameters of a time-invariant model; the convention is that of [`crate::lgssm`].
 ///
@@ -94,6 +99,35 @@ impl<F: Float> StateSpace<F> {
             .map(|(i, j)| F::of(if i == j { std[i].ln() } else { 0.0 }))
             .collect();
         self.transition_root.set(&packed)
+    }
+
+    /// Sets R to the one under which `batch` is most likely, everything else as it is, by EM with what `infer` finds.
+    ///
+    /// # Errors
+    /// As `infer`; [`Error::Numeric`] where R collapses.
+    pub fn fit_emission_cov(
+        &mut self,
+        batch: &Batch,
+        infer: impl Fn(&Lgssm, &Batch) -> Result<Posterior>,
+    ) -> Result<()> {
+        let p = self.code;
+        for _ in 0..EM_STEPS {
+            let law = self.law();
+            let found = lgssm::em::emission_noise(&law, batch, &infer(&law, batch)?)?;
+            let Some(cov) = found else { break };
+            let packed = pack("emission covariance of code means", &cov, p)?;
+            let packed: Vec<F> = packed.into_iter().map(F::of).collect();
+            self.emission_root.set(&packed)?;
+            let change = |i: usize| {
+                (cov[i * (p + 1)] / law.emission_cov[i * (p + 1)])
+                    .ln()
+                    .abs()
+            };
+            if (0..p).map(change).fold(0.0, f64::max) < EM_CHANGE {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Latent dimensions n and code dimensions p.

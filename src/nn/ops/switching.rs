@@ -289,6 +289,23 @@ impl<F: Float> SwitchingStateSpace<F> {
         self.space.set_process_std(&process_std)
     }
 
+    /// Sets R to the one under which codes (B, T, p) are most likely, everything else as it is.
+    ///
+    /// # Errors
+    /// As [`switching::infer`]; [`Error::Numeric`] where R collapses.
+    pub fn fit_code_noise(
+        &mut self,
+        codes: &[f64],
+        steps: usize,
+        hypotheses: Hypotheses,
+    ) -> Result<()> {
+        let (modes, p) = (self.modes()?, self.space.size().1);
+        let batch = Batch::new(codes, codes.len() / (steps * p).max(1), steps);
+        self.space.fit_emission_cov(&batch, |law, batch| {
+            Ok(switching::infer(law, &modes, hypotheses, batch)?.states)
+        })
+    }
+
     /// The modes.
     ///
     /// # Errors

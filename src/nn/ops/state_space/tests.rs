@@ -186,3 +186,58 @@ fn wrong_sizes_are_told() {
     );
     check::refuses(try_it(6, 2, 0), &[name, "sequences of 0 frames"]);
 }
+
+#[test]
+fn the_noise_of_codes_is_found_from_a_hundred_times_too_much() {
+    let truth = law();
+    let (sequences, steps) = (400, 20);
+    let mut rng = crate::seeds::Seeds::new(1).stream("test/noise", 0);
+    let never = vec![false; sequences * steps];
+    let empty = vec![0.0; sequences * steps * truth.code];
+    let unseen = Batch {
+        frame_mask: Some(&never),
+        ..Batch::new(&empty, sequences, steps)
+    };
+    let states = lgssm::sample_path(&truth, &unseen, &mut rng).unwrap();
+    let (c, root) = (
+        &truth.emission_cov,
+        nalgebra::DMatrix::from_row_slice(2, 2, &truth.emission_cov),
+    );
+    let root = root.cholesky().unwrap().l();
+    let mut codes = truth.emit(&states);
+    for code in codes.chunks_exact_mut(2) {
+        use rand_distr::{Distribution, StandardNormal};
+        let draw = nalgebra::DVector::from_fn(2, |_, _| StandardNormal.sample(&mut rng));
+        let noise: nalgebra::DVector<f64> = &root * draw;
+        code.iter_mut()
+            .zip(noise.iter())
+            .for_each(|(to, e)| *to += e);
+    }
+    let far = Lgssm {
+        emission_cov: c.iter().map(|v| 100.0 * v).collect(),
+        ..truth.clone()
+    };
+    let mut model = StateSpace::<f64>::new(&far).unwrap();
+    model
+        .fit_emission_cov(&Batch::new(&codes, sequences, steps), lgssm::infer)
+        .unwrap();
+    // A variance from M = 8000 frames is uncertain by sqrt(2 / M) = 1.6 %, somewhat more as states are not seen.
+    for (got, want) in model.law().emission_cov.iter().zip(c) {
+        assert!((got - want).abs() < 0.1 * c[0].max(c[3]), "{got} {want}");
+    }
+    let mut rest = model.law();
+    rest.emission_cov = far.emission_cov.clone();
+    let same = StateSpace::<f64>::new(&far).unwrap().law();
+    assert_eq!(
+        (
+            rest.transition_matrix,
+            rest.transition_cov,
+            rest.emission_matrix
+        ),
+        (
+            same.transition_matrix,
+            same.transition_cov,
+            same.emission_matrix
+        )
+    );
+}
