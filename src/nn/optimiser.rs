@@ -5,6 +5,7 @@ use super::{Float, Param};
 use crate::error::{Error, Result};
 use dfdx::optim::AdamConfig;
 use dfdx::prelude::{Cpu, Gradients};
+use rayon::prelude::*;
 
 /// Adam (Kingma & Ba 2015, algorithm 1): the update itself is dfdx's.
 #[derive(Debug)]
@@ -53,10 +54,11 @@ impl<F: Float> Adam<F> {
         let mut square = 0.0;
         for (name, p) in &parameters {
             let total = sum.get_or_alloc_mut(&p.tensor).map_err(out_of_memory)?;
-            for part in rest.iter_mut() {
+            let others = rest.iter_mut().map(|part| {
                 let g = part.get_or_alloc_mut(&p.tensor).map_err(out_of_memory)?;
-                total.iter_mut().zip(g.iter()).for_each(|(t, &g)| *t += g);
-            }
+                Ok(&g[..])
+            });
+            add(total, &others.collect::<Result<Vec<_>>>()?);
             let norm: f64 = total.iter().map(|g| g.widen().powi(2)).sum();
             if !norm.is_finite() {
                 return Err(Error::Numeric(format!("gradient of {name} is not finite")));
@@ -132,6 +134,22 @@ impl<F: Float> Adam<F> {
         }
         Ok(())
     }
+}
+
+/// Values that one thread adds up at a time: few enough for their sums to stay in the nearest cache.
+const PIECE: usize = 4096;
+
+/// Adds every one of `others` to `total`, each value in their order, on all threads.
+fn add<F: Float>(total: &mut [F], others: &[&[F]]) {
+    total
+        .par_chunks_mut(PIECE)
+        .enumerate()
+        .for_each(|(k, total)| {
+            for other in others {
+                let from = &other[k * PIECE..][..total.len()];
+                total.iter_mut().zip(from).for_each(|(t, &g)| *t += g);
+            }
+        });
 }
 
 impl<F: Float> Default for Adam<F> {
