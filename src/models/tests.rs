@@ -124,7 +124,7 @@ fn move_off_kinks(model: &mut dyn Model<f64>) {
     model.parameters("", &mut list);
     for (name, p) in list {
         if name.contains("encoder.convolution") && name.ends_with(".bias") {
-            let moved: Vec<f64> = p.values().iter().map(|b| b + 0.03).collect();
+            let moved: Vec<f64> = p.values().iter().map(|b| b + 0.041).collect();
             p.set(&moved).unwrap();
         }
     }
