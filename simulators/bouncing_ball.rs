@@ -1,4 +1,5 @@
-//! One ball in a rectangular box, with gravity and restitution, without friction and drag.
+//! One ball in a box or a convex room, with gravity, restitution and drag, without friction. The question: position is seen
+//! in every frame, velocity never; does a latent state hold it, also across bounces?
 //!
 //! Source: the box data of the Kalman variational auto-encoder (Fraccaro, Kamronn, Paquet and Winther 2017, section 5.1),
 //! whose sizes and speeds are the defaults. Departures:
@@ -8,19 +9,20 @@
 
 use crate::engine::{Ball, Wall};
 use crate::exact::Axis;
-use crate::flight::{Flight, Impact};
-use crate::{Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator, Trajectory};
+use crate::flight::Flight;
+use crate::room;
+use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Thickness of the drawn walls, px; the default view holds them just so.
-const WALL_THICKNESS: f64 = 1.0;
+pub(crate) const WALL_THICKNESS: f64 = 1.0;
 /// Room between the inner walls and the edge of the default view, px.
-const MARGIN: f64 = 2.0;
+pub(crate) const MARGIN: f64 = 2.0;
 /// White, as in the source: a grey wall costs its entropy under Bernoulli pixels and sits on the threshold of wrong-pixel counts.
-const WALL_BRIGHTNESS: f64 = 1.0;
+pub(crate) const WALL_BRIGHTNESS: f64 = 1.0;
 
-/// One ball in a rectangular box. Every field has a default, together the original Kalman-VAE box data; every number but
+/// One ball in a box or a convex room. Every field has a default, together the original Kalman-VAE box data; every number but
 /// the walls may be a [`Distribution`], drawn once per sequence.
 ///
 /// ```
@@ -35,6 +37,10 @@ pub struct BouncingBall {
     pub radius: Distribution,
     /// Inner faces of the four walls, px. Default 2..30 in x and y.
     pub walls: Rectangle,
+    /// Corners (x, y) of a convex room in order, px, in place of the four walls. A start that does not fit is drawn again. The
+    /// source's polygon is `[[3, 1], [1, 15], [8, 30], [25, 30], [30, 8], [15, 1]]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<Vec<[f64; 2]>>,
     /// Coefficient of restitution of the impacts, 0..=1 (speed after over speed before, along the normal). Default 1.
     pub restitution: Distribution,
     /// Constant acceleration (x, y), px/s^2. Default none.
@@ -46,6 +52,9 @@ pub struct BouncingBall {
     /// Centre of the ball at the start (x, y), px; must leave room for the greatest radius. Default (16, 16) + 10 N(0, I),
     /// clipped to 6..=26.
     pub start: [Distribution; 2],
+    /// Rate at which drag takes the velocity, 1/s: acceleration -drag velocity. Default none.
+    #[serde(skip_serializing_if = "Distribution::is_zero")]
+    pub drag: Distribution,
 }
 
 impl Default for BouncingBall {
@@ -75,6 +84,8 @@ impl Default for BouncingBall {
                 high: 360.0,
             },
             start: [start; 2],
+            room: None,
+            drag: Distribution::Constant(0.0),
         }
     }
 }
@@ -95,7 +106,20 @@ impl BouncingBall {
             ],
             ..Self::default()
         };
-        vec![Self::default(), falling]
+        let hexagon = [3, 1, 1, 15, 8, 30, 25, 30, 30, 8, 15, 1].map(f64::from);
+        let room = Self {
+            radius: uniform(1.0, 3.0),
+            room: Some(hexagon.chunks(2).map(|c| [c[0], c[1]]).collect()),
+            restitution: uniform(0.5, 1.0),
+            drag: uniform(0.0, 0.3),
+            ..falling.clone()
+        };
+        vec![Self::default(), falling, room]
+    }
+
+    /// Whether no sequence has drag.
+    fn undamped(&self) -> bool {
+        self.drag.is_zero()
     }
 
     /// Where the ball's centre can be, px.
@@ -103,22 +127,67 @@ impl BouncingBall {
         self.walls.grown(-radius)
     }
 
-    /// Left, right, bottom, top: the order of the event columns.
-    fn four_walls(&self) -> [Wall; 4] {
-        let Rectangle {
-            left,
-            right,
-            bottom,
-            top,
-        } = self.walls;
-        let (x, y) = (0.5 * (left + right), 0.5 * (bottom + top));
-        let wall = |point, normal| Wall { point, normal };
-        [
-            wall([left, y], [1.0, 0.0]),
-            wall([right, y], [-1.0, 0.0]),
-            wall([x, bottom], [0.0, 1.0]),
-            wall([x, top], [0.0, -1.0]),
-        ]
+    /// The room's corners, counter-clockwise.
+    fn corners(&self) -> Option<Vec<[f64; 2]>> {
+        self.room.as_deref().map(room::counter_clockwise)
+    }
+
+    /// In the order of the event columns: left, right, bottom, top; or the edges of the room.
+    fn faces(&self) -> Vec<Wall> {
+        match self.corners() {
+            Some(corners) => room::faces(&corners),
+            None => room::box_faces(&self.walls),
+        }
+    }
+
+    /// The upright rectangle around it all, px.
+    fn bounds(&self) -> Rectangle {
+        self.room.as_deref().map_or(self.walls, room::bounds)
+    }
+
+    /// The first centre drawn at which a ball of this radius touches no wall, px.
+    fn draw_start(&self, radius: f64, faces: &[Wall], rng: &mut Rng) -> Result<[f64; 2], Error> {
+        if self.room.is_none() {
+            return Ok([self.start[0].sample(rng)?, self.start[1].sample(rng)?]); // checked
+        }
+        for _ in 0..10_000 {
+            let start = [self.start[0].sample(rng)?, self.start[1].sample(rng)?];
+            if faces.iter().all(|face| face.distance(start) >= radius) {
+                return Ok(start);
+            }
+        }
+        let expected = format!("a start in the room for a radius of {radius} px");
+        Err(Error::Physics(format!(
+            "bouncing_ball.start: expected {expected}, got none in 10,000 draws"
+        )))
+    }
+
+    /// Draws the parameters of one sequence, and the ball on its way.
+    ///
+    /// # Errors
+    /// As [`Simulator::begin`].
+    pub(crate) fn launch(&self, rng: &mut Rng) -> Result<(Vec<f64>, Flight), Error> {
+        let radius = self.radius.sample(rng)?;
+        let restitution = self.restitution.sample(rng)?;
+        let gravity = [self.gravity[0].sample(rng)?, self.gravity[1].sample(rng)?];
+        let speed = self.speed.sample(rng)?;
+        let direction = self.direction.sample(rng)?.to_radians();
+        let faces = self.faces();
+        let [x, y] = self.draw_start(radius, &faces, rng)?;
+        let drag = self.drag.sample(rng)?;
+        let ball = Ball {
+            radius,
+            restitution,
+            state: [x, y, speed * direction.cos(), speed * direction.sin()],
+        };
+        let [width, height] = self.bounds().size();
+        let length = 2.0 * width.max(height);
+        let flight = Flight::new(&faces, length, ball, gravity).with_drag(drag);
+        let mut parameters = vec![radius, restitution, gravity[0], gravity[1], speed];
+        if !self.undamped() {
+            parameters.push(drag);
+        }
+        Ok((parameters, flight))
     }
 }
 
@@ -126,9 +195,13 @@ impl Simulator for BouncingBall {
     fn check(&self) -> Result<(), Error> {
         let key = |field: &str| format!("bouncing_ball.{field}");
         self.walls.check(&key("walls"))?;
-        let half = 0.5 * self.walls.size()[0].min(self.walls.size()[1]);
         self.radius.check(&key("radius"), 0.01, f64::INFINITY)?;
-        if self.radius.range()[1] >= half {
+        self.drag.check(&key("drag"), 0.0, f64::INFINITY)?;
+        if let Some(corners) = &self.room {
+            room::check(&key("room"), corners, self.radius.range()[1])?;
+        }
+        let half = 0.5 * self.walls.size()[0].min(self.walls.size()[1]);
+        if self.room.is_none() && self.radius.range()[1] >= half {
             let expected = format!("less than half the smaller side of the box, {half}");
             return Err(Error::parameter(&key("radius"), expected, self.radius));
         }
@@ -140,8 +213,12 @@ impl Simulator for BouncingBall {
         self.speed.check(&key("speed"), 0.0, f64::INFINITY)?;
         self.direction
             .check(&key("direction"), f64::NEG_INFINITY, f64::INFINITY)?;
-        let reach = self.reach(self.radius.range()[1]);
         let [x, y] = &self.start;
+        if self.room.is_some() {
+            x.check(&key("start[0]"), f64::NEG_INFINITY, f64::INFINITY)?;
+            return y.check(&key("start[1]"), f64::NEG_INFINITY, f64::INFINITY);
+        }
+        let reach = self.reach(self.radius.range()[1]);
         x.check(&key("start[0]"), reach.left, reach.right)?;
         y.check(&key("start[1]"), reach.bottom, reach.top)
     }
@@ -151,75 +228,58 @@ impl Simulator for BouncingBall {
     }
 
     fn parameter_columns(&self) -> Vec<Column> {
-        Column::list(&[
+        let mut columns = Column::list(&[
             ("radius", "px"),
             ("restitution", "1"),
             ("gravity_x", "px/s^2"),
             ("gravity_y", "px/s^2"),
             ("speed", "px/s"),
-        ])
+        ]);
+        if !self.undamped() {
+            columns.extend(Column::list(&[("drag", "1/s")]));
+        }
+        columns
     }
 
     fn event_columns(&self) -> Vec<Column> {
-        Column::list(&[
-            ("hit_left", "1"),
-            ("hit_right", "1"),
-            ("hit_bottom", "1"),
-            ("hit_top", "1"),
-        ])
+        match &self.room {
+            Some(corners) => room::event_columns(corners.len()),
+            None => room::box_event_columns(),
+        }
     }
 
-    fn simulate(&self, frames: usize, dt: f64, rng: &mut Rng) -> Result<Trajectory, Error> {
-        self.check()?;
-        if !(dt > 0.0 && dt.is_finite()) {
-            return Err(Error::parameter("dt", "finite and above 0 s", dt));
-        }
-        let radius = self.radius.sample(rng)?;
-        let restitution = self.restitution.sample(rng)?;
-        let gravity = [self.gravity[0].sample(rng)?, self.gravity[1].sample(rng)?];
-        let speed = self.speed.sample(rng)?;
-        let direction = self.direction.sample(rng)?.to_radians();
-        let [x, y] = [self.start[0].sample(rng)?, self.start[1].sample(rng)?];
-        let ball = Ball {
-            radius,
-            restitution,
-            state: [x, y, speed * direction.cos(), speed * direction.sin()],
-        };
-        let [width, height] = self.walls.size();
-        let mut flight = Flight::new(&self.four_walls(), 2.0 * width.max(height), ball, gravity);
-
-        let mut states = Vec::with_capacity(4 * frames); // (T, D)
-        let mut events = vec![0u8; 4 * frames]; // (T, E)
-        let mut event_times = vec![f64::NAN; 4 * frames]; // (T, E)
-        let mut impacts = Vec::new();
-        for t in 0..frames {
-            if t > 0 {
-                flight.advance(dt, &mut impacts)?;
-            }
-            states.extend(flight.state());
-            for Impact { wall, time } in impacts.drain(..) {
-                let cell = 4 * t + wall;
-                events[cell] = events[cell].saturating_add(1);
-                event_times[cell] = event_times[cell].min(time); // NaN.min(time) is time
-            }
-        }
-        Ok(Trajectory {
-            states,
-            parameters: vec![radius, restitution, gravity[0], gravity[1], speed],
-            events,
-            event_times,
-        })
+    fn energy_unit(&self) -> Option<&'static str> {
+        Some("px^2/s^2")
     }
 
-    fn exact(&self, initial: &[f64], parameters: &[f64], t: f64) -> Option<Vec<f64>> {
-        let (&[x, y, vx, vy], &[radius, restitution, gx, gy, _]) = (initial, parameters) else {
+    /// Of a unit mass: v^2/2 and -gravity . position.
+    fn energy(&self, state: &[f64], parameters: &[f64]) -> Option<[f64; 2]> {
+        let (&[x, y, vx, vy], &[_, _, gx, gy, ..]) = (state, parameters) else {
             return None;
         };
+        Some([0.5 * (vx * vx + vy * vy), -gx * x - gy * y])
+    }
+
+    fn begin(&self, rng: &mut Rng) -> Result<Begun, Error> {
+        let (parameters, flight) = self.launch(rng)?;
+        let motion = Box::new(flight);
+        Ok(Begun { parameters, motion })
+    }
+
+    /// In the box: without drag or gravity in closed form, with both by roots that are bracketed to the last bit.
+    fn exact(&self, initial: &[f64], parameters: &[f64], t: f64) -> Option<Vec<f64>> {
+        let (&[x, y, vx, vy], &[radius, restitution, gx, gy, ..]) = (initial, parameters) else {
+            return None;
+        };
+        if self.room.is_some() {
+            return None;
+        }
         let reach = self.reach(radius);
         let axis = |limits, acceleration| Axis {
             limits,
             acceleration,
             restitution,
+            drag: parameters.get(5).copied().unwrap_or(0.0),
         };
         let [x, vx] = axis([reach.left, reach.right], gx).state([x, vx], t);
         let [y, vy] = axis([reach.bottom, reach.top], gy).state([y, vy], t);
@@ -227,19 +287,19 @@ impl Simulator for BouncingBall {
     }
 
     fn view(&self) -> Rectangle {
-        self.walls.grown(MARGIN)
+        self.bounds().grown(MARGIN)
     }
 
-    /// The walls as a grey line of 1 px just outside their inner faces: a grey rectangle, and a black one over it.
+    fn parts(&self) -> Vec<String> {
+        vec!["ball".into()]
+    }
+
+    /// The walls as a white line of 1 px just outside their inner faces: a white outline, and a black one over it.
     fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        let filled = |sides, brightness| Shape {
-            outline: Outline::Rectangle(sides),
-            brightness,
-        };
-        vec![
-            filled(self.walls.grown(WALL_THICKNESS), WALL_BRIGHTNESS),
-            filled(self.walls, 0.0),
-        ]
+        match self.corners() {
+            Some(corners) => room::drawn(&corners),
+            None => room::box_drawn(&self.walls),
+        }
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
@@ -249,6 +309,7 @@ impl Simulator for BouncingBall {
                 radius: parameters[0],
             },
             brightness: 1.0,
+            part: 0,
         });
     }
 }

@@ -81,6 +81,16 @@ impl Distribution {
         }
     }
 
+    /// Whether it always gives the same number and takes nothing from the stream.
+    pub fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_))
+    }
+
+    /// Whether it is the constant 0.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::Constant(0.0)
+    }
+
     /// Checks that the distribution exists and gives values within `low..=high` only.
     ///
     /// # Errors

@@ -11,6 +11,14 @@ pub(crate) struct Wall {
     pub normal: [Real; 2],
 }
 
+impl Wall {
+    /// How far before the wall a point lies, px.
+    pub fn distance(&self, [x, y]: [Real; 2]) -> Real {
+        let [nx, ny] = self.normal;
+        (x - self.point[0]) * nx + (y - self.point[1]) * ny
+    }
+}
+
 /// What a ball is and where it starts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ball {
@@ -37,7 +45,11 @@ pub(crate) struct Engine {
     world: PhysicsWorld,
     ball: RigidBodyHandle,
     surface: ColliderHandle,
+    /// The walls, then the blocks.
     walls: Vec<ColliderHandle>,
+    /// The bodies of the blocks.
+    blocks: Vec<RigidBodyHandle>,
+    restitution: Real,
     /// Change of velocity that awaits the next step, px/s.
     kick: Vector,
 }
@@ -86,8 +98,40 @@ impl Engine {
             ball: body,
             surface,
             walls,
+            blocks: Vec::new(),
+            restitution: ball.restitution,
             kick: Vector::ZERO,
         }
+    }
+
+    /// Adds an upright block that moves as it is told, whatever hits it. It counts as the next wall.
+    pub fn add_block(&mut self, centre: [Real; 2], half_size: [Real; 2]) {
+        let body = RigidBodyBuilder::kinematic_velocity_based().translation(Vector::from(centre));
+        let surface = ColliderBuilder::cuboid(half_size[0], half_size[1])
+            .restitution(self.restitution)
+            .friction(0.0)
+            .active_hooks(ActiveHooks::FILTER_CONTACT_PAIRS);
+        let (body, surface) = self.world.insert(body, surface);
+        self.blocks.push(body);
+        self.walls.push(surface);
+    }
+
+    /// Velocity of block number `block` from now on, px/s.
+    pub fn move_block(&mut self, block: usize, velocity: [Real; 2]) {
+        self.world.bodies[self.blocks[block]].set_linvel(Vector::from(velocity), true);
+    }
+
+    /// Centre (px) and velocity (px/s) of block number `block`: x, y, vx, vy.
+    pub fn block(&self, block: usize) -> [Real; 4] {
+        let body = &self.world.bodies[self.blocks[block]];
+        let (position, velocity) = (body.translation(), body.linvel());
+        [position.x, position.y, velocity.x, velocity.y]
+    }
+
+    /// Velocity of a wall, px/s: 0 for all but blocks.
+    pub fn velocity_of(&self, wall: &Collider) -> Vector {
+        let body = wall.parent().map(|body| self.world.bodies[body].linvel());
+        body.unwrap_or(Vector::ZERO)
     }
 
     /// Centre of the ball, px.
@@ -118,9 +162,9 @@ impl Engine {
             .map(|handle| &self.world.colliders[*handle])
     }
 
-    /// Takes a wall's contact out of the engine.
-    pub fn disable(&mut self, wall: usize) {
-        self.world.colliders[self.walls[wall]].set_enabled(false);
+    /// Puts a wall's contact into the engine, or takes it out.
+    pub fn enable(&mut self, wall: usize, enabled: bool) {
+        self.world.colliders[self.walls[wall]].set_enabled(enabled);
     }
 
     /// One step of `dt` s: straight flight, and contacts where they act.

@@ -1,7 +1,8 @@
 //! The exact path of a frictionless ball in an upright rectangular box: the reference the engine is measured against.
 //!
 //! Without friction the two axes don't know of each other, so the path is two problems of one coordinate between two walls:
-//! without acceleration and with restitution 1 mirror unfolding, else from impact to impact in closed form.
+//! without acceleration and with restitution 1 mirror unfolding, else from impact to impact in closed form. With drag the
+//! flight has a closed form still, the time of impact is a root, bracketed and halved to the last bit.
 
 /// One coordinate between two walls.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Axis {
     pub acceleration: f64,
     /// Coefficient of restitution, 0..=1.
     pub restitution: f64,
+    /// Rate at which drag takes the velocity, 1/s.
+    pub drag: f64,
 }
 
 /// One impact of a coordinate on a wall.
@@ -31,7 +34,7 @@ const REST_HEIGHT: f64 = 1e-12;
 impl Axis {
     /// Position and velocity after `time` s from (position, velocity).
     pub fn state(&self, start: [f64; 2], time: f64) -> [f64; 2] {
-        if self.acceleration == 0.0 && self.restitution == 1.0 {
+        if self.acceleration == 0.0 && self.restitution == 1.0 && self.drag == 0.0 {
             self.unfolded(start, time)
         } else {
             self.path(start, time, |_| ())
@@ -66,14 +69,11 @@ impl Axis {
                 .min_by(|one, other| one.0.total_cmp(&other.0));
             let rest = time - now;
             let Some((dt, side)) = first.filter(|(dt, _)| *dt <= rest) else {
-                return [
-                    position + velocity * rest + 0.5 * a * rest * rest,
-                    velocity + a * rest,
-                ];
+                return self.free([position, velocity], rest);
             };
             now += dt;
+            let speed = self.free([position, velocity], dt)[1].abs();
             position = self.limits[side];
-            let speed = (velocity + a * dt).abs();
             let inward = if side == 0 { 1.0 } else { -1.0 };
             note(AxisImpact {
                 time: now,
@@ -92,11 +92,67 @@ impl Axis {
         }
     }
 
+    /// Position and velocity after `t` s of free flight: with drag c, v -> a/c + (v - a/c) exp(-c t).
+    fn free(&self, [position, velocity]: [f64; 2], t: f64) -> [f64; 2] {
+        let (a, drag) = (self.acceleration, self.drag);
+        if drag == 0.0 {
+            return [position + velocity * t + 0.5 * a * t * t, velocity + a * t];
+        }
+        let (last, gone) = (a / drag, -(-drag * t).exp_m1());
+        let excess = velocity - last;
+        [
+            position + last * t + excess * gone / drag,
+            velocity - excess * gone,
+        ]
+    }
+
+    /// [`Axis::arrival`] with drag. The velocity moves monotonously to its last value, so the gap falls through 0 either
+    /// before it turns or after, and is monotonous there.
+    fn damped_arrival(&self, gap: f64, speed: f64, pull: f64) -> Option<f64> {
+        let up = Self {
+            acceleration: pull,
+            ..*self
+        };
+        let gap_at = |t: f64| up.free([gap, speed], t)[0];
+        let last = pull / self.drag;
+        let turn = || ((speed - last) / -last).ln() / self.drag;
+        let [mut low, mut high] = match (speed < 0.0, last < 0.0) {
+            (true, false) if last > 0.0 => [0.0, turn()],
+            (true, false) => {
+                // It comes to rest after gap + speed/drag; by 60 lives it has.
+                [0.0, 60.0 / self.drag]
+            }
+            (true, true) => [0.0, 1.0],
+            (false, true) => [turn(), turn() + 1.0],
+            (false, false) => return None,
+        };
+        while last < 0.0 && gap_at(high) >= 0.0 {
+            high = low + 2.0 * (high - low);
+        }
+        if gap_at(high) >= 0.0 {
+            return None;
+        }
+        loop {
+            let middle = 0.5 * (low + high);
+            if middle <= low || middle >= high {
+                return Some(high);
+            }
+            if gap_at(middle) > 0.0 {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+    }
+
     /// Time until the coordinate moves through a wall, s; None if it never does.
     fn arrival(&self, side: usize, position: f64, velocity: f64) -> Option<f64> {
         let inward = if side == 0 { 1.0 } else { -1.0 };
         let gap = (inward * (position - self.limits[side])).max(0.0);
         let (speed, pull) = (inward * velocity, inward * self.acceleration);
+        if self.drag > 0.0 {
+            return self.damped_arrival(gap, speed, pull);
+        }
         // gap + speed t + pull t^2/2 = 0, moving down.
         if pull == 0.0 {
             return (speed < 0.0).then(|| gap / -speed);
@@ -132,6 +188,7 @@ mod tests {
             limits: [5.0, 27.0],
             acceleration: 0.0,
             restitution: 1.0,
+            drag: 0.0,
         };
         for k in 0..400 {
             let start = [5.0 + 0.05 * k as f64, 13.7 - 0.07 * k as f64];
@@ -153,6 +210,7 @@ mod tests {
             limits: [0.0, 100.0],
             acceleration: -10.0,
             restitution: 0.7,
+            drag: 0.0,
         };
         let (drop, fall) = (20.0, 2.0); // 10 * 2^2 / 2
         let apex = axis.state([drop, 0.0], fall + 0.7 * fall);
@@ -166,6 +224,7 @@ mod tests {
             limits: [0.0, 100.0],
             acceleration: -10.0,
             restitution: 0.5,
+            drag: 0.0,
         };
         // Fall 2 s, then bounces of 2 s, 1 s, 1/2 s, ...: at rest after 6 s.
         let mut last = 0.0;
@@ -180,6 +239,7 @@ mod tests {
             limits: [5.0, 27.0],
             acceleration: -20.0,
             restitution: 1.0,
+            drag: 0.0,
         };
         let energy = |[y, v]: [f64; 2]| 0.5 * v * v + 20.0 * y;
         let start = [10.0, 9.0];

@@ -5,12 +5,13 @@
 //!
 //! # Units
 //! Lengths are in `px`: with the default camera of the default box, one unit of length is one pixel. Times are in `s`,
-//! velocities in `px/s`, accelerations in `px/s^2`, angles in `deg`; counts and ratios have the unit `1`. A camera that
-//! magnifies changes the picture, never the states: they stay in these world units. x points right and y up.
+//! velocities in `px/s`, accelerations in `px/s^2`, masses in `kg`; angles in `rad` in the states and in `deg` in YAML; counts
+//! and ratios have the unit `1`. (`projectile` and `two_ball_collision` measure lengths in `m`, as their source does.) A
+//! camera that magnifies changes the picture, never the states: they stay in these world units. x points right and y up.
 //!
 //! # Time
 //! State t is the state that frame t shows, t = 0..T, `dt` seconds apart. Events of row t happened in the interval
-//! (t-1, t]; row 0 has none.
+//! (t-1, t]; row 0 has none. Action t acts from frame t to frame t+1.
 //!
 //! ```
 //! use rand_chacha::rand_core::SeedableRng;
@@ -24,18 +25,27 @@
 //! ```
 
 mod coverage;
+mod crowd;
 mod distribution;
+mod elliptic;
 mod engine;
 pub mod exact;
+mod extrapolation;
 mod flight;
 mod impact;
+mod linkage;
+mod looks;
+mod record;
 mod registry;
 mod render;
+mod room;
 mod scene;
 mod video;
 
 pub use distribution::Distribution;
-pub use render::render;
+pub use looks::{Colour, Look, Looks, Texture};
+pub use record::{Recording, energy_columns, record};
+pub use render::{render, render_as};
 pub use scene::{Outline, Rectangle, Shape};
 pub use video::{Camera, Video};
 
@@ -87,7 +97,7 @@ impl Column {
 }
 
 /// One simulated sequence, without its pictures. State t is the state drawn in frame t.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trajectory {
     /// True states, (T, D) row-major, columns as [`Simulator::state_columns`].
     pub states: Vec<f64>,
@@ -98,6 +108,49 @@ pub struct Trajectory {
     pub events: Vec<u8>,
     /// Time of the first such contact since the sequence began, s, (T, E); NaN where there was none.
     pub event_times: Vec<f64>,
+    /// What acts from frame t to frame t+1, (T, A), columns as [`Simulator::action_columns`]; the last row acts on nothing
+    /// that is recorded.
+    pub actions: Vec<f64>,
+    /// Kinetic and potential energy of state t, (T, 2), in [`Simulator::energy_unit`]; empty where that is None.
+    pub energies: Vec<f64>,
+    /// The states that frame t is the mean picture of, (T, S, D), S = [`Video::exposure_samples`]; empty without
+    /// [`Video::exposure`].
+    pub exposed: Vec<f64>,
+}
+
+/// The bodies met, or a body met something that stands still.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contact {
+    /// Column of [`Simulator::event_columns`].
+    pub kind: usize,
+    /// Since the motion began, s.
+    pub time: f64,
+}
+
+/// A world that has begun: its drawn parameters, and what moves it.
+pub struct Begun {
+    /// Physical parameters drawn for this sequence, (P).
+    pub parameters: Vec<f64>,
+    /// The world at its first state.
+    pub motion: Box<dyn Motion>,
+}
+
+/// One world on its way.
+pub trait Motion {
+    /// Appends the state (D).
+    fn state(&self, state: &mut Vec<f64>);
+    /// Moves on by `duration` s and appends the contacts on the way.
+    ///
+    /// # Errors
+    /// [`Error::Physics`] when the engine makes no progress.
+    fn advance(&mut self, duration: f64, contacts: &mut Vec<Contact>) -> Result<(), Error>;
+    /// Draws what acts until the next frame, and appends it (A). Called once a frame, at its state.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] as [`Simulator::check`].
+    fn act(&mut self, _action: &mut Vec<f64>) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// A world that moves by known physics, and what is to be seen of it.
@@ -113,20 +166,43 @@ pub trait Simulator: Send + Sync {
     fn parameter_columns(&self) -> Vec<Column>;
     /// Name of every kind of contact (unit `1`); E is their number.
     fn event_columns(&self) -> Vec<Column>;
+    /// Name and unit of every component of an action; A is their number. Most worlds are left to themselves.
+    fn action_columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
+    /// Unit of [`Simulator::energy`].
+    fn energy_unit(&self) -> Option<&'static str> {
+        None
+    }
+    /// Kinetic and potential energy of a state (D) under `parameters` (P), in [`Simulator::energy_unit`].
+    fn energy(&self, _state: &[f64], _parameters: &[f64]) -> Option<[f64; 2]> {
+        None
+    }
+    /// Draws the parameters and the first state of a world whose parameters were checked.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] where [`Simulator::check`] would have refused; [`Error::Physics`] where no first state is found.
+    fn begin(&self, rng: &mut Rng) -> Result<Begun, Error>;
     /// Moves one world for `frames` frames, `dt` seconds apart.
     ///
     /// # Errors
     /// [`Error::Parameter`] as [`Simulator::check`], or for `frames` and `dt`; [`Error::Physics`] when the engine makes
     /// no progress.
-    fn simulate(&self, frames: usize, dt: f64, rng: &mut Rng) -> Result<Trajectory, Error>;
-    /// The state (D) `t` seconds after `initial` (D) under `parameters` (P), where an analytic solution exists.
+    fn simulate(&self, frames: usize, dt: f64, rng: &mut Rng) -> Result<Trajectory, Error> {
+        record::simulate(self, frames, dt, None, rng)
+    }
+    /// The state (D) `t` seconds after `initial` (D) under `parameters` (P), where an exact solution exists.
     fn exact(&self, _initial: &[f64], _parameters: &[f64], _t: f64) -> Option<Vec<f64>> {
         None
     }
-    /// The part of the world a camera looks at when it is not told otherwise, px.
+    /// The part of the world a camera looks at when it is not told otherwise, in world units.
     fn view(&self) -> Rectangle;
+    /// Names of what can have a colour of its own, in the order of [`Shape::part`].
+    fn parts(&self) -> Vec<String> {
+        vec!["body".into()]
+    }
     /// What stands still behind the bodies (walls), in the order of painting. Drawn once a sequence, and only where
-    /// [`Video::walls`] asks for it.
+    /// [`Video::walls`] asks for it. Brightness 1 is wall, 0 is ground.
     fn background(&self, parameters: &[f64]) -> Vec<Shape>;
     /// Appends what moves, as it is seen in `state` (D), in the order of painting.
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>);
@@ -134,4 +210,14 @@ pub trait Simulator: Send + Sync {
 
 registry::simulators! {
     bouncing_ball::BouncingBall,
+    bouncing_balls::BouncingBalls,
+    double_pendulum::DoublePendulum,
+    occluded_ball::OccludedBall,
+    pendulum::Pendulum,
+    pong::Pong,
+    projectile::Projectile,
+    pushed_ball::PushedBall,
+    ragdoll::Ragdoll,
+    spring_mass::SpringMass,
+    two_ball_collision::TwoBallCollision,
 }

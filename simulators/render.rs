@@ -1,9 +1,13 @@
-//! Draws trajectories: every shape anti-aliased by its exact area in each pixel, white on black.
+//! Draws trajectories: every shape anti-aliased by its exact area in each pixel, in the colours of a look.
 
 use crate::coverage::{Scratch, rectangle};
-use crate::{Camera, Error, Outline, Shape, Simulator, Trajectory, Video};
+use crate::looks::channels;
+use crate::{Camera, Error, Look, Outline, Rng, Shape, Simulator, Trajectory, Video};
+use rand::RngExt;
+use rand_distr::StandardNormal;
 
-/// Draws every frame of a trajectory: (T, C, H, W) row-major, 0 = black, 255 = white, row 0 at the top (large y).
+/// Draws every frame of a trajectory in white on black: (T, C, H, W) row-major, 0 = black, 255 = white, row 0 at the top
+/// (large y). [`Video::looks`] and [`Video::exposure`] count only where a sequence is [recorded](crate::record).
 ///
 /// A pixel's value is the mean brightness over its square, rounded to 1/255: sub-pixel motion shows. The background is
 /// drawn once; bodies only inside their bounding boxes.
@@ -14,6 +18,21 @@ pub fn render(
     simulator: &dyn Simulator,
     trajectory: &Trajectory,
     video: &Video,
+) -> Result<Vec<u8>, Error> {
+    let look = Look::plain(simulator.parts().len());
+    render_as(simulator, trajectory, video, &look)
+}
+
+/// [`render`] in the colours, on the ground and with the noise of a look. A trajectory that was exposed is blurred by its
+/// motion: a frame is the mean of its moments' pictures, rounded once more.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_as(
+    simulator: &dyn Simulator,
+    trajectory: &Trajectory,
+    video: &Video,
+    look: &Look,
 ) -> Result<Vec<u8>, Error> {
     video.check()?;
     let columns = simulator.state_columns().len(); // D
@@ -27,54 +46,172 @@ pub fn render(
         return Err(Error::parameter("trajectory", expected, got));
     }
 
-    let camera = video.camera(simulator.view());
-    let size = [video.width, video.height];
-    let mut scratch = Scratch::default();
-    let mut background = vec![0; video.channels() * video.height * video.width]; // (C, H, W)
-    if video.walls {
-        for shape in simulator.background(parameters) {
-            paint(&mut background, size, &camera, &shape, &mut scratch);
-        }
+    let parts = simulator.parts().len();
+    if look.parts.len() != parts {
+        let expected = format!("colours of {parts} parts");
+        return Err(Error::parameter("look", expected, look.parts.len()));
     }
+    let colours = look.parts.iter().map(|&part| channels(part, video.colour));
+    let mut painter = Painter {
+        size: [video.width, video.height],
+        camera: video.camera(simulator.view()),
+        colours: colours.collect(),
+        scratch: Scratch::default(),
+    };
+    let mut grain = look.grain.clone();
+    let background = background(simulator, parameters, video, look, &mut painter, &mut grain); // (C, H, W)
     let mut frames = background.repeat(states.len() / columns); // (T, C, H, W)
     let mut shapes = Vec::new();
-    for (frame, state) in frames
-        .chunks_exact_mut(background.len())
-        .zip(states.chunks_exact(columns))
-    {
+    let mut picture = |frame: &mut [u8], state: &[f64]| {
         shapes.clear();
         simulator.bodies(state, parameters, &mut shapes);
         for shape in &shapes {
-            paint(frame, size, &camera, shape, &mut scratch);
+            painter.paint(frame, shape);
+        }
+    };
+    let each = frames.chunks_exact_mut(background.len());
+    if trajectory.exposed.is_empty() {
+        for (frame, state) in each.zip(states.chunks_exact(columns)) {
+            picture(frame, state);
+        }
+    } else {
+        let moments = trajectory.exposed.len() / states.len(); // S
+        let mut moment = background.clone();
+        let mut sums = vec![0u32; background.len()];
+        for (frame, exposed) in each.zip(trajectory.exposed.chunks_exact(moments * columns)) {
+            sums.fill(0);
+            for state in exposed.chunks_exact(columns) {
+                moment.copy_from_slice(&background);
+                picture(&mut moment, state);
+                sums.iter_mut()
+                    .zip(&moment)
+                    .for_each(|(sum, &x)| *sum += u32::from(x));
+            }
+            for (pixel, sum) in frame.iter_mut().zip(&sums) {
+                *pixel = (f64::from(*sum) / moments as f64 + 0.5) as u8;
+            }
+        }
+    }
+    if look.noise_std > 0.0 {
+        let std = 255.0 * look.noise_std;
+        for pixel in &mut frames {
+            let noise: f64 = grain.sample(StandardNormal);
+            *pixel = (f64::from(*pixel) + std * noise + 0.5) as u8; // cut off at 0 and 255
         }
     }
     Ok(frames)
 }
 
-/// Paints one opaque shape over a frame (H, W).
-fn paint(
-    frame: &mut [u8],
-    size: [usize; 2],
-    camera: &Camera,
-    shape: &Shape,
-    scratch: &mut Scratch,
-) {
-    let [width, _] = size;
-    let value = 255.0 * shape.brightness.clamp(0.0, 1.0);
-    let blend = |i: usize, j: usize, coverage: f64| {
-        let pixel = &mut frame[i * width + j];
-        let under = f64::from(*pixel);
-        *pixel = (under + coverage * (value - under) + 0.5) as u8;
-    };
-    match shape.outline {
-        Outline::Disc { centre, radius } => {
-            let centre = camera.to_pixels(centre);
-            scratch.disc(size, centre, radius * camera.scale, blend);
+/// Ground and walls, (C, H, W).
+fn background(
+    simulator: &dyn Simulator,
+    parameters: &[f64],
+    video: &Video,
+    look: &Look,
+    painter: &mut Painter,
+    grain: &mut Rng,
+) -> Vec<u8> {
+    let size = video.height * video.width;
+    let mut walls = vec![0; size]; // (H, W): where they are, 255 = wholly
+    if video.walls {
+        for shape in simulator.background(parameters) {
+            painter.blend(&mut walls, &shape, &[shape.brightness]);
         }
-        Outline::Rectangle(sides) => {
-            let [left, bottom] = camera.to_pixels([sides.left, sides.bottom]);
-            let [right, top] = camera.to_pixels([sides.right, sides.top]);
-            rectangle(size, [left, right], [top, bottom], blend);
+    }
+    let [wall, ground] = [look.walls, look.ground].map(|colour| channels(colour, video.colour));
+    if look.contrast == 0.0 && wall == [1.0] && ground == [0.0] {
+        return walls;
+    }
+    let patches = match look.contrast > 0.0 {
+        true => patches([video.width, video.height], look.scale, grain),
+        false => vec![0.0; size],
+    };
+    let mut all = Vec::with_capacity(wall.len() * size);
+    for (wall, ground) in wall.into_iter().zip(ground) {
+        for (share, patch) in walls.iter().zip(&patches) {
+            let under = (ground + look.contrast * patch).clamp(0.0, 1.0);
+            let value = under + f64::from(*share) / 255.0 * (wall - under);
+            all.push((255.0 * value + 0.5) as u8);
+        }
+    }
+    all
+}
+
+/// Smooth random numbers within -1..=1, (H, W): uniform ones at the corners of squares of `scale` pixels, between them bilinear.
+fn patches([width, height]: [usize; 2], scale: f64, grain: &mut Rng) -> Vec<f64> {
+    let corners = |pixels: usize| (pixels as f64 / scale).ceil() as usize + 2;
+    let (rows, columns) = (corners(height), corners(width));
+    let [down, right] = [grain.random::<f64>(), grain.random::<f64>()]; // where the first square begins
+    let values: Vec<f64> = (0..rows * columns)
+        .map(|_| 2.0 * grain.random::<f64>() - 1.0)
+        .collect();
+    let at = |i: usize, j: usize| {
+        let (y, x) = (i as f64 / scale + down, j as f64 / scale + right);
+        let corner = y as usize * columns + x as usize;
+        let (y, x) = (y.fract(), x.fract());
+        let line = |k: usize| values[k] + x * (values[k + 1] - values[k]);
+        let (above, below) = (line(corner), line(corner + columns));
+        above + y * (below - above)
+    };
+    (0..height * width)
+        .map(|k| at(k / width, k % width))
+        .collect()
+}
+
+struct Painter {
+    /// Width and height, pixels.
+    size: [usize; 2],
+    camera: Camera,
+    /// Share of white in each channel, of every part.
+    colours: Vec<Vec<f64>>,
+    scratch: Scratch,
+}
+
+impl Painter {
+    /// Paints one opaque shape over a frame (C, H, W) in the colour of its part.
+    fn paint(&mut self, frame: &mut [u8], shape: &Shape) {
+        let Some(colour) = self.colours.get(shape.part) else {
+            return; // a world names all its parts: the contract tests see to it
+        };
+        match *colour.as_slice() {
+            [grey] => self.blend(frame, shape, &[shape.brightness * grey]),
+            [r, g, b] => self.blend(frame, shape, &[r, g, b].map(|c| shape.brightness * c)),
+            _ => {}
+        }
+    }
+
+    /// Paints a shape with a value for every channel, 0..=1, over a frame (C, H, W).
+    fn blend<const C: usize>(&mut self, frame: &mut [u8], shape: &Shape, values: &[f64; C]) {
+        let (size, camera) = (self.size, &self.camera);
+        let [width, height] = size;
+        let values = values.map(|value| 255.0 * value.clamp(0.0, 1.0));
+        let blend = |i: usize, j: usize, coverage: f64| {
+            for (channel, value) in values.iter().enumerate() {
+                let pixel = &mut frame[(channel * height + i) * width + j];
+                let under = f64::from(*pixel);
+                *pixel = (under + coverage * (value - under) + 0.5) as u8;
+            }
+        };
+        match &shape.outline {
+            Outline::Disc { centre, radius } => {
+                let centre = camera.to_pixels(*centre);
+                self.scratch
+                    .disc(size, centre, radius * camera.scale, blend);
+            }
+            Outline::Rectangle(sides) => {
+                let [left, bottom] = camera.to_pixels([sides.left, sides.bottom]);
+                let [right, top] = camera.to_pixels([sides.right, sides.top]);
+                rectangle(size, [left, right], [top, bottom], blend);
+            }
+            Outline::Capsule { ends, radius } => {
+                let ends = ends.map(|end| camera.to_pixels(end));
+                self.scratch
+                    .capsule(size, ends, radius * camera.scale, blend);
+            }
+            Outline::Polygon(corners) => {
+                let corners = corners.iter().map(|&corner| camera.to_pixels(corner));
+                self.scratch.polygon(size, corners, blend);
+            }
         }
     }
 }

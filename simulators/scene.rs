@@ -49,7 +49,7 @@ impl Rectangle {
 }
 
 /// The outline of a shape, in world units.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outline {
     /// A filled disc.
     Disc {
@@ -60,13 +60,24 @@ pub enum Outline {
     },
     /// A filled upright rectangle.
     Rectangle(Rectangle),
+    /// A thick line with round ends: everything within `radius` of the straight line between two points.
+    Capsule {
+        /// The two points (x, y), px.
+        ends: [[f64; 2]; 2],
+        /// Half the thickness, px.
+        radius: f64,
+    },
+    /// A filled polygon that does not cross itself: its corners (x, y) in order, px.
+    Polygon(Vec<[f64; 2]>),
 }
 
 /// A filled shape of one brightness, opaque where it covers a pixel.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     /// Where it is.
     pub outline: Outline,
-    /// 0 = black, 1 = white.
+    /// 0 = black, 1 = the full colour of its part.
     pub brightness: f64,
+    /// Index into [`crate::Simulator::parts`]: what has a colour of its own.
+    pub part: usize,
 }

@@ -1,10 +1,11 @@
 //! How a scene becomes pixels: frame size, what is drawn, and the camera.
 
-use crate::{Error, Rectangle};
+use crate::{Error, Looks, Rectangle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a scene becomes pixels. Frames are grey, (T, C, H, W) with C = 1, row 0 at the top of the picture (large y).
+/// How a scene becomes pixels. Frames are (T, C, H, W) with C = 1 (grey) or 3 (red, green, blue), row 0 at the top of the
+/// picture (large y).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Video {
@@ -20,6 +21,31 @@ pub struct Video {
     /// frame and centred, with square pixels, so discs stay round: a window of another aspect shows more world, not a
     /// stretched one.
     pub camera: Option<Rectangle>,
+    /// Whether frames are red, green and blue. Default grey.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub colour: bool,
+    /// How long the shutter is open around each frame's state, s, at most the time between frames: a frame is the mean of
+    /// what is to be seen then (motion blur). Default 0: a frame is a moment.
+    #[serde(skip_serializing_if = "is_no_time")]
+    pub exposure: f64,
+    /// Number of moments in that time, odd. Default 15: at a speed of one ball radius in that time a tenth of it apart.
+    #[serde(skip_serializing_if = "is_default_samples")]
+    pub exposure_samples: usize,
+    /// Colours, texture and noise, drawn per sequence. Default white on black.
+    #[serde(skip_serializing_if = "Looks::is_default")]
+    pub looks: Looks,
+}
+
+/// Moments of an exposure, when not said otherwise.
+const EXPOSURE_SAMPLES: usize = 15;
+
+// Fields that came later are written only where they say something, so that the digests of older experiments stay.
+fn is_no_time(exposure: &f64) -> bool {
+    *exposure == 0.0
+}
+
+fn is_default_samples(samples: &usize) -> bool {
+    *samples == EXPOSURE_SAMPLES
 }
 
 impl Default for Video {
@@ -30,6 +56,10 @@ impl Default for Video {
             height: 32,
             walls: true,
             camera: None,
+            colour: false,
+            exposure: 0.0,
+            exposure_samples: EXPOSURE_SAMPLES,
+            looks: Looks::default(),
         }
     }
 }
@@ -37,7 +67,7 @@ impl Default for Video {
 impl Video {
     /// Colour channels of a frame, C.
     pub fn channels(&self) -> usize {
-        1
+        if self.colour { 3 } else { 1 }
     }
 
     /// Checks every field.
@@ -50,6 +80,20 @@ impl Video {
                 return Err(Error::parameter(key, "within 16..=256 pixels", got));
             }
         }
+        if !(self.exposure >= 0.0 && self.exposure.is_finite()) {
+            let expected = "finite and at least 0 s";
+            return Err(Error::parameter("video.exposure", expected, self.exposure));
+        }
+        let samples = self.exposure_samples;
+        if samples.is_multiple_of(2) || samples > 255 {
+            let expected = "an odd number within 1..=255";
+            return Err(Error::parameter(
+                "video.exposure_samples",
+                expected,
+                samples,
+            ));
+        }
+        self.looks.check()?;
         self.camera
             .map_or(Ok(()), |window| window.check("video.camera"))
     }

@@ -190,6 +190,7 @@ fn events_are_the_impacts_of_the_exact_path() {
                 limits,
                 acceleration,
                 restitution,
+                drag: 0.0,
             };
             let start = [trajectory.states[axis], trajectory.states[2 + axis]];
             let mut resting = false;
@@ -357,7 +358,7 @@ fn the_bytes_of_a_sequence_have_not_drifted() {
     // From this crate itself (version 0.1.0, x86-64 Linux): a change means that datasets of the same seed differ from those
     // of earlier versions, which a changelog entry must say.
     let mut found = Vec::new();
-    for world in BouncingBall::examples() {
+    for world in BouncingBall::examples().into_iter().take(2) {
         let trajectory = simulate(&world, 1);
         let frames = render(&world, &trajectory, &Video::default()).unwrap();
         let states = trajectory.states.iter().flat_map(|x| x.to_le_bytes());

@@ -124,6 +124,16 @@ impl Dataset {
         &self.manifest.event_columns
     }
 
+    /// Name and unit of every action column; none in most worlds.
+    pub fn action_columns(&self) -> &[Column] {
+        &self.manifest.action_columns
+    }
+
+    /// Name and unit of every energy column; none where they are not known.
+    pub fn energy_columns(&self) -> &[Column] {
+        &self.manifest.energy_columns
+    }
+
     /// (C, H, W) of a frame.
     pub fn frame_shape(&self) -> [usize; 3] {
         self.manifest.frame_shape
@@ -174,5 +184,23 @@ impl Split {
     pub fn event_times(&self, i: usize) -> &[f64] {
         let (shard, row) = self.at(i);
         shard.event_times.row(row)
+    }
+
+    /// Actions of sequence i, (T, A): action t acts from frame t to frame t+1. Empty where there are none.
+    pub fn actions(&self, i: usize) -> &[f64] {
+        let (shard, row) = self.at(i);
+        shard
+            .actions
+            .as_ref()
+            .map_or(&[], |actions| actions.row(row))
+    }
+
+    /// Energies of sequence i, (T, 2): kinetic and potential. Empty where they are not known.
+    pub fn energies(&self, i: usize) -> &[f64] {
+        let (shard, row) = self.at(i);
+        shard
+            .energies
+            .as_ref()
+            .map_or(&[], |energies| energies.row(row))
     }
 }

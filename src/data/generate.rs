@@ -131,6 +131,8 @@ struct Source<'a> {
     config: &'a DataConfig,
     split: &'a str,
     stream: String,
+    /// Colours and noise have a stream of their own: the same motion can be had in other pictures.
+    look_stream: String,
     sizes: Sizes,
     manifest: &'a Manifest,
 }
@@ -141,6 +143,7 @@ impl<'a> Source<'a> {
             config,
             split,
             stream: format!("simulate/{split}"),
+            look_stream: format!("look/{split}"),
             sizes: manifest.sizes(),
             manifest,
         }
@@ -192,8 +195,12 @@ impl<'a> Source<'a> {
             let message = format!("{} sequence {i}: {error}", self.split);
             Error::Simulator(simulators::Error::Physics(message))
         };
-        let motion = simulator.simulate(*frames, *dt, &mut rng).map_err(failed)?;
-        let pictures = simulators::render(&**simulator, &motion, video).map_err(failed)?;
+        let mut look_rng = Seeds::new(*seed).stream(&self.look_stream, i as u64);
+        let recording =
+            simulators::record(&**simulator, video, *frames, *dt, &mut rng, &mut look_rng);
+        let recording = recording.map_err(failed)?;
+        let (mut motion, pictures) = (recording.trajectory, recording.frames);
+        motion.parameters.extend(recording.look.numbers);
         self.manifest
             .check_sequence(self.split, i, &motion, &pictures)?;
         Ok((motion, pictures))

@@ -87,6 +87,20 @@ fn dataset(dir: &Path) -> Result<String> {
                 .for_each(|&value| add(f64::from(value)));
         },
     );
+    columns(
+        &mut rows,
+        &data,
+        "action",
+        data.action_columns(),
+        |split, i, add| split.actions(i).iter().for_each(|&value| add(value)),
+    );
+    columns(
+        &mut rows,
+        &data,
+        "energy",
+        data.energy_columns(),
+        |split, i, add| split.energies(i).iter().for_each(|&value| add(value)),
+    );
     let columns = table(&rows);
     let (title, yaml) = match &origin.made {
         Made::Simulated(config) => ("configuration", serde_yaml::to_string(config)),

@@ -10,7 +10,7 @@ use crate::store::json;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use simulators::{Camera, Column, Trajectory};
+use simulators::{Camera, Column, Trajectory, energy_columns};
 use std::path::Path;
 
 /// Name of the file, in the dataset's folder.
@@ -174,6 +174,12 @@ pub struct Manifest {
     pub parameter_columns: Vec<Column>,
     /// Name and unit of every event column.
     pub event_columns: Vec<Column>,
+    /// Name and unit of every action column; none in most worlds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub action_columns: Vec<Column>,
+    /// Name and unit of every energy column; none where they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy_columns: Vec<Column>,
     /// Shards of every split, in order.
     pub splits: IndexMap<String, Vec<ShardEntry>>,
 }
@@ -182,14 +188,20 @@ impl Manifest {
     /// That of a dataset without shards yet.
     pub(super) fn new(config: &DataConfig) -> Self {
         let simulator = &config.simulator;
+        let mut parameter_columns = simulator.parameter_columns();
+        parameter_columns.extend(config.video.looks.columns(&simulator.parts()));
+        let action_columns = simulator.action_columns();
+        let energy_columns = energy_columns(&**simulator);
         Self {
             origin: Origin::new(Made::Simulated(config.clone())),
-            arrays: arrays(),
+            arrays: arrays(&action_columns, &energy_columns),
             frame_shape: config.frame_shape(),
             camera: Some(config.video.camera(simulator.view())),
             state_columns: simulator.state_columns(),
-            parameter_columns: simulator.parameter_columns(),
+            parameter_columns,
             event_columns: simulator.event_columns(),
+            action_columns,
+            energy_columns,
             splits: IndexMap::new(),
         }
     }
@@ -282,6 +294,8 @@ impl Manifest {
             state: self.state_columns.len(),
             parameters: self.parameter_columns.len(),
             events: self.event_columns.len(),
+            actions: self.action_columns.len(),
+            energies: self.energy_columns.len(),
         }
     }
 
@@ -307,6 +321,16 @@ impl Manifest {
                 sizes.frames * sizes.events,
                 motion.event_times.len(),
             ),
+            (
+                "actions",
+                sizes.frames * sizes.actions,
+                motion.actions.len(),
+            ),
+            (
+                "energies",
+                sizes.frames * sizes.energies,
+                motion.energies.len(),
+            ),
             ("frames", sizes.frames * c * h * w, pictures.len()),
         ] {
             if want != got {
@@ -326,7 +350,9 @@ impl Manifest {
             )))
         };
         finite("states", &self.state_columns, &motion.states)?;
-        finite("parameters", &self.parameter_columns, &motion.parameters)
+        finite("parameters", &self.parameter_columns, &motion.parameters)?;
+        finite("actions", &self.action_columns, &motion.actions)?;
+        finite("energies", &self.energy_columns, &motion.energies)
     }
 }
 
@@ -343,8 +369,9 @@ fn checksum(path: &Path, value: &Value) -> Result<String> {
     Ok(Checksum::of_bytes(&text).sha256)
 }
 
-pub(super) fn arrays() -> IndexMap<String, String> {
-    [
+/// What every array is, in words.
+pub(super) fn arrays(actions: &[Column], energies: &[Column]) -> IndexMap<String, String> {
+    let mut arrays = vec![
         (
             "frames",
             "u8 (n, T, C, H, W): 0 = black, 255 = white, row 0 at the top",
@@ -353,7 +380,10 @@ pub(super) fn arrays() -> IndexMap<String, String> {
             "states",
             "f64 (n, T, D): state_columns; state t is the state drawn in frame t",
         ),
-        ("parameters", "f64 (n, P): parameter_columns, drawn once per sequence"),
+        (
+            "parameters",
+            "f64 (n, P): parameter_columns, drawn once per sequence",
+        ),
         (
             "events",
             "u8 (n, T, E): event_columns; number of contacts in the interval before frame t",
@@ -362,7 +392,16 @@ pub(super) fn arrays() -> IndexMap<String, String> {
             "event_times",
             "f64 (n, T, E): time of the first of them since the sequence began, s; NaN where there was none",
         ),
-    ]
-    .map(|(name, what)| (name.to_string(), what.to_string()))
-    .into()
+    ];
+    if !actions.is_empty() {
+        arrays.push((
+            "actions",
+            "f64 (n, T, A): action_columns; action t acts from frame t to frame t+1",
+        ));
+    }
+    if !energies.is_empty() {
+        arrays.push(("energies", "f64 (n, T, 2): energy_columns of state t"));
+    }
+    let owned = |(name, what): (&str, &str)| (name.to_string(), what.to_string());
+    arrays.into_iter().map(owned).collect()
 }

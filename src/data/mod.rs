@@ -7,11 +7,13 @@
 //!                         /parameters.npy     f64  (n, P)           drawn once per sequence
 //!                         /events.npy         u8   (n, T, E)        contacts in the interval before frame t
 //!                         /event_times.npy    f64  (n, T, E)        time of the first of them, s; NaN where there was none
-//!                         /shard.json         size and SHA-256 of these five; written when they are whole
+//!                         /actions.npy        f64  (n, T, A)        what acts from frame t to t+1; where there is such a thing
+//!                         /energies.npy       f64  (n, T, 2)        kinetic and potential; where they are known
+//!                         /shard.json         size and SHA-256 of these; written when they are whole
 //! ```
 //!
-//! Sequence i of a split is drawn from the stream `simulate/<split>`, i of the dataset's seed and from nothing else, so it
-//! is the same bytes whatever the number of sequences, the shard size, the thread count or the order.
+//! Sequence i of a split is drawn from the streams `simulate/<split>`, i and `look/<split>`, i of the dataset's seed and from
+//! nothing else, so it is the same bytes whatever the number of sequences, the shard size, the thread count or the order.
 //!
 //! ```
 //! use kinostate::data::{DataConfig, Dataset, generate};

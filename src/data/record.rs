@@ -21,6 +21,10 @@ pub struct Columns {
     pub parameters: Vec<Column>,
     /// Of the contacts, E.
     pub events: Vec<Column>,
+    /// Of the actions, A.
+    pub actions: Vec<Column>,
+    /// Of the energies.
+    pub energies: Vec<Column>,
 }
 
 /// Writes a dataset folder. `sequence(split, i)` gives the i-th sequence of a split: its numbers and its frames
@@ -44,10 +48,12 @@ pub fn record(
     let mut manifest = Manifest {
         frame_shape: import.frame_shape,
         camera,
-        arrays: arrays(),
+        arrays: arrays(&columns.actions, &columns.energies),
         state_columns: columns.state.clone(),
         parameter_columns: columns.parameters.clone(),
         event_columns: columns.events.clone(),
+        action_columns: columns.actions.clone(),
+        energy_columns: columns.energies.clone(),
         splits: IndexMap::new(),
         origin: Origin::new(Made::Imported(import)),
     };

@@ -1,4 +1,4 @@
-//! One shard on disk: five arrays of the same sequences, and their checksums.
+//! One shard on disk: five to seven arrays of the same sequences, and their checksums.
 
 use crate::error::{Error, Result};
 use crate::store::checksum::Checksum;
@@ -20,6 +20,10 @@ pub(super) struct Sizes {
     pub parameters: usize,
     /// Event columns, E.
     pub events: usize,
+    /// Action columns, A; 0: there is no such array.
+    pub actions: usize,
+    /// Energy columns; 0: there is no such array.
+    pub energies: usize,
 }
 
 impl Sizes {
@@ -35,6 +39,14 @@ impl Sizes {
     }
     fn events(&self, n: usize) -> [usize; 3] {
         [n, self.frames, self.events]
+    }
+    /// None where the worlds of the dataset have none.
+    fn actions(&self, n: usize) -> Option<[usize; 3]> {
+        (self.actions > 0).then_some([n, self.frames, self.actions])
+    }
+    /// None where the worlds of the dataset have none.
+    fn energies(&self, n: usize) -> Option<[usize; 3]> {
+        (self.energies > 0).then_some([n, self.frames, self.energies])
     }
 }
 
@@ -54,6 +66,12 @@ pub struct ShardEntry {
     pub events: Checksum,
     /// `event_times.npy`.
     pub event_times: Checksum,
+    /// `actions.npy`, where there are actions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actions: Option<Checksum>,
+    /// `energies.npy`, where energies are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energies: Option<Checksum>,
 }
 
 impl ShardEntry {
@@ -61,6 +79,7 @@ impl ShardEntry {
     pub fn bytes(&self) -> u64 {
         let files = [&self.frames, &self.states, &self.parameters];
         let files = files.into_iter().chain([&self.events, &self.event_times]);
+        let files = files.chain(&self.actions).chain(&self.energies);
         // The files exist, so their sizes add up to less than 2^64; a forged manifest must not panic.
         files.fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
@@ -80,6 +99,8 @@ pub(super) struct ShardWriter {
     parameters: NpyWriter<f64>,
     events: NpyWriter<u8>,
     event_times: NpyWriter<f64>,
+    actions: Option<NpyWriter<f64>>,
+    energies: Option<NpyWriter<f64>>,
 }
 
 impl ShardWriter {
@@ -96,6 +117,14 @@ impl ShardWriter {
             parameters: NpyWriter::create(folder.join("parameters.npy"), &sizes.parameters(n))?,
             events: NpyWriter::create(folder.join("events.npy"), &sizes.events(n))?,
             event_times: NpyWriter::create(folder.join("event_times.npy"), &sizes.events(n))?,
+            actions: sizes
+                .actions(n)
+                .map(|shape| NpyWriter::create(folder.join("actions.npy"), &shape))
+                .transpose()?,
+            energies: sizes
+                .energies(n)
+                .map(|shape| NpyWriter::create(folder.join("energies.npy"), &shape))
+                .transpose()?,
             folder,
         })
     }
@@ -106,7 +135,14 @@ impl ShardWriter {
         self.states.push(&motion.states)?;
         self.parameters.push(&motion.parameters)?;
         self.events.push(&motion.events)?;
-        self.event_times.push(&motion.event_times)
+        self.event_times.push(&motion.event_times)?;
+        if let Some(actions) = &mut self.actions {
+            actions.push(&motion.actions)?;
+        }
+        if let Some(energies) = &mut self.energies {
+            energies.push(&motion.energies)?;
+        }
+        Ok(())
     }
 
     /// Puts the arrays in their places, and then `shard.json`, which says that they are whole.
@@ -118,6 +154,8 @@ impl ShardWriter {
             parameters: self.parameters.finish()?,
             events: self.events.finish()?,
             event_times: self.event_times.finish()?,
+            actions: self.actions.map(NpyWriter::finish).transpose()?,
+            energies: self.energies.map(NpyWriter::finish).transpose()?,
         };
         json::write(self.folder.join("shard.json"), &entry)?;
         Ok(entry)
@@ -138,10 +176,12 @@ pub(super) struct OpenShard {
     pub parameters: Npy<f64>,
     pub events: Npy<u8>,
     pub event_times: Npy<f64>,
+    pub actions: Option<Npy<f64>>,
+    pub energies: Option<Npy<f64>>,
 }
 
 impl OpenShard {
-    /// Maps the five arrays and checks them.
+    /// Maps the arrays and checks them.
     pub(super) fn open(folder: &Path, entry: &ShardEntry, sizes: &Sizes) -> Result<Self> {
         let n = entry.sequences;
         let path = |name| folder.join(name);
@@ -159,7 +199,36 @@ impl OpenShard {
                 &sizes.events(n),
                 &entry.event_times,
             )?,
+            actions: optional(
+                &path("actions.npy"),
+                sizes.actions(n),
+                entry.actions.as_ref(),
+            )?,
+            energies: optional(
+                &path("energies.npy"),
+                sizes.energies(n),
+                entry.energies.as_ref(),
+            )?,
         })
+    }
+}
+
+/// An array that is there in some datasets: with columns and checksum, or with neither.
+fn optional(
+    path: &Path,
+    shape: Option<[usize; 3]>,
+    checksum: Option<&Checksum>,
+) -> Result<Option<Npy<f64>>> {
+    match (shape, checksum) {
+        (Some(shape), Some(checksum)) => array(path, &shape, checksum).map(Some),
+        (None, None) => Ok(None),
+        (shape, _) => {
+            let (want, got) = match shape {
+                Some(_) => ("a checksum, as there are columns", "none"),
+                None => ("no checksum, as there are no columns", "one"),
+            };
+            Err(Error::file(path, format!("expected {want}, got {got}")))
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn arrays(data: &Dataset) -> Vec<Array<'_>> {
         columns,
         values,
     };
-    vec![
+    let mut arrays = vec![
         array(
             "frames",
             &[t, c, h, w],
@@ -84,7 +84,25 @@ pub(super) fn arrays(data: &Dataset) -> Vec<Array<'_>> {
             events,
             Values::Doubles(Split::event_times),
         ),
-    ]
+    ];
+    let others = [
+        (
+            "actions",
+            data.action_columns(),
+            Values::Doubles(Split::actions),
+        ),
+        (
+            "energies",
+            data.energy_columns(),
+            Values::Doubles(Split::energies),
+        ),
+    ];
+    for (name, columns, values) in others {
+        if !columns.is_empty() {
+            arrays.push(array(name, &[t, columns.len()], columns, values));
+        }
+    }
+    arrays
 }
 
 /// Names of columns.

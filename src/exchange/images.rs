@@ -85,12 +85,7 @@ impl Clips {
             if n == self.clip {
                 return Ok(Some(Sequence {
                     frames,
-                    motion: Trajectory {
-                        states: Vec::new(),
-                        parameters: Vec::new(),
-                        events: Vec::new(),
-                        event_times: Vec::new(),
-                    },
+                    motion: Trajectory::default(),
                 }));
             }
             self.left_out += n;

@@ -98,6 +98,8 @@ pub(super) struct Arrays {
     brightest: Option<f64>,
     states: Option<Unpacked>,
     numbers: Option<[Unpacked; 3]>,
+    /// Actions and energies, where one of our exports has them.
+    others: [Option<Unpacked>; 2],
     columns: Columns,
     state_offset: i64,
     look: Look,
@@ -241,6 +243,7 @@ impl Arrays {
             frames,
             states: None,
             numbers: None,
+            others: [None, None],
             columns: Columns::default(),
             state_offset: options.state_offset,
             look: options.look(),
@@ -322,6 +325,26 @@ impl Arrays {
         self.columns.parameters = parameters;
         self.columns.events = events;
         self.numbers = arrays.try_into().ok();
+        for (place, (key, of)) in [("actions", "action"), ("energies", "energy")]
+            .into_iter()
+            .enumerate()
+        {
+            if archive.first(&[key]).is_none() {
+                continue;
+            }
+            let told = columns(archive, of)?;
+            let array = archive.array(key)?;
+            let (want, got) = (vec![n, t, told.len()], array.stream.shape());
+            if got != want {
+                let message = format!("expected shape {want:?}, got {got:?}");
+                return Err(Error::file(array.stream.name(), message));
+            }
+            match place {
+                0 => self.columns.actions = told,
+                _ => self.columns.energies = told,
+            }
+            self.others[place] = Some(array);
+        }
         Ok(())
     }
 
@@ -372,14 +395,19 @@ impl Arrays {
         };
         let mut motion = Trajectory {
             states,
-            parameters: Vec::new(),
-            events: Vec::new(),
-            event_times: Vec::new(),
+            ..Trajectory::default()
         };
         if let Some([parameters, events, times]) = &mut self.numbers {
             motion.parameters = numbers(parameters, true)?;
             motion.events = numbers(events, true)?.iter().map(|&n| n as u8).collect();
             motion.event_times = numbers(times, false)?;
+        }
+        let [actions, energies] = &mut self.others;
+        if let Some(actions) = actions {
+            motion.actions = numbers(actions, true)?;
+        }
+        if let Some(energies) = energies {
+            motion.energies = numbers(energies, true)?;
         }
         let sequence = Sequence { frames, motion };
         Ok(self.aligned(sequence))
@@ -407,6 +435,9 @@ impl Arrays {
             parameters: sequence.motion.parameters,
             events: rows(&sequence.motion.events, &frames, t),
             event_times: rows(&sequence.motion.event_times, &frames, t),
+            actions: rows(&sequence.motion.actions, &states, t),
+            energies: rows(&sequence.motion.energies, &states, t),
+            exposed: Vec::new(),
         };
         let frames = rows(&sequence.frames, &frames, t);
         (Sequence { frames, motion }, t - skip)

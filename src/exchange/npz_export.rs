@@ -13,8 +13,8 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-/// Writes `<split>.npz` with the keys frames, states, parameters, events and event_times, `<array>_columns` and
-/// `<array>_units` (text) and dt.
+/// Writes `<split>.npz` with the keys frames, states, parameters, events and event_times, where there are such also actions
+/// and energies, `<array>_columns` and `<array>_units` (text) and dt.
 pub(super) fn write(export: &Export) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
     for (name, split, n) in &export.splits {
@@ -51,7 +51,11 @@ fn archive(export: &Export, split: &Split, n: usize, path: &Path) -> Result<()> 
                 ("columns", names(array.columns)),
                 ("units", units(array.columns)),
             ] {
-                let key = format!("{}_{what}", array.name.trim_end_matches('s'));
+                let of = match array.name {
+                    "energies" => "energy",
+                    name => name.trim_end_matches('s'),
+                };
+                let key = format!("{of}_{what}");
                 let bytes = text_array(&words)?;
                 entry(&mut zip, path, &key, &bytes, |_| Ok(()), 0)?;
             }

@@ -62,7 +62,7 @@ impl Cut {
 }
 
 impl Sequence {
-    /// The frames `at`, of `frames` in all.
+    /// The frames `at`, of `frames` in all. A kept frame keeps the action that acts from it on.
     fn at(&self, at: &[usize], frames: usize) -> Self {
         let motion = &self.motion;
         let kinds = motion.events.len() / frames.max(1);
@@ -84,6 +84,9 @@ impl Sequence {
                 parameters: motion.parameters.clone(),
                 events,
                 event_times,
+                actions: rows(&motion.actions, at, frames),
+                energies: rows(&motion.energies, at, frames),
+                exposed: Vec::new(),
             },
         }
     }
@@ -112,6 +115,8 @@ mod tests {
                 event_times: (0..frames)
                     .map(|t| if t % 3 == 1 { t as f64 } else { f64::NAN })
                     .collect(),
+                actions: (0..frames).map(|t| -(t as f64)).collect(),
+                ..Trajectory::default()
             },
         }
     }
@@ -128,6 +133,7 @@ mod tests {
         assert_eq!(frames, [[0, 2, 4], [6, 8, 10]]);
         assert_eq!(clips[1].motion.states, [12.0, 13.0, 16.0, 17.0, 20.0, 21.0]);
         assert_eq!(clips[1].motion.parameters, [7.0]);
+        assert_eq!(clips[1].motion.actions, [-6.0, -8.0, -10.0]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Sizes of the arrays of one sequence: frames, states, parameters, events.
-type Sizes = [usize; 4];
+/// Sizes of the arrays of one sequence: frames, states, parameters, events, actions, energies.
+type Sizes = [usize; 6];
 
 /// Sequences of one size, written in order and read in any.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ impl Spool {
             motion.states.len(),
             motion.parameters.len(),
             motion.events.len(),
+            motion.actions.len(),
+            motion.energies.len(),
         ];
         let want = *self.sizes.get_or_insert(sizes);
         if sizes != want {
@@ -82,12 +84,14 @@ impl Spool {
             );
             return Err(Error::file(source, message));
         }
-        let parts: [&[u8]; 5] = [
+        let parts: [&[u8]; 7] = [
             &sequence.frames,
             bytemuck::cast_slice(&motion.states),
             bytemuck::cast_slice(&motion.parameters),
             &motion.events,
             bytemuck::cast_slice(&motion.event_times),
+            bytemuck::cast_slice(&motion.actions),
+            bytemuck::cast_slice(&motion.energies),
         ];
         for part in parts {
             self.file
@@ -101,7 +105,7 @@ impl Spool {
     /// Sequence i.
     pub fn read(&mut self, i: usize) -> Result<Sequence> {
         let sizes = self.sizes.unwrap_or_default();
-        let [frames, states, parameters, events] = sizes;
+        let [frames, states, parameters, events, actions, energies] = sizes;
         let mut read = || {
             self.file.flush()?;
             let file = self.file.get_mut();
@@ -117,6 +121,9 @@ impl Spool {
                     parameters: doubles(&bytes(8 * parameters)?),
                     events: bytes(events)?,
                     event_times: doubles(&bytes(8 * events)?),
+                    actions: doubles(&bytes(8 * actions)?),
+                    energies: doubles(&bytes(8 * energies)?),
+                    exposed: Vec::new(),
                 },
             })
         };
@@ -125,8 +132,9 @@ impl Spool {
 }
 
 /// Bytes of one sequence.
-fn record(&[frames, states, parameters, events]: &Sizes) -> u64 {
-    frames as u64 + 8 * (states as u64 + parameters as u64 + events as u64) + events as u64
+fn record(&[frames, states, parameters, events, actions, energies]: &Sizes) -> u64 {
+    let doubles = [states, parameters, events, actions, energies];
+    frames as u64 + events as u64 + doubles.map(|n| 8 * n as u64).iter().sum::<u64>()
 }
 
 fn doubles(bytes: &[u8]) -> Vec<f64> {

@@ -6,7 +6,9 @@ use crate::data::Columns;
 use crate::error::{Error, Result};
 use crate::store::npy_stream::NpyStream;
 use serde::{Deserialize, Serialize};
-use simulators::{Camera, Column, Outline, Rectangle, Rng, Shape, Simulator, Trajectory, Video};
+use simulators::{
+    Begun, Camera, Column, Outline, Rectangle, Rng, Shape, Simulator, Trajectory, Video,
+};
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::str::FromStr;
@@ -127,7 +129,7 @@ impl Reader for Trajectories {
         Columns {
             state: self.ball.state_columns(),
             parameters: self.ball.parameter_columns(),
-            events: Vec::new(),
+            ..Columns::default()
         }
     }
 
@@ -148,8 +150,7 @@ impl Reader for Trajectories {
             let motion = Trajectory {
                 states,
                 parameters: vec![self.ball.radius],
-                events: Vec::new(),
-                event_times: Vec::new(),
+                ..Trajectory::default()
             };
             let pictures = simulators::render(&self.ball, &motion, &self.video)?;
             let sequence = Sequence {
@@ -204,12 +205,7 @@ impl Simulator for Ball {
     fn event_columns(&self) -> Vec<Column> {
         Vec::new()
     }
-    fn simulate(
-        &self,
-        _frames: usize,
-        _dt: f64,
-        _rng: &mut Rng,
-    ) -> std::result::Result<Trajectory, simulators::Error> {
+    fn begin(&self, _rng: &mut Rng) -> std::result::Result<Begun, simulators::Error> {
         let message = "a recorded trajectory is not simulated".into();
         Err(simulators::Error::Physics(message))
     }
@@ -226,6 +222,7 @@ impl Simulator for Ball {
                 radius: parameters[0],
             },
             brightness: 1.0,
+            part: 0,
         });
     }
 }

@@ -112,13 +112,14 @@ impl Missing<'_> {
         );
         let mut out = Vec::new();
         for i in from..to {
+            let simulator = &*data.simulator;
+            // What was drawn of the looks stands after them.
+            let physical = simulator.parameter_columns().len();
             let motion = Trajectory {
                 states: guess.row(i - from).to_vec(),
-                parameters: self.split.parameters(i).to_vec(),
-                events: Vec::new(),
-                event_times: Vec::new(),
+                parameters: self.split.parameters(i)[..physical].to_vec(),
+                ..Trajectory::default()
             };
-            let simulator = &*data.simulator;
             let frames = render(simulator, &motion, &data.video)
                 .map_err(|e| Error::Numeric(format!("encode: sequence {i}: {e}")))?;
             out.extend(frames.into_iter().map(|x| x > 127));

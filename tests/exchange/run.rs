@@ -220,7 +220,7 @@ fn a_dataset_that_is_not_there_is_named_with_its_place_in_the_file() {
     fs::write(dir.path().join("own.yaml"), both).unwrap();
     let message = text(&kinostate(dir.path(), &["check", "own.yaml"]));
     assert!(
-        message.contains("unknown field `frames`") && message.contains("`dataset`"),
+        message.contains("unknown key `frames`") && message.contains("`dataset`"),
         "{message}"
     );
 }

@@ -1,0 +1,173 @@
+//! A ball that a random force pushes anew in every interval, recorded as action. The question: can a model with inputs
+//! tell what was done to the ball from what it does by itself?
+//!
+//! a_t is the force (x, y) that acts, constant, from frame t to frame t+1; between frames the path is the exact one of a
+//! ball under constant acceleration force/mass + gravity.
+
+use crate::flight::Flight;
+use crate::{
+    Begun, BouncingBall, Column, Contact, Distribution, Error, Motion, Rectangle, Rng, Shape,
+    Simulator,
+};
+use rand_chacha::rand_core::{Rng as _, SeedableRng};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A bouncing ball pushed by random forces.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushedBall {
+    /// The ball and its room. Default that of `bouncing_ball` with a start at rest.
+    pub ball: BouncingBall,
+    /// Mass, kg; at least 0.001. Default 1.
+    pub mass: Distribution,
+    /// Force (x, y), kg px/s^2, drawn anew for every frame. Default N(0, 30^2) each: in 0.2 s a change of velocity of 6 px/s.
+    pub force: [Distribution; 2],
+}
+
+impl Default for PushedBall {
+    fn default() -> Self {
+        let force = Distribution::Normal {
+            mean: 0.0,
+            std: 30.0,
+        };
+        Self {
+            ball: BouncingBall {
+                speed: Distribution::Constant(0.0),
+                ..BouncingBall::default()
+            },
+            mass: Distribution::Constant(1.0),
+            force: [force; 2],
+        }
+    }
+}
+
+impl PushedBall {
+    /// Small instances for contract tests: the default; losses and gravity, so that it rests on walls and is lifted off them.
+    pub fn examples() -> Vec<Self> {
+        let uniform = |low, high| Distribution::Uniform { low, high };
+        let heavy = Self {
+            ball: BouncingBall {
+                restitution: uniform(0.0, 0.8),
+                gravity: [0.0, -20.0].map(Distribution::Constant),
+                ..BouncingBall::default()
+            },
+            mass: uniform(0.5, 2.0),
+            ..Self::default()
+        };
+        vec![Self::default(), heavy]
+    }
+}
+
+/// The flight, and what draws its forces.
+struct Pushed {
+    flight: Flight,
+    gravity: [f64; 2],
+    mass: f64,
+    force: [Distribution; 2],
+    rng: Rng,
+}
+
+impl Motion for Pushed {
+    fn state(&self, state: &mut Vec<f64>) {
+        self.flight.state(state);
+    }
+
+    fn advance(&mut self, duration: f64, contacts: &mut Vec<Contact>) -> Result<(), Error> {
+        self.flight.advance(duration, contacts)
+    }
+
+    fn act(&mut self, action: &mut Vec<f64>) -> Result<(), Error> {
+        let mut acceleration = self.gravity;
+        for (axis, law) in self.force.iter().enumerate() {
+            let force = law.sample(&mut self.rng)?;
+            action.push(force);
+            acceleration[axis] += force / self.mass;
+        }
+        self.flight.set_gravity(acceleration);
+        Ok(())
+    }
+}
+
+impl Simulator for PushedBall {
+    fn check(&self) -> Result<(), Error> {
+        self.ball.check().map_err(|error| match error {
+            Error::Parameter(message) => {
+                let message = message.replacen("bouncing_ball", "pushed_ball.ball", 1);
+                Error::Parameter(message)
+            }
+            other => other,
+        })?;
+        self.mass.check("pushed_ball.mass", 0.001, f64::INFINITY)?;
+        for (axis, force) in self.force.iter().enumerate() {
+            let key = format!("pushed_ball.force[{axis}]");
+            force.check(&key, f64::NEG_INFINITY, f64::INFINITY)?;
+        }
+        Ok(())
+    }
+
+    fn state_columns(&self) -> Vec<Column> {
+        self.ball.state_columns()
+    }
+
+    fn parameter_columns(&self) -> Vec<Column> {
+        let mut columns = self.ball.parameter_columns();
+        columns.extend(Column::list(&[("mass", "kg")]));
+        columns
+    }
+
+    fn event_columns(&self) -> Vec<Column> {
+        self.ball.event_columns()
+    }
+
+    fn action_columns(&self) -> Vec<Column> {
+        Column::list(&[("force_x", "kg px/s^2"), ("force_y", "kg px/s^2")])
+    }
+
+    fn energy_unit(&self) -> Option<&'static str> {
+        Some("kg px^2/s^2")
+    }
+
+    /// Without the work of the forces, which changes it.
+    fn energy(&self, state: &[f64], parameters: &[f64]) -> Option<[f64; 2]> {
+        let (mass, ball) = parameters.split_last()?;
+        let energy = self.ball.energy(state, ball)?;
+        Some(energy.map(|of_unit_mass| mass * of_unit_mass))
+    }
+
+    fn begin(&self, rng: &mut Rng) -> Result<Begun, Error> {
+        let (mut parameters, flight) = self.ball.launch(rng)?;
+        let mass = self.mass.sample(rng)?;
+        let gravity = [parameters[2], parameters[3]];
+        parameters.push(mass);
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        let motion = Pushed {
+            flight,
+            gravity,
+            mass,
+            force: self.force,
+            rng: Rng::from_seed(seed),
+        };
+        Ok(Begun {
+            parameters,
+            motion: Box::new(motion),
+        })
+    }
+
+    fn view(&self) -> Rectangle {
+        self.ball.view()
+    }
+
+    fn parts(&self) -> Vec<String> {
+        self.ball.parts()
+    }
+
+    fn background(&self, parameters: &[f64]) -> Vec<Shape> {
+        self.ball.background(parameters)
+    }
+
+    fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
+        self.ball.bodies(state, parameters, shapes);
+    }
+}

@@ -1,0 +1,172 @@
+//! The recorder: the only place that pairs a state with its frame, a contact with its interval, an action with its frame.
+
+use crate::{
+    Begun, Column, Contact, Error, Look, Motion, Rng, Simulator, Trajectory, Video, render_as,
+};
+
+/// How long the shutter is open, and at how many moments one looks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Exposure {
+    /// s; above 0 and at most the time between frames.
+    pub time: f64,
+    /// Odd number S of equally spaced moments (the midpoint rule), so that the middle one is the frame's state.
+    pub samples: usize,
+}
+
+/// One sequence with its pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// States, parameters, contacts, actions, energies.
+    pub trajectory: Trajectory,
+    /// (T, C, H, W).
+    pub frames: Vec<u8>,
+    /// Colours, background and noise, drawn for this sequence.
+    pub look: Look,
+}
+
+/// Name and unit of kinetic and potential energy.
+pub fn energy_columns(simulator: &dyn Simulator) -> Vec<Column> {
+    let Some(unit) = simulator.energy_unit() else {
+        return Vec::new();
+    };
+    Column::list(&[("kinetic_energy", unit), ("potential_energy", unit)])
+}
+
+/// Simulates and draws one sequence. Physics takes from `rng` only, looks take from `look_rng` only: the same motion can
+/// be had in other pictures.
+///
+/// # Errors
+/// As [`Simulator::simulate`] and [`crate::render`]; [`Error::Parameter`] for an exposure longer than `dt`.
+pub fn record(
+    simulator: &dyn Simulator,
+    video: &Video,
+    frames: usize,
+    dt: f64,
+    rng: &mut Rng,
+    look_rng: &mut Rng,
+) -> Result<Recording, Error> {
+    let exposure = (video.exposure > 0.0).then_some(Exposure {
+        time: video.exposure,
+        samples: video.exposure_samples,
+    });
+    let trajectory = simulate(simulator, frames, dt, exposure, rng)?;
+    let look = video.looks.draw(&simulator.parts(), look_rng)?;
+    let frames = render_as(simulator, &trajectory, video, &look)?;
+    Ok(Recording {
+        trajectory,
+        frames,
+        look,
+    })
+}
+
+/// Moves one world for `frames` frames, `dt` s apart; with an exposure, looks at the moments of each frame as well.
+///
+/// The shutter is open from `time/2` before a frame's state to `time/2` after it. To have it open for frame 0 too, the
+/// motion begins that much earlier than the sequence; contacts from before are left out.
+///
+/// # Errors
+/// As [`Simulator::simulate`].
+pub(crate) fn simulate<S: Simulator + ?Sized>(
+    simulator: &S,
+    frames: usize,
+    dt: f64,
+    exposure: Option<Exposure>,
+    rng: &mut Rng,
+) -> Result<Trajectory, Error> {
+    simulator.check()?;
+    if !(dt > 0.0 && dt.is_finite()) {
+        return Err(Error::parameter("dt", "finite and above 0 s", dt));
+    }
+    if let Some(Exposure { time, .. }) = exposure.filter(|open| open.time > dt) {
+        let expected = format!("at most the time between frames, {dt} s");
+        return Err(Error::parameter("video.exposure", expected, time));
+    }
+    let Begun { parameters, motion } = simulator.begin(rng)?;
+    let kinds = simulator.event_columns().len();
+    let width = simulator.state_columns().len();
+    let mut to = Recorder {
+        motion,
+        kinds,
+        contacts: Vec::new(),
+        began: 0.0,
+        trajectory: Trajectory {
+            states: Vec::with_capacity(width * frames),  // (T, D)
+            events: vec![0; kinds * frames],             // (T, E)
+            event_times: vec![f64::NAN; kinds * frames], // (T, E)
+            ..Trajectory::default()
+        },
+    };
+    match exposure {
+        None => {
+            for t in 0..frames {
+                if t > 0 {
+                    to.motion.advance(dt, &mut to.contacts)?;
+                }
+                to.frame(t)?;
+            }
+        }
+        Some(exposure) => to.exposed(frames, dt, exposure)?,
+    }
+    let mut trajectory = to.trajectory;
+    if simulator.energy_unit().is_some() {
+        let energies = trajectory.states.chunks_exact(width);
+        let energies = energies.filter_map(|state| simulator.energy(state, &parameters));
+        trajectory.energies = energies.flatten().collect(); // (T, 2)
+    }
+    trajectory.parameters = parameters;
+    Ok(trajectory)
+}
+
+struct Recorder {
+    motion: Box<dyn Motion>,
+    /// Event columns, E.
+    kinds: usize,
+    /// Since the last frame.
+    contacts: Vec<Contact>,
+    /// When the sequence began, on the motion's clock, s.
+    began: f64,
+    trajectory: Trajectory,
+}
+
+impl Recorder {
+    /// Frame t is now.
+    fn frame(&mut self, t: usize) -> Result<(), Error> {
+        let to = &mut self.trajectory;
+        self.motion.state(&mut to.states);
+        for Contact { kind, time } in self.contacts.drain(..) {
+            if t > 0 {
+                let (cell, time) = (self.kinds * t + kind, time - self.began);
+                to.events[cell] = to.events[cell].saturating_add(1);
+                to.event_times[cell] = to.event_times[cell].min(time); // NaN.min(time) is time
+            }
+        }
+        self.motion.act(&mut to.actions)
+    }
+
+    fn exposed(
+        &mut self,
+        frames: usize,
+        dt: f64,
+        Exposure { time, samples }: Exposure,
+    ) -> Result<(), Error> {
+        let step = time / samples as f64;
+        let middle = samples / 2;
+        self.began = step * middle as f64;
+        for t in 0..frames {
+            if t > 0 {
+                let closed = (dt - step * (samples - 1) as f64).max(0.0);
+                self.motion.advance(closed, &mut self.contacts)?;
+            }
+            for k in 0..samples {
+                if k > 0 {
+                    self.motion.advance(step, &mut self.contacts)?;
+                }
+                self.motion.state(&mut self.trajectory.exposed);
+                if k == middle {
+                    self.frame(t)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
