@@ -108,7 +108,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             rows.push(row(simulator, &plain, k as u64)?);
         }
         // Colours of its own for every world.
-        let seed = 7 + AnySimulator::names().iter().position(|n| n == name).unwrap_or(0) as u64;
+        let seed = 7 + AnySimulator::names()
+            .iter()
+            .position(|n| n == name)
+            .unwrap_or(0) as u64;
         rows.push(row(&examples[examples.len() - 1], &dressed, seed)?);
         let path = out.join(format!("{name}.png"));
         write(&path, &rows)?;

@@ -3,6 +3,7 @@
 //! An analysis reads a [`Study`] (everything about one trained model and one seed, as plain arrays) and gives a
 //! [`Finding`] (numbers with intervals, their formulas, tables, figures). One file and one line in `analyses!` add one.
 
+pub mod ablation;
 pub mod affine;
 pub mod agreement;
 pub mod arrays;

@@ -105,7 +105,10 @@ impl Study {
     /// [`Error::Shape`] names the split and the array, expected and got; [`Error::Numeric`] names the array and the
     /// sequence and frame of the first value that is not finite.
     pub fn check(&self) -> Result<()> {
-        let shifts = self.shifts.iter().map(|(name, split)| (name.as_str(), split));
+        let shifts = self
+            .shifts
+            .iter()
+            .map(|(name, split)| (name.as_str(), split));
         for (split, study) in self.splits().into_iter().chain(shifts) {
             let subject =
                 |array: &str| format!("{} seed {}, {split} {array}", self.name, self.seed);

@@ -76,7 +76,10 @@ impl DataConfig {
 
     /// Number of sequences of every split, those of shifts last.
     pub fn all_splits(&self) -> IndexMap<String, usize> {
-        let shifts = self.shifts.iter().map(|(name, shift)| (name.clone(), shift.sequences));
+        let shifts = self
+            .shifts
+            .iter()
+            .map(|(name, shift)| (name.clone(), shift.sequences));
         self.splits.clone().into_iter().chain(shifts).collect()
     }
 
@@ -134,7 +137,11 @@ fn check_name(key: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn wrong(key: &str, expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Error {
+pub(super) fn wrong(
+    key: &str,
+    expected: impl std::fmt::Display,
+    got: impl std::fmt::Display,
+) -> Error {
     Error::Experiment(format!("data.{key}: expected {expected}, got {got}"))
 }
 

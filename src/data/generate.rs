@@ -203,8 +203,14 @@ impl<'a> Source<'a> {
             Error::Simulator(simulators::Error::Physics(message))
         };
         let mut look_rng = Seeds::new(*seed).stream(&self.look_stream, i as u64);
-        let recording =
-            simulators::record(&*self.simulator, &self.video, *frames, *dt, &mut rng, &mut look_rng);
+        let recording = simulators::record(
+            &*self.simulator,
+            &self.video,
+            *frames,
+            *dt,
+            &mut rng,
+            &mut look_rng,
+        );
         let recording = recording.map_err(failed)?;
         let (mut motion, pictures) = (recording.trajectory, recording.frames);
         motion.parameters.extend(recording.look.numbers);

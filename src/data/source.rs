@@ -159,16 +159,18 @@ impl DataSource {
     fn splits(&self) -> IndexMap<String, usize> {
         match self {
             Self::Simulated(config) => config.all_splits(),
-            Self::Stored(Stored { facts, .. }) => {
-                facts.as_ref().map_or_else(IndexMap::new, |facts| facts.splits.clone())
-            }
+            Self::Stored(Stored { facts, .. }) => facts
+                .as_ref()
+                .map_or_else(IndexMap::new, |facts| facts.splits.clone()),
         }
     }
 
     /// Names of the splits beside those that training and analysis ask for: shifts, and others of a stored dataset.
     pub fn further_splits(&self) -> Vec<String> {
         let splits = self.splits().into_keys();
-        splits.filter(|name| !NEEDED.contains(&name.as_str())).collect()
+        splits
+            .filter(|name| !NEEDED.contains(&name.as_str()))
+            .collect()
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) enum State {
 }
 
 /// The stages of one unit in their order: what comes later rests on what comes before.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 9] = [
     "generate",
     "train",
     "encode",
@@ -46,6 +46,7 @@ const ORDER: [&str; 8] = [
     "baselines",
     "plot",
     "agreement",
+    "ablation",
     "report",
 ];
 
@@ -134,7 +135,9 @@ fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => folder.model(model, seed),
         Stage::Agreement(model) => folder.model_root(model),
-        Stage::Generate | Stage::Baselines | Stage::Report => folder.root().to_path_buf(),
+        Stage::Generate | Stage::Baselines | Stage::Ablation | Stage::Report => {
+            folder.root().to_path_buf()
+        }
     }
     .join("done.json")
 }
@@ -160,6 +163,7 @@ fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<Path
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
         Stage::Agreement(model) => vec![folder.agreement(model)],
+        Stage::Ablation => vec![folder.ablation()],
         Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
     }
 }
@@ -224,6 +228,7 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
         Stage::Agreement(model) => vec![folder.agreement(model), folder.common_figures(model)],
+        Stage::Ablation => vec![folder.ablation(), folder.shared_figures()],
         Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
     }
 }

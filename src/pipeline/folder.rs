@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 ///                                    latents/, encode.json, law.json or modes.json, scores.json, decoder.json   (encode)
 ///                                    findings/<analysis>.json, figures/     (analyze, plot)
 /// <model>/agreement.json, figures/    what all seeds say together
+/// ablation.json, figures/            what the trainings of all models say together
 /// summary.json report.md report.html
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,14 @@ impl RunFolder {
     /// The drawn figures of all seeds of a model together.
     pub fn common_figures(&self, model: &str) -> PathBuf {
         self.model_root(model).join("figures")
+    }
+    /// What the trainings of all models say together: [`crate::analysis::ablation`].
+    pub fn ablation(&self) -> PathBuf {
+        self.root.join("ablation.json")
+    }
+    /// The drawn figures of all models together.
+    pub fn shared_figures(&self) -> PathBuf {
+        self.root.join("figures")
     }
     /// The trained weights.
     pub fn weights(&self, model: &str, seed: u64) -> PathBuf {

@@ -42,6 +42,8 @@ pub struct Job<'a> {
     pub config: &'a TrainConfig,
     /// Frames per sequence, T.
     pub steps: usize,
+    /// (C, H, W) of a frame.
+    pub frame: [usize; 3],
     /// Sequences to learn from.
     pub train: &'a Split,
     /// Sequences to judge by.
@@ -194,7 +196,12 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
             let mut rng = job
                 .seeds
                 .stream("train/noise", (at * config.micro_batches + i) as u64);
-            let elbo = model.elbo(&clips(job.train, part, job.steps)?, weight, &mut rng)?;
+            let mut clips = clips(job.train, part, job.steps)?;
+            let first = (at * config.batch + i * cut) as u64;
+            clips.seen = config
+                .missing
+                .draw(job.seeds, (first, part.len()), job.steps, job.frame);
+            let elbo = model.elbo(&clips, weight, &mut rng)?;
             if !objective(&elbo).is_finite() {
                 let terms: Vec<String> =
                     elbo.terms.iter().map(|(n, v)| format!("{n} {v}")).collect();
@@ -203,7 +210,7 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                     terms.join(", ")
                 )));
             }
-            let terms = elbo.terms;
+            let terms = (elbo.terms, clips.observations());
             let gradients = elbo
                 .objective
                 .try_backward()
@@ -212,10 +219,11 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
         })
         .collect::<Result<_>>()
         .map_err(|e| health::lost(at, e))?;
-    let frames = (indices.len() * job.steps) as f64;
     let (mut gradients, terms): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    // Nats per frame that was seen.
+    let frames = terms.iter().map(|(_, seen)| *seen).sum::<usize>() as f64;
     let mut values: Vec<(String, f64)> = vec![("train/elbo".into(), 0.0)];
-    for (name, total) in terms.into_iter().flatten() {
+    for (name, total) in terms.into_iter().flat_map(|(terms, _)| terms) {
         let name = format!("train/{name}");
         values[0].1 += total / frames;
         match values.iter_mut().find(|(n, _)| *n == name) {

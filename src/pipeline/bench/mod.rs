@@ -168,6 +168,7 @@ impl Bench {
         let job = Job {
             config: &config,
             steps,
+            frame: data.set.frame_shape(),
             train,
             validation,
             seeds: Seeds::new(0),
