@@ -161,7 +161,7 @@ fn runs_are_named_by_what_differs_share_their_data_and_are_not_run_again() {
     let table = succeeds(folder.path(), &["list"]);
     assert_eq!(table.matches(" done ").count(), 6, "{table}");
     assert!(table.contains("tiny/start-identity_frames-9 "), "{table}");
-    assert!(table.contains("velocity R² smoothed"), "{table}");
+    assert!(table.contains("velocity R² encoder"), "{table}");
 }
 
 #[test]
