@@ -3,7 +3,7 @@
 //! Own CPU time (Linux: `/proc/thread-self/schedstat`, elsewhere wall time), median of 11 samples of 100 ms, so that other
 //! processes hardly matter.
 
-use kinostate::lgssm::gated::{self, Mixture, Reflecting};
+use kinostate::lgssm::switching::{self, Hypotheses, Modes, ModesGradient, Reflecting};
 use kinostate::lgssm::{Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
 use kinostate::seeds::Seeds;
 use rand_distr::{Distribution, StandardNormal};
@@ -122,28 +122,33 @@ fn main() {
         .map(|_| StandardNormal.sample(&mut rng))
         .collect();
     let batch = Batch::new(&codes, sequences, frames);
-    let walls = Reflecting::new(vec![-1.0; p], vec![1.0; p], vec![1.5; p]);
-    let modes = Mixture::new(
+    let walls = Reflecting::new(vec![-1.0; p], vec![1.0; p], vec![1.5; p]).and_then(|w| w.modes());
+    let mixture = Modes::mixture(
         n,
-        model.transition_matrix.repeat(9),
-        vec![0.0; 9 * n],
-        codes[..9 * n].to_vec(),
-        vec![0.0; 9],
+        ModesGradient {
+            matrices: model.transition_matrix.repeat(9),
+            offsets: vec![0.0; 9 * n],
+            directions: codes[..9 * n].to_vec(),
+            biases: vec![0.0; 9],
+        },
     );
-    let time = |gate: &dyn gated::Gate| {
+    let time = |modes: &Modes, most: usize| {
         milliseconds(|| {
-            drop(black_box(gated::log_likelihood_and_gradients(
+            drop(black_box(switching::log_likelihood_and_gradients(
                 black_box(&model),
-                gate,
+                modes,
+                Hypotheses::new(most),
                 &batch,
             )));
         })
     };
-    if let (Ok(walls), Ok(modes)) = (walls, modes) {
-        println!(
-            "gated, n 4, p 2, T 20, B 32, likelihood +gradients: reflecting {:.4}, mixture of 9 {:.4}",
-            time(&walls),
-            time(&modes)
-        );
+    if let (Ok(walls), Ok(mixture)) = (walls, mixture) {
+        for most in [1, 4] {
+            println!(
+                "switching, n 4, p 2, T 20, B 32, hypotheses {most}, likelihood +gradients: reflecting {:.4}, mixture of 9 {:.4}",
+                time(&walls, most),
+                time(&mixture, most)
+            );
+        }
     }
 }

@@ -171,7 +171,7 @@ fn pixels() -> f64 {
     );
     ratio(
         || {
-            black_box(value(&ops::bernoulli(a.clone(), &b).unwrap()));
+            black_box(value(&ops::bernoulli(a.clone(), &b, None).unwrap()));
         },
         || {
             let one =

@@ -5,7 +5,8 @@ use kinostate::error::{Error, Result};
 use kinostate::models::{AnyModel, Model};
 use kinostate::progress::Progress;
 use kinostate::seeds::Seeds;
-use kinostate::train::{Job, Starts, TrainConfig, train};
+use kinostate::train::{Job, LearningRate, MissingConfig, Starts, TrainConfig, train};
+use nalgebra::{DMatrix, SymmetricEigen};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -54,6 +55,7 @@ fn run(
     train(&Job {
         config,
         steps: data.frames(),
+        frame: data.frame_shape(),
         train: data.split("train")?,
         validation: data.split("validation")?,
         seeds,
@@ -63,6 +65,7 @@ fn run(
             true => Err(Error::Interrupted("here".into())),
             false => Ok(vec![]),
         },
+        pictures: None,
         progress: &Progress::hidden(),
     })
 }
@@ -112,6 +115,99 @@ fn threads_do_not_change_a_byte_and_seeds_change_them_all() {
     assert!(one.iter().zip(&other).all(|(a, b)| a != b));
 }
 
+/// Which frames and pixels are missing is a position too, like every other draw.
+#[test]
+fn training_with_missing_frames_and_pixels_rises_and_goes_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let config = TrainConfig {
+        steps: 60,
+        validate_every: 20,
+        missing: MissingConfig {
+            frames: 0.2,
+            block: 2,
+            pixels: 0.1,
+            rectangle: [6, 6],
+        },
+        ..config()
+    };
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    run(&data, &whole, &config, 1, 0).unwrap();
+    let _ = run(&data, &parts, &config, 1, 2);
+    run(&data, &parts, &config, 1, 0).unwrap();
+    assert!(bytes(&whole) == bytes(&parts));
+    let text = std::fs::read_to_string(whole.join("metrics.jsonl")).unwrap();
+    let all: Vec<serde_json::Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let elbo = |i: usize, split: &str| all[i]["values"][format!("{split}/elbo")].as_f64().unwrap();
+    assert!(
+        elbo(2, "validation") > elbo(0, "validation") + 5.0,
+        "{text}"
+    );
+    assert!(elbo(2, "train") > elbo(0, "train") + 5.0, "{text}");
+}
+
+/// The textbook update P - K S K' loses positive definiteness within 25 steps of such a training: f32 networks, 200 frames, process and
+/// code noise that are learned.
+#[test]
+fn covariances_stay_positive_definite_while_f32_networks_learn_from_200_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 200);
+    let seeds = Seeds::new(1);
+    let config = TrainConfig {
+        steps: 40,
+        batch: 2,
+        micro_batches: 2,
+        validate_every: 8,
+        learning_rate: LearningRate {
+            peak: 0.01,
+            warmup: 1,
+            decay_from: 1.0,
+            last: 1.0,
+        },
+        ..TrainConfig::default()
+    };
+    let seen = AtomicUsize::new(0);
+    let sequences: Vec<usize> = (0..4).collect();
+    let watch = |model: &dyn Model<f32>| {
+        let clips = kinostate::train::clips(data.split("validation")?, &sequences, 200)?;
+        let codes = model.encode(&clips.frames)?.mean;
+        let found = model.infer(&codes, 200, None)?.unwrap();
+        for covs in [
+            &found.predicted_cov,
+            &found.filtered_cov,
+            &found.smoothed_cov,
+        ] {
+            for cov in covs.chunks_exact(16) {
+                let cov = DMatrix::from_row_slice(4, 4, cov);
+                assert_eq!(cov, cov.transpose());
+                let least = SymmetricEigen::new(cov.clone()).eigenvalues.min();
+                // The floor of every covariance's parameters is 1e-8; rounding costs 1e-16 of the largest entry.
+                assert!(least > 1e-10, "{least:e} in {cov}");
+            }
+        }
+        seen.fetch_add(1, Ordering::SeqCst);
+        Ok(vec![])
+    };
+    train(&Job {
+        config: &config,
+        steps: 200,
+        frame: data.frame_shape(),
+        train: data.split("train").unwrap(),
+        validation: data.split("validation").unwrap(),
+        seeds,
+        folder: folder.path(),
+        build: &|start| model().build(data.frame_shape(), &mut seeds.stream("init", start as u64)),
+        watch: &watch,
+        pictures: None,
+        progress: &Progress::hidden(),
+    })
+    .unwrap();
+    assert_eq!(seen.load(Ordering::SeqCst), 5);
+}
+
 #[test]
 fn the_elbo_rises() {
     let folder = tempfile::tempdir().unwrap();
@@ -159,6 +255,7 @@ fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
         let _ = train(&Job {
             config: &alone,
             steps: 6,
+            frame: data.frame_shape(),
             train: data.split("train").unwrap(),
             validation: data.split("validation").unwrap(),
             seeds,
@@ -170,6 +267,7 @@ fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
                     kinostate::train::evaluate(model, split, usize::MAX, 6, seeds)?[0].1;
                 Err(Error::Interrupted("judged".into()))
             },
+            pictures: None,
             progress: &Progress::hidden(),
         });
         first.into_inner().unwrap()
@@ -264,12 +362,14 @@ fn every_encoder_and_decoder_trains() {
         train(&Job {
             config: &config,
             steps: 6,
+            frame: data.frame_shape(),
             train: data.split("train").unwrap(),
             validation: data.split("validation").unwrap(),
             seeds,
             folder: &path,
             build: &|_| parse(text).build(data.frame_shape(), &mut seeds.stream("init", 0)),
             watch: &|_| Ok(vec![]),
+            pictures: None,
             progress: &Progress::hidden(),
         })
         .unwrap();

@@ -3,11 +3,13 @@
 //! An analysis reads a [`Study`] (everything about one trained model and one seed, as plain arrays) and gives a
 //! [`Finding`] (numbers with intervals, their formulas, tables, figures). One file and one line in `analyses!` add one.
 
+pub mod ablation;
 pub mod affine;
 pub mod agreement;
 pub mod arrays;
 pub mod baselines;
 pub mod bootstrap;
+pub mod compare;
 pub mod constant_velocity;
 pub mod constants;
 pub mod contacts;

@@ -103,7 +103,9 @@ fn is_r2(quantity: &str) -> bool {
 /// R² has no unit; the ELBO and its terms are in nats a frame.
 fn unit(name: &str) -> &'static str {
     match quantity(name) {
-        "elbo" | "reconstruction" | "kl" | "prior" | "entropy" => "nats/frame",
+        "elbo" | "reconstruction" | "kl" | "prior" | "entropy" | "published_gap"
+        | "published_gap_std" => "nats/frame",
+        name if name.starts_with("code_kl") => "nats/frame",
         _ => "1",
     }
 }
@@ -122,7 +124,8 @@ fn panels(points: &[TrainingPoint], names: &[String]) -> Curves {
     let group = |name: &String| match quantity(name) {
         "elbo" => (0, String::new()),
         r2 if is_r2(r2) => (1, String::new()),
-        other => (2, other.to_string()),
+        // What is logged of every dimension stands in one panel.
+        other => (2, other.split('/').next().unwrap_or(other).to_string()),
     };
     let mut groups: Vec<_> = names.iter().map(group).collect();
     groups.sort();
@@ -158,9 +161,10 @@ fn series(points: &[TrainingPoint], name: &str) -> Series {
         _ if name.starts_with("train/") => Look::Baseline,
         _ => Look::Truth,
     };
-    let label = match is_r2(quantity(name)) {
-        true => quantity(name).replace("_r2", "").replace('_', " "),
-        false => name
+    let label = match quantity(name).split_once('/') {
+        Some((_, dimension)) => dimension.to_string(),
+        None if is_r2(quantity(name)) => quantity(name).replace("_r2", "").replace('_', " "),
+        None => name
             .split_once('/')
             .map_or(name, |(split, _)| split)
             .to_string(),

@@ -58,6 +58,9 @@ impl Experiment {
 
     fn check_train(&self, found: &mut Problems) {
         found.of(self.train.check("train"), "");
+        let (frames, shape) = (self.data.frames(), self.data.frame_shape());
+        let missing = &self.train.missing;
+        found.of(missing.check_data("train.missing", frames, shape), "");
         let batch = self.train.batch;
         let sequences = self.data.sequences("train");
         found.require(batch <= sequences, "train.batch", || {

@@ -22,6 +22,8 @@ pub enum Stage<'a> {
     Plot(&'a str, u64),
     /// Compare all seeds of one model.
     Agreement(&'a str),
+    /// Compare all models by what their training logged.
+    Ablation,
     /// Write the report of the whole experiment.
     Report,
 }
@@ -37,6 +39,7 @@ impl Stage<'_> {
             Self::Baselines => "baselines",
             Self::Plot(..) => "plot",
             Self::Agreement(..) => "agreement",
+            Self::Ablation => "ablation",
             Self::Report => "report",
         }
     }
@@ -46,9 +49,13 @@ impl Stage<'_> {
     fn version(&self) -> u32 {
         match self {
             Self::Generate | Self::Baselines => 1,
-            Self::Train(..) => 2,
+            Self::Train(..) => 3,
             Self::Encode(..) => 4,
-            Self::Analyze(..) | Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
+            Self::Analyze(..)
+            | Self::Plot(..)
+            | Self::Agreement(..)
+            | Self::Ablation
+            | Self::Report => 1,
         }
     }
 
@@ -63,6 +70,7 @@ impl Stage<'_> {
             Self::Agreement(model) => {
                 all.extend([Self::Train(model, 0), Self::Encode(model, 0), *self]);
             }
+            Self::Ablation => all.extend([Self::Train("", 0), Self::Ablation]),
             Self::Train(model, seed)
             | Self::Encode(model, seed)
             | Self::Analyze(model, seed)
@@ -83,7 +91,7 @@ impl Stage<'_> {
     /// The command that does it.
     pub fn command(&self) -> &'static str {
         match self {
-            Self::Baselines | Self::Agreement(..) => "analyze",
+            Self::Baselines | Self::Agreement(..) | Self::Ablation => "analyze",
             other => other.name(),
         }
     }
@@ -126,6 +134,9 @@ impl Experiment {
                 parts.push(("seeds", tree["seeds"].clone()));
                 parts
             }
+            Stage::Ablation => ["data", "models", "train", "seeds"]
+                .map(|key| (key, tree[key].clone()))
+                .to_vec(),
             Stage::Report => vec![("all", tree.clone())],
         };
         let mut hash = Sha256::new();

@@ -23,6 +23,8 @@ pub enum Look {
     Control,
     /// Published values: purple, open markers.
     Published,
+    /// One of several things that are compared and have no look of their own, by its number: colours of Paul Tol's muted scheme.
+    Variant(usize),
 }
 
 /// The shape that marks single values, so that looks differ in a grey print.
@@ -74,6 +76,7 @@ impl Look {
             Self::Baseline => RGBColor(0x99, 0x99, 0x99),
             Self::Control => RGBColor(0xBB, 0xBB, 0xBB),
             Self::Published => RGBColor(0xCC, 0x79, 0xA7),
+            Self::Variant(number) => SEQUENCES[number % SEQUENCES.len()],
         }
     }
 
@@ -85,6 +88,7 @@ impl Look {
             Self::Smoothed => Marker::Circle,
             Self::Prediction => Marker::Diamond,
             Self::Published => Marker::OpenCircle,
+            Self::Variant(number) => VARIANTS[number % VARIANTS.len()],
         }
     }
 
@@ -101,7 +105,10 @@ impl Look {
         Stroke {
             colour: self.colour(),
             width: if self == Self::Control { 2.0 } else { 1.5 },
-            dash: dashes[variant % dashes.len()],
+            dash: match self {
+                Self::Variant(number) => dashes[number / SEQUENCES.len() % dashes.len()],
+                _ => dashes[variant % dashes.len()],
+            },
         }
     }
 }
@@ -137,9 +144,28 @@ pub(super) const SEQUENCES: [RGBColor; 7] = [
     RGBColor(0x11, 0x77, 0x33),
 ];
 
+/// Markers of variants, in their order.
+const VARIANTS: [Marker; 7] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Triangle,
+    Marker::Diamond,
+    Marker::OpenCircle,
+    Marker::OpenSquare,
+    Marker::Cross,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dozen_variants_differ_in_colour_or_dash() {
+        let all: Vec<Stroke> = (0..12).map(|i| Look::Variant(i).stroke(0)).collect();
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b), "variant {i}");
+        }
+    }
 
     #[test]
     fn every_look_has_its_own_colour_and_no_line_without_marker_shares_a_dash_with_another() {

@@ -3,11 +3,12 @@
 use super::packed;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which transition matrices A a law may have. Every value of the parameters gives a matrix of the kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Constraint {
     /// Any matrix; the parameters are its entries.
     #[default]
@@ -21,12 +22,14 @@ pub enum Constraint {
     /// with a packed root L (2n, 2n) and Y strictly lower triangular. H > 0 gives F' P^-1 F < H1 = E + E' - P <= E' P^-1 E, so
     /// |P^{-1/2} E z| falls at every step. Every matrix with spectral radius below 1 is reached (the linear case of Revay, Wang &
     /// Manchester 2021).
-    Stable,
+    SpectralRadius,
     /// A rotation times a decay: A = (I - S)^-1 (I + S) diag(sigmoid(d)), S skew-symmetric. Singular values are sigmoid(d).
-    RotationDecay,
+    OrthogonalDecay,
     /// Newton's law for positions and velocities: the upper half of A is [I, dt I], the lower half, accelerations, is free.
     Newtonian {
         /// Time between frames, in the unit of the velocities. With 1 a velocity is a displacement per frame.
+        #[serde(default = "one")]
+        #[schemars(extend("exclusiveMinimum" = 0))]
         dt: f64,
     },
 }
@@ -37,12 +40,25 @@ const RADIUS_AT_START: f64 = 0.98;
 const DECAY_AT_START: f64 = 0.99;
 
 impl Constraint {
+    /// As an experiment file calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::SpectralRadius => "spectral_radius",
+            Self::OrthogonalDecay => "orthogonal_decay",
+            Self::Newtonian { .. } => "newtonian",
+        }
+    }
+
     /// Names of the parts of the parameters and their sizes, in order, for an (n, n) matrix.
     pub fn parts(&self, n: usize) -> Vec<(&'static str, usize)> {
         match self {
             Self::Free => vec![("matrix", n * n)],
-            Self::Stable => vec![("stable_root", n * (2 * n + 1)), ("stable_skew", skews(n))],
-            Self::RotationDecay => vec![("rotation", skews(n)), ("decay", n)],
+            Self::SpectralRadius => vec![
+                ("bounded_root", n * (2 * n + 1)),
+                ("bounded_skew", skews(n)),
+            ],
+            Self::OrthogonalDecay => vec![("rotation", skews(n)), ("decay", n)],
             Self::Newtonian { .. } => vec![("acceleration", n / 2 * n)],
         }
     }
@@ -75,8 +91,8 @@ impl Constraint {
     pub fn matrix(&self, parameters: &[f64], n: usize) -> Result<Vec<f64>> {
         match self {
             Self::Free => Ok(parameters.to_vec()),
-            Self::Stable => Stable::new(parameters, n)?.matrix(),
-            Self::RotationDecay => {
+            Self::SpectralRadius => Stable::new(parameters, n)?.matrix(),
+            Self::OrthogonalDecay => {
                 let (rotation, decay) = parameters.split_at(skews(n));
                 let rotation = cayley(rotation, n)?.0;
                 let scaled = DMatrix::from_fn(n, n, |i, j| rotation[(i, j)] * sigmoid(decay[j]));
@@ -101,8 +117,8 @@ impl Constraint {
     pub fn gradient(&self, parameters: &[f64], gradient: &[f64], n: usize) -> Result<Vec<f64>> {
         match self {
             Self::Free => Ok(gradient.to_vec()),
-            Self::Stable => Stable::new(parameters, n)?.gradient(gradient),
-            Self::RotationDecay => {
+            Self::SpectralRadius => Stable::new(parameters, n)?.gradient(gradient),
+            Self::OrthogonalDecay => {
                 let (skew, decay) = parameters.split_at(skews(n));
                 let (rotation, solved) = cayley(skew, n)?;
                 let given = DMatrix::from_row_slice(n, n, gradient);
@@ -134,7 +150,7 @@ impl Constraint {
         let given = DMatrix::from_row_slice(n, n, matrix);
         match self {
             Self::Free => Ok(matrix.to_vec()),
-            Self::Stable => {
+            Self::SpectralRadius => {
                 let radius = given
                     .complex_eigenvalues()
                     .iter()
@@ -142,9 +158,10 @@ impl Constraint {
                 let scale = (RADIUS_AT_START / radius.max(1e-300)).min(1.0);
                 Stable::start(&(given * scale))
             }
-            Self::RotationDecay => {
-                let no_rotation =
-                    || Error::Numeric("rotation_decay: no rotation close to the start".to_string());
+            Self::OrthogonalDecay => {
+                let no_rotation = || {
+                    Error::Numeric("orthogonal_decay: no rotation close to the start".to_string())
+                };
                 let svd = given.clone().svd(true, true);
                 let (mut u, v_t) = svd.u.zip(svd.v_t).ok_or_else(no_rotation)?;
                 if (&u * &v_t).determinant() < 0.0 {
@@ -164,6 +181,10 @@ impl Constraint {
             Self::Newtonian { .. } => Ok(matrix[n / 2 * n..].to_vec()),
         }
     }
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Number of entries below the diagonal.
@@ -198,7 +219,7 @@ fn cayley(entries: &[f64], n: usize) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
     let (s, eye) = (skew(entries, n), DMatrix::identity(n, n));
     let solved = (&eye - &s)
         .try_inverse()
-        .ok_or_else(|| Error::Numeric("rotation_decay: rotation is not finite".to_string()))?;
+        .ok_or_else(|| Error::Numeric("orthogonal_decay: rotation is not finite".to_string()))?;
     Ok((&solved * (eye + s), solved))
 }
 
@@ -210,7 +231,7 @@ fn rows(matrix: &DMatrix<f64>) -> Vec<f64> {
     matrix.transpose().data.into()
 }
 
-/// [`Constraint::Stable`] at some parameters.
+/// [`Constraint::SpectralRadius`] at some parameters.
 struct Stable<'a> {
     n: usize,
     root: &'a [f64],
@@ -229,7 +250,9 @@ impl<'a> Stable<'a> {
         let inverse = e
             .try_inverse()
             .filter(|e| e.iter().all(|x| x.is_finite()))
-            .ok_or_else(|| Error::Numeric("stable: transition matrix is not finite".to_string()))?;
+            .ok_or_else(|| {
+                Error::Numeric("spectral_radius: transition matrix is not finite".to_string())
+            })?;
         let value = &inverse * block(1, 0);
         Ok(Self {
             n,
@@ -279,7 +302,7 @@ impl<'a> Stable<'a> {
             h.view_mut(at, (n, n)).copy_from(block);
         }
         h.view_mut((0, n), (n, n)).copy_from(&f.transpose());
-        let mut out = packed::pack("stable: the start", &rows(&h), 2 * n)?;
+        let mut out = packed::pack("spectral_radius: the start", &rows(&h), 2 * n)?;
         out.extend(vec![0.0; skews(n)]);
         Ok(out)
     }

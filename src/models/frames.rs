@@ -1,6 +1,6 @@
 //! The part that every model shares: one frame to a code and back, with its pixel likelihood.
 
-use super::{Codes, Common};
+use super::{Codes, Common, Observed};
 use crate::error::{Error, Result, all};
 use crate::latents::decoder as plain;
 use crate::nn::decoder::{Decoder, DecoderConfig};
@@ -120,12 +120,18 @@ impl<F: Float> FrameVae<F> {
         self.decoder.start_at(&output.collect::<Vec<F>>())
     }
 
-    /// The encoder's head on a new tape: means and log variances (rows, 2p).
+    /// The encoder's head on a new tape, for what is seen of some frames: means and log variances (rows, 2p).
     ///
     /// # Errors
     /// Frames of another size.
-    pub fn head(&self, frames: &Mat<F>) -> Result<Mat<F, Grad<F>>> {
-        self.encoder.forward(frames.retaped::<Grad<F>>())
+    pub fn head(&self, observed: &Observed<F>) -> Result<Mat<F, Grad<F>>> {
+        match &observed.pixels {
+            None => self.encoder.forward(observed.frames.retaped::<Grad<F>>()),
+            Some(seen) => {
+                let shown = self.encoder.hide(&observed.frames, seen)?;
+                self.encoder.forward(shown.retaped::<Grad<F>>())
+            }
+        }
     }
 
     /// A draw from q(a | x) and log q of it: codes (rows, p).
@@ -143,19 +149,20 @@ impl<F: Float> FrameVae<F> {
         ops::sample(head, &noise)
     }
 
-    /// log p(x | a), nats, summed over all frames.
+    /// log p(x | a), nats, summed over all pixels that are seen.
     ///
     /// # Errors
     /// Frames of another size.
     pub fn log_likelihood(
         &self,
         codes: Mat<F, Grad<F>>,
-        frames: &Mat<F>,
+        observed: &Observed<F>,
     ) -> Result<Scalar<F, Grad<F>>> {
         let outputs = self.decoder.forward(codes)?;
+        let (frames, seen) = (&observed.frames, observed.pixels.as_deref());
         match &self.log_std {
-            None => ops::bernoulli(outputs, frames),
-            Some(log_std) => ops::gaussian(outputs, frames, log_std),
+            None => ops::bernoulli(outputs, frames, seen),
+            Some(log_std) => ops::gaussian(outputs, frames, seen, log_std),
         }
     }
 

@@ -9,28 +9,38 @@
 //! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
 //! ```
 //!
-//! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3). Departures, besides those of [`lg_vae`](super::lg_vae):
-//! 1. a mode is chosen, where the paper blends matrices: half a bounce is no motion at all. Several mode paths are followed at once, see
-//!    [`crate::lgssm::switching`], whose density takes the place of log p(a);
-//! 2. the probabilities of the modes come from the state before, where the paper's weights come from an LSTM over past codes: the state
-//!    is then all there is to know about the future;
-//! 3. modes have offsets: a bounce off a wall at w is x' = 2w - x, which no matrix without an offset can say;
-//! 4. with modes C = [I 0] and d = 0 are fixed, so codes stay places and latents z = (place, displacement per frame); the modes start
-//!    from the codes, after `train.law_from` steps of free flight.
+//! Source: the Kalman VAE (Fraccaro et al. 2017, sec. 3). As published: `transition: { mixture: { modes: 3, weights: lstm, offsets: false,
+//! start: identity } }` with `objective: published`. What is there in its place by default, besides the departures of
+//! [`lg_vae`](super::lg_vae):
+//! 1. `weights: state`: a mode is chosen, where the paper blends matrices: half a bounce is no motion at all. Several mode paths are
+//!    followed at once, see [`crate::lgssm::switching`], whose density takes the place of log p(a);
+//! 2. its probabilities come from the state before, where the paper's weights come from an LSTM over past codes (`weights: lstm`, or the
+//!    last two codes alone, `weights: codes`): the state is then all there is to know about the future;
+//! 3. `offsets`: a bounce off a wall at w is x' = 2w - x, which no matrix without an offset can say;
+//! 4. C = [I 0] and d = 0 are fixed, so codes stay places and latents z = (place, displacement per frame); the modes start
+//!    from the codes, after `train.law_from` steps of free flight;
+//! 5. `objective: exact`: the likelihood of the codes in place of a sampled bound of it, see [`crate::lgssm::published`] for the gap;
+//! 6. always: one C for all modes (the paper blends C_k too), so that what a state looks like does not depend on how it got there.
 
+mod blended;
+mod linear;
 mod switching;
 mod transition;
+mod weights;
 
-pub use transition::{Linear, Mixture, Reflecting, Transition};
+pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weights};
 
+use super::lg_vae::Start;
 use super::{FrameVaeConfig, LgVae, Likelihood, SequenceVae};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
+use crate::lgssm::Constraint;
 use crate::nn::Float;
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::seeds::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use transition::Setting;
 
 /// Settings of a `kalman_vae`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +49,7 @@ pub struct KalmanVae {
     /// Code dimensions, p. Two are enough for one ball.
     #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
-    /// Latent dimensions, n = 2p: a place and a displacement for each code.
+    /// Latent dimensions, n = 2p: a place and a displacement for each code; any number with `start: identity`.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
     /// Frames to codes.
@@ -50,8 +60,23 @@ pub struct KalmanVae {
     pub likelihood: Likelihood,
     /// How one state leads to the next.
     pub transition: Transition,
+    /// What transition matrices may be, of a linear law and of every mode of a mixture.
+    pub constraint: Constraint,
+    /// What is climbed in place of log p(a).
+    pub objective: Objective,
     /// Mode paths that are followed at once, see [`crate::lgssm::switching`].
     pub hypotheses: HypothesesConfig,
+}
+
+/// What stands for log p(a) in the ELBO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// The likelihood itself, from the innovations of the filter.
+    #[default]
+    Exact,
+    /// The paper's sampled bound of it, see [`crate::lgssm::published`].
+    Published,
 }
 
 /// How many mode paths are followed at once.
@@ -82,6 +107,8 @@ impl Default for KalmanVae {
             decoder: DecoderConfig::default(),
             likelihood: Likelihood::default(),
             transition: Transition::Mixture(Mixture::default()),
+            constraint: Constraint::default(),
+            objective: Objective::default(),
             hypotheses: HypothesesConfig::default(),
         }
     }
@@ -111,6 +138,7 @@ impl KalmanVae {
             transition: Transition::Mixture(Mixture {
                 modes: 9,
                 sharpness: 1.0,
+                ..Mixture::default()
             }),
             ..Self::default()
         }
@@ -119,26 +147,45 @@ impl KalmanVae {
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        self.frames().check(at, frame)?;
-        if self.latent != 2 * self.codes {
-            return Err(Error::Experiment(format!(
-                "{at}.latent: 2 * codes = {} expected, got {}",
-                2 * self.codes,
-                self.latent
-            )));
+        let (codes, got) = (self.codes, self.latent);
+        let bad = |key: &str, want: String, got: usize| {
+            Err(Error::Experiment(format!(
+                "{at}.{key}: {want} expected, got {got}"
+            )))
+        };
+        let latent = match self.transition.wants_places() {
+            true if got != 2 * codes => bad("latent", format!("2 * codes = {}", 2 * codes), got),
+            false if !(codes..=128).contains(&got) => bad(
+                "latent",
+                format!("a number from codes ({codes}) to 128"),
+                got,
+            ),
+            _ => Ok(()),
+        };
+        let paths = |key: &str, got: usize| match got {
+            1..=1000 => Ok(()),
+            _ => bad(
+                &format!("hypotheses.{key}"),
+                "a number in 1..=1000".into(),
+                got,
+            ),
+        };
+        all([
+            self.frames().check(at, frame),
+            latent,
+            paths("train", self.hypotheses.train),
+            paths("infer", self.hypotheses.infer),
+            self.constraint.check(&format!("{at}.constraint"), got),
+            self.transition.check(at, codes, &self.setting()),
+        ])
+    }
+
+    fn setting(&self) -> Setting {
+        Setting {
+            hypotheses: self.hypotheses,
+            constraint: self.constraint,
+            objective: self.objective,
         }
-        for (key, got) in [
-            ("train", self.hypotheses.train),
-            ("infer", self.hypotheses.infer),
-        ] {
-            if got == 0 || got > 1000 {
-                return Err(Error::Experiment(format!(
-                    "{at}.hypotheses.{key}: a number in 1..=1000 expected, got {got}"
-                )));
-            }
-        }
-        self.transition
-            .check(&format!("{at}.transition"), self.codes)
     }
 
     /// Builds the model.
@@ -150,10 +197,14 @@ impl KalmanVae {
         let free = LgVae {
             codes: self.codes,
             latent: self.latent,
+            start: match self.transition.wants_places() {
+                true => Start::FreeMotion,
+                false => Start::Identity,
+            },
             ..LgVae::default()
         }
         .law_at_start(rng);
-        let dynamics = self.transition.build(&free, self.hypotheses)?;
+        let dynamics = self.transition.build(&free, &self.setting(), rng)?;
         Ok(SequenceVae::new(frames, dynamics))
     }
 }

@@ -16,7 +16,7 @@
 
 use super::{FrameVaeConfig, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
-use crate::lgssm::Lgssm;
+use crate::lgssm::{Constraint, Lgssm};
 use crate::nn::Float;
 use crate::nn::decoder::{DecoderConfig, MlpDecoder};
 use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
@@ -44,6 +44,8 @@ pub struct LgVae {
     pub likelihood: Likelihood,
     /// Where the law of motion starts.
     pub start: Start,
+    /// What the transition matrix may be; the start is brought to the nearest of its kind.
+    pub constraint: Constraint,
 }
 
 /// Where the law of motion starts.
@@ -66,6 +68,7 @@ impl Default for LgVae {
             decoder: DecoderConfig::default(),
             likelihood: Likelihood::default(),
             start: Start::default(),
+            constraint: Constraint::default(),
         }
     }
 }
@@ -111,7 +114,8 @@ impl LgVae {
         } else {
             Ok(())
         };
-        all([self.frames().check(at, frame), latent])
+        let constraint = self.constraint.check(&format!("{at}.constraint"), got);
+        all([self.frames().check(at, frame), latent, constraint])
     }
 
     /// Builds the model.
@@ -120,7 +124,7 @@ impl LgVae {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
         let frames = self.frames().build(frame, rng)?;
-        let law = StateSpace::new(&self.law_at_start(rng))?;
+        let law = StateSpace::constrained(&self.law_at_start(rng), self.constraint)?;
         Ok(SequenceVae::new(frames, Box::new(law)))
     }
 

@@ -5,8 +5,10 @@
 mod frames;
 mod sequence;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::lgssm::published::Gap;
 use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
+use crate::nn::tensor::{matrix, size, values};
 use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
 use schemars::JsonSchema;
@@ -24,9 +26,83 @@ pub struct Clips<F: Float> {
     pub sequences: usize,
     /// Frames per clip, T.
     pub steps: usize,
+    /// What of them is seen; `None` for all.
+    pub seen: Option<Seen>,
 }
 
-/// The evidence lower bound of some clips, in nats summed over all their frames.
+/// Which frames and pixels are there to learn from. What stands in the others is never read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// (B, T): false where the whole frame is missing.
+    pub frames: Vec<bool>,
+    /// (B, T, C*H*W): false where a pixel is hidden; `None` for none in the frames that are there.
+    pub pixels: Option<Vec<bool>>,
+}
+
+/// The frames that are there, one after the other, and where they stand in time.
+#[derive(Clone, Debug)]
+pub struct Observed<F: Float> {
+    /// (M, C*H*W).
+    pub frames: Mat<F>,
+    /// (M, C*H*W): false where a pixel is hidden; `None` for none.
+    pub pixels: Option<Vec<bool>>,
+    /// For every frame of the clips (B*T) its row here; `None` where all are there.
+    pub rows: Option<Vec<Option<usize>>>,
+}
+
+impl<F: Float> Clips<F> {
+    /// How many frames are there.
+    pub fn observations(&self) -> usize {
+        let count = |seen: &Seen| seen.frames.iter().filter(|&&seen| seen).count();
+        self.seen
+            .as_ref()
+            .map_or(self.sequences * self.steps, count)
+    }
+
+    /// What is there of the clips.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a mask that does not fit.
+    pub fn observed(&self) -> Result<Observed<F>> {
+        let Some(seen) = &self.seen else {
+            return Ok(Observed {
+                frames: self.frames.clone(),
+                pixels: None,
+                rows: None,
+            });
+        };
+        let (all, columns) = size(&self.frames);
+        let pixels = seen.pixels.as_ref().map_or(all * columns, Vec::len);
+        if seen.frames.len() != all || pixels != all * columns {
+            return Err(Error::Shape(format!(
+                "clips: masks of {all} frames and {} pixels expected, got {} and {pixels}",
+                all * columns,
+                seen.frames.len()
+            )));
+        }
+        let mut count = 0;
+        let rows = seen.frames.iter().map(|&seen| {
+            count += usize::from(seen);
+            seen.then(|| count - 1)
+        });
+        let rows: Vec<Option<usize>> = rows.collect();
+        let there = || (0..all).filter(|&row| seen.frames[row]);
+        let of_row = |row: usize| row * columns..(row + 1) * columns;
+        let frames = there().flat_map(|row| &values(&self.frames)[of_row(row)]);
+        Ok(Observed {
+            frames: matrix(frames.copied().collect(), count, columns)?,
+            pixels: seen.pixels.as_ref().map(|pixels| {
+                there()
+                    .flat_map(|row| &pixels[of_row(row)])
+                    .copied()
+                    .collect()
+            }),
+            rows: Some(rows),
+        })
+    }
+}
+
+/// The evidence lower bound of what is seen of some clips, in nats summed over all their frames.
 pub struct Elbo<F: Float> {
     /// What training climbs: reconstruction + latent_weight * (the other terms), on its tape.
     pub objective: Scalar<F, Grad<F>>,
@@ -131,6 +207,13 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     ) -> Result<Option<ModeWeights>> {
         Ok(None)
     }
+    /// How far the published Kalman VAE's bound is below the exact likelihood of code means (B, T, p), where it has a meaning.
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn published_gap(&self, _codes: &[f64], _steps: usize) -> Result<Option<Gap>> {
+        Ok(None)
+    }
     /// Expected codes (rows, p) of states (rows, n), where the model has states: C z + d.
     fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
         self.law().map(|law| law.emit(states))
@@ -182,6 +265,7 @@ macro_rules! models {
 }
 
 models! {
+    dkf::Dkf,
     kalman_vae::KalmanVae,
     lg_vae::LgVae,
     vae::Vae,

@@ -3,8 +3,9 @@
 use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
 use crate::error::Result;
 use crate::latents::Decoder;
+use crate::lgssm::published::{self, Gap};
 use crate::lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
-use crate::nn::ops::StateSpace;
+use crate::nn::ops::{Evidence, StateSpace};
 use crate::nn::tensor::value;
 use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
 use crate::seeds::Rng;
@@ -25,7 +26,8 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
         Ok(())
     }
-    /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p).
+    /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p), of which those with
+    /// `seen` (B, T) false are missing.
     ///
     /// # Errors
     /// Codes that do not fit; a covariance that lost positive definiteness.
@@ -33,6 +35,7 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
+        seen: Option<&[bool]>,
         rng: &mut Rng,
     ) -> Result<Scalar<F, Grad<F>>>;
     /// As [`Model::infer`].
@@ -61,11 +64,19 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     ) -> Result<Option<ModeWeights>> {
         Ok(None)
     }
+    /// As [`Model::published_gap`].
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn published_gap(&self, _codes: &[f64], _steps: usize) -> Result<Option<Gap>> {
+        Ok(None)
+    }
     /// As [`Model::emit`].
     fn emit(&self, states: &[f64]) -> Vec<f64>;
 }
 
-/// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ].
+/// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ], of the frames and pixels that are seen: what is missing is summed out
+/// of the law, and leaves no term.
 #[derive(Debug)]
 pub struct SequenceVae<F: Float> {
     frames: FrameVae<F>,
@@ -104,12 +115,18 @@ impl<F: Float> Model<F> for SequenceVae<F> {
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
-        let head = self.frames.head(&clips.frames)?;
-        let (codes, log_q) = self.frames.sample(head, rng)?;
+        let observed = clips.observed()?;
+        let head = self.frames.head(&observed)?;
+        let (codes, log_q) = self.frames.sample(head, rng)?; // (M, p)
+        let in_time = match &observed.rows {
+            None => codes.retaped(),
+            Some(rows) => ops::gather_rows(codes.retaped(), rows)?,
+        }; // (B*T, p)
+        let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
         let log_p = self
             .dynamics
-            .log_likelihood(codes.retaped(), clips.steps, rng)?;
-        let reconstruction = self.frames.log_likelihood(codes, &clips.frames)?;
+            .log_likelihood(in_time, clips.steps, seen, rng)?;
+        let reconstruction = self.frames.log_likelihood(codes, &observed)?;
         let terms = vec![
             ("reconstruction", value(&reconstruction)),
             ("code_log_likelihood", value(&log_p)),
@@ -161,6 +178,10 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         self.dynamics.mode_weights(codes, steps, posterior)
     }
 
+    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
+        self.dynamics.published_gap(codes, steps)
+    }
+
     fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
         Some(self.dynamics.emit(states))
     }
@@ -172,9 +193,14 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
+        seen: Option<&[bool]>,
         _: &mut Rng,
     ) -> Result<Scalar<F, Grad<F>>> {
-        ops::log_likelihood(codes, steps, self)
+        let evidence = Evidence {
+            seen,
+            published: None,
+        };
+        ops::log_likelihood(codes, steps, evidence, self)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
@@ -194,6 +220,12 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
 
     fn law(&self) -> Option<Lgssm> {
         Some(self.law())
+    }
+
+    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
+        let law = self.law();
+        let sequences = codes.len() / (steps * law.code).max(1);
+        published::gap(&law, &lgssm::Batch::new(codes, sequences, steps)).map(Some)
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

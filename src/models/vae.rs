@@ -109,10 +109,11 @@ impl<F: Float> Model<F> for VaeModel<F> {
     }
 
     fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
-        let head = self.frames.head(&clips.frames)?;
+        let observed = clips.observed()?;
+        let head = self.frames.head(&observed)?;
         let kl = ops::standard_normal_kl(head.retaped())?;
         let (codes, _) = self.frames.sample(head, rng)?;
-        let reconstruction = self.frames.log_likelihood(codes, &clips.frames)?;
+        let reconstruction = self.frames.log_likelihood(codes, &observed)?;
         let terms = vec![
             ("reconstruction", value(&reconstruction)),
             ("negative_kl", -value(&kl)),

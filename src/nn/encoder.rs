@@ -291,6 +291,25 @@ impl<F: Float> Encoder<F> {
         self.background.set(background)
     }
 
+    /// Frames (rows, C*H*W) with the background in place of every pixel that is not seen: nothing is there that differs from it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when mask or frames have another size.
+    pub fn hide(&self, frames: &Mat<F>, seen: &[bool]) -> Result<Mat<F>> {
+        let (rows, columns) = size(frames);
+        let background = self.background.values();
+        if columns != background.len() || seen.len() != rows * columns {
+            return Err(Error::Shape(format!(
+                "encoder: frames of {} values with a mask of as many expected, got {columns} and {} for {rows} frames",
+                background.len(),
+                seen.len()
+            )));
+        }
+        let all = values(frames).iter().zip(seen).enumerate();
+        let shown = all.map(|(i, (&v, &seen))| if seen { v } else { background[i % columns] });
+        matrix(shown.collect(), rows, columns)
+    }
+
     /// Frames (rows, C*H*W) less the background, channels-last: (rows, H*W*C). Frames are data, so no gradient flows back.
     fn moving<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
         let (frames, tape) = frames.split_tape();

@@ -2,6 +2,7 @@
 
 use super::plot::draw;
 use super::{RunFolder, dataset};
+use crate::analysis::ablation::{Variant, ablation as compare};
 use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
 use crate::analysis::{SplitStudy, Study, TrainingPoint};
 use crate::array::Array;
@@ -79,6 +80,34 @@ pub(super) fn agreement(
     let finding = seed_agreement(&seeds)?;
     draw(&folder.common_figures(model), &finding.figures, progress)?;
     json::write(folder.agreement(model), &finding)?;
+    Ok(())
+}
+
+/// Compares all models by what their training logged: [`RunFolder::ablation`] and its figures.
+///
+/// # Errors
+/// A log that can't be read.
+pub(super) fn ablation(
+    experiment: &Experiment,
+    folder: &RunFolder,
+    progress: &Progress,
+) -> Result<()> {
+    let variant = |name: &String| -> Result<Variant> {
+        let logs = experiment.seeds.iter();
+        let logs = logs.map(|&seed| training(&folder.training(name, seed)));
+        Ok(Variant {
+            name: name.clone(),
+            seeds: logs.collect::<Result<_>>()?,
+        })
+    };
+    let variants: Vec<Variant> = experiment
+        .models
+        .keys()
+        .map(variant)
+        .collect::<Result<_>>()?;
+    let finding = compare(&variants);
+    draw(&folder.shared_figures(), &finding.figures, progress)?;
+    json::write(folder.ablation(), &finding)?;
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub(super) enum State {
 }
 
 /// The stages of one unit in their order: what comes later rests on what comes before.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 9] = [
     "generate",
     "train",
     "encode",
@@ -46,6 +46,7 @@ const ORDER: [&str; 8] = [
     "baselines",
     "plot",
     "agreement",
+    "ablation",
     "report",
 ];
 
@@ -85,8 +86,12 @@ pub(super) fn begin(
     let path = file(stage, folder);
     let mut marks = read(&path)?;
     if !keep {
-        for old in products(stage, folder) {
-            remove(&old)?;
+        // A link leads to data that other runs share, named for what is in it: nothing old is there.
+        for old in products(stage, folder)
+            .iter()
+            .filter(|old| !old.is_symlink())
+        {
+            remove(old)?;
         }
     }
     let rank = |name: &str| ORDER.iter().position(|other| *other == name);
@@ -130,7 +135,9 @@ fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => folder.model(model, seed),
         Stage::Agreement(model) => folder.model_root(model),
-        Stage::Generate | Stage::Baselines | Stage::Report => folder.root().to_path_buf(),
+        Stage::Generate | Stage::Baselines | Stage::Ablation | Stage::Report => {
+            folder.root().to_path_buf()
+        }
     }
     .join("done.json")
 }
@@ -156,6 +163,7 @@ fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<Path
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
         Stage::Agreement(model) => vec![folder.agreement(model)],
+        Stage::Ablation => vec![folder.ablation()],
         Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
     }
 }
@@ -220,6 +228,7 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],
         Stage::Agreement(model) => vec![folder.agreement(model), folder.common_figures(model)],
+        Stage::Ablation => vec![folder.ablation(), folder.shared_figures()],
         Stage::Report => vec![folder.summary(), folder.report_md(), folder.report_html()],
     }
 }

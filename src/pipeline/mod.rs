@@ -10,8 +10,10 @@ mod done;
 mod encode;
 mod folder;
 mod inspect;
+mod list;
 mod missing;
 mod plot;
+mod sweep;
 mod train;
 
 pub use about::About;
@@ -20,6 +22,8 @@ pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench}
 pub use encode::encode;
 pub use folder::{Lock, RunFolder};
 pub use inspect::{dataset_folder, inspect, inspect_frames};
+pub use list::{list, run_folders};
+pub use sweep::sweep;
 pub use train::train;
 
 use crate::data::DataSource;
@@ -164,6 +168,11 @@ impl Chain<'_> {
                 })?;
             }
         }
+        if asked(Step::Analyze) && experiment.models.len() > 1 {
+            self.stage(Stage::Ablation, || {
+                analyze::ablation(experiment, folder, progress)
+            })?;
+        }
         if asked(Step::Report) {
             self.report()?;
         }
@@ -247,7 +256,7 @@ impl Chain<'_> {
 }
 
 /// Where the experiment's dataset stands: in the run folder, or where it was before.
-fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
+pub fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
     experiment
         .data
         .stored()
@@ -263,7 +272,7 @@ fn generate(experiment: &Experiment, folder: &RunFolder, progress: &Progress) ->
 }
 
 /// What a stage reads, so what must be finished before it.
-fn before<'a>(experiment: &Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
+fn before<'a>(experiment: &'a Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
     match stage {
         Stage::Generate => vec![],
         Stage::Baselines | Stage::Train(..) => vec![Stage::Generate],
@@ -273,6 +282,13 @@ fn before<'a>(experiment: &Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
         Stage::Agreement(model) => {
             let seeds = experiment.seeds.iter();
             seeds.map(|&seed| Stage::Encode(model, seed)).collect()
+        }
+        Stage::Ablation => {
+            let trained = |model: &'a String| {
+                let seeds = experiment.seeds.iter();
+                seeds.map(move |&seed| Stage::Train(model, seed))
+            };
+            experiment.models.keys().flat_map(trained).collect()
         }
         Stage::Report => vec![],
     }
@@ -287,6 +303,7 @@ fn title(stage: Stage) -> String {
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => format!("{name} {model}, seed {seed}"),
         Stage::Agreement(model) => format!("{name} {model}, all seeds"),
+        Stage::Ablation => format!("{name}, all models"),
         Stage::Generate | Stage::Baselines | Stage::Report => name.to_string(),
     }
 }

@@ -1,13 +1,16 @@
 //! The train stage: one model, one seed.
 
 use super::{RunFolder, dataset};
+use crate::analysis::collapse::activity;
 use crate::analysis::monitor;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::models::{Common, Model};
+use crate::figures::contact_sheet;
+use crate::models::{Codes, Common, Model};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
+use crate::store::events::Summary;
 use crate::train::{self, Job, clips};
 
 /// Sequences whose latents are watched during training.
@@ -30,27 +33,112 @@ pub fn train(
     std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
     let all: Vec<usize> = (0..split.len().min(WATCHED)).collect();
     let states: Vec<f64> = all.iter().flat_map(|&i| split.states(i)).copied().collect();
-    let watch = |model: &dyn Model<f32>| {
-        let codes = model.encode(&clips(split, &all, steps)?.frames)?;
+    let watch = |trained: &dyn Model<f32>| {
+        let codes = trained.encode(&clips(split, &all, steps)?.frames)?;
         let mut arrays = vec![("encoder", codes.mean.clone())];
-        if let Some(posterior) = model.infer(&codes.mean, steps, None)? {
+        if let Some(posterior) = trained.infer(&codes.mean, steps, None)? {
             arrays.push(("filtered", posterior.filtered_mean));
             arrays.push(("smoothed", posterior.smoothed_mean));
         }
-        monitor(&arrays, &states, data.state_columns(), steps)
+        let mut values = monitor(&arrays, &states, data.state_columns(), steps)?;
+        let (found, line) = collapsing(&codes, trained.codes());
+        values.extend(found);
+        progress.log(&format!("train {model}, seed {seed}: {line}"));
+        if let Some(gap) = trained.published_gap(&codes.mean, steps)? {
+            let frames = (gap.mean.len() * steps).max(1) as f64;
+            let mean = gap.mean.iter().sum::<f64>() / frames;
+            values.push(("published_gap".into(), mean));
+            let variance = gap.variance.iter().sum::<f64>() / gap.variance.len().max(1) as f64;
+            values.push(("published_gap_std".into(), variance.sqrt() / steps as f64));
+        }
+        Ok(values)
     };
+    let pictures = |model: &dyn Model<f32>| reconstruction(model, split, data.frame_shape(), steps);
     train::train(&Job {
         config: &experiment.train,
         steps,
+        frame: data.frame_shape(),
         train: data.split("train")?,
         validation: split,
         seeds: Seeds::new(seed),
         folder: &path,
         build: &|start| build(experiment, model, seed, start, &data),
         watch: &watch,
+        pictures: Some(&pictures),
         progress,
     })?;
     Ok(())
+}
+
+/// Sequences whose reconstructions are shown during training.
+const SHOWN: usize = 2;
+/// Their least width and height, pixels.
+const SHOWN_SIZE: usize = 64;
+
+/// The first validation sequences, each above its reconstruction from code means; grey, the mean over channels.
+fn reconstruction(
+    model: &dyn Model<f32>,
+    split: &Split,
+    [c, h, w]: [usize; 3],
+    steps: usize,
+) -> Result<Vec<(String, Summary)>> {
+    let shown: Vec<usize> = (0..split.len().min(SHOWN)).collect();
+    let codes = model.encode(&clips(split, &shown, steps)?.frames)?;
+    let decoded = model.decode(&codes.mean)?;
+    let size = c * h * w;
+    let mut rows = Vec::new();
+    let mut push = |values: &[f32]| {
+        for frame in values.chunks_exact(size) {
+            rows.extend((0..h * w).map(|i| {
+                let sum: f32 = frame.iter().skip(i).step_by(h * w).sum();
+                (255.0 * sum / c as f32).round().clamp(0.0, 255.0) as u8
+            }));
+        }
+    };
+    for (i, of) in shown.iter().zip(decoded.chunks_exact(steps * size)) {
+        let truth: Vec<f32> = split
+            .frames(*i)
+            .iter()
+            .map(|&v| f32::from(v) / 255.0)
+            .collect();
+        push(&truth);
+        push(of);
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let zoom = SHOWN_SIZE.div_ceil(h.max(w));
+    let sheet = contact_sheet(&rows, (rows.len() / (h * w), h, w), steps, zoom)?;
+    let picture = Summary::png(sheet).map(|png| ("reconstruction".to_string(), png));
+    Ok(picture.into_iter().collect())
+}
+
+/// A dimension whose mean has less than this share of all its variance has collapsed, as in the analysis of that name.
+const ACTIVE_SHARE: f64 = 0.01;
+
+/// How much every code dimension carries, as numbers to record and as a line for the log: the KL divergence of q(a_j | x) from the normal
+/// distribution with the moments of all codes, nats a frame, and how many dimensions are active.
+fn collapsing(codes: &Codes, p: usize) -> (Vec<(String, f64)>, String) {
+    let all = activity(&codes.mean, &codes.var, p);
+    let active = all.iter().filter(|a| a.share() > ACTIVE_SHARE).count();
+    let mut values = vec![("active_codes".to_string(), active as f64)];
+    let mut told = Vec::new();
+    for (j, a) in all.iter().enumerate() {
+        if a.information.is_finite() {
+            values.push((format!("code_kl/code {}", j + 1), a.information));
+        }
+        told.push(format!("{:.2}", a.information));
+    }
+    let warning = if active < p {
+        "warning: collapse: "
+    } else {
+        ""
+    };
+    let line = format!(
+        "{warning}{active} of {p} code dimensions active, KL by dimension {} nats/frame",
+        told.join(", ")
+    );
+    (values, line)
 }
 
 /// Training sequences that mean and background are taken over.
@@ -112,4 +200,26 @@ pub(super) fn build(
     let mut built = config.build(frame, &mut Seeds::new(seed).stream("init", start as u64))?;
     built.start_at(&common(split, frame))?;
     Ok(built)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dimension_that_does_not_move_is_warned_of_in_the_log() {
+        let codes = Codes {
+            mean: vec![1.0, 0.5, -1.0, 0.5],
+            var: vec![0.01; 4],
+        };
+        let (values, line) = collapsing(&codes, 2);
+        assert_eq!(values[0], ("active_codes".into(), 1.0));
+        // 1/2 ln((1 + .01) / .01) = 2.308, and nothing.
+        assert_eq!(
+            line,
+            "warning: collapse: 1 of 2 code dimensions active, KL by dimension 2.31, 0.00 nats/frame"
+        );
+        let (_, line) = collapsing(&codes, 1);
+        assert!(line.starts_with("1 of 1 code dimensions active"), "{line}");
+    }
 }

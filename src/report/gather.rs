@@ -13,6 +13,8 @@ pub struct Results {
     pub about: About,
     /// Trivial read-outs of the same data.
     pub baselines: Option<Finding>,
+    /// What the trainings of all models say together, where there are several.
+    pub ablation: Option<Finding>,
     /// In the order of the experiment.
     pub models: Vec<ModelResults>,
 }
@@ -79,11 +81,16 @@ impl Results {
                 })
             })
             .collect::<Result<_>>()?;
-        let baselines = folder.baselines();
+        let (baselines, ablation) = (folder.baselines(), folder.ablation());
+        let several = experiment.models.len() > 1 && ablation.exists();
         Ok(Self {
             about: About::read(folder)?,
             baselines: match baselines.exists() {
                 true => Some(json::read(baselines)?),
+                false => None,
+            },
+            ablation: match several {
+                true => Some(json::read(ablation)?),
                 false => None,
             },
             models,

@@ -26,6 +26,11 @@ pub(super) fn write(page: &Page) -> Result<String> {
     contents(&mut out, page);
     out.push_str("</header>\n");
     main_table(&mut out, page);
+    if let Some(part) = &page.ablation {
+        out.push_str("<section id=\"together\">\n<h2>All models together</h2>\n");
+        analysis(&mut out, part)?;
+        out.push_str("</section>\n");
+    }
     for (i, model) in page.models.iter().enumerate() {
         let _ = writeln!(
             out,
@@ -93,6 +98,9 @@ fn headlines(out: &mut String, page: &Page) {
 
 fn contents(out: &mut String, page: &Page) {
     out.push_str("<nav><a href=\"#state\">State</a>");
+    if page.ablation.is_some() {
+        out.push_str(" <a href=\"#together\">All models</a>");
+    }
     for (i, model) in page.models.iter().enumerate() {
         let _ = write!(out, " <a href=\"#model-{i}\">{}</a>", text(&model.name));
     }

@@ -50,6 +50,10 @@ pub(super) fn write(page: &Page) -> String {
             rows,
         },
     );
+    if let Some(part) = &page.ablation {
+        out.push_str("## All models together\n\n");
+        analysis(&mut out, part);
+    }
     for model in &page.models {
         let _ = writeln!(out, "## {} ({})\n", text(&model.name), text(&model.about));
         for part in &model.analyses {

@@ -3,7 +3,7 @@
 use super::gather::{ModelResults, Results};
 use super::numbers;
 use super::summary::{ModelSummary, READOUTS, Spread, Summary};
-use crate::analysis::{Definition, Metric, NamedFigure, Table};
+use crate::analysis::{Definition, Finding, Metric, NamedFigure, Table};
 use crate::error::Result;
 use crate::experiment::Experiment;
 use indexmap::IndexMap;
@@ -14,6 +14,8 @@ pub(super) struct Page {
     /// One a model: its main numbers.
     pub headlines: Vec<Headline>,
     pub main: MainTable,
+    /// All models together.
+    pub ablation: Option<AnalysisPart>,
     pub models: Vec<ModelPart>,
     pub baselines: Option<AnalysisPart>,
     /// Every number over seeds.
@@ -134,43 +136,44 @@ impl Page {
                 answers: first_answers(model),
             });
             let mut parts = analyses(model);
-            parts.extend(model.agreement.iter().map(|finding| AnalysisPart {
-                name: finding.analysis.clone(),
-                question: finding.question.clone(),
-                answers: vec![finding.answer.clone()],
-                tables: finding.tables.clone(),
-                figures: finding.figures.clone(),
-                folder: Some(format!("{}/figures", model.name)),
-                note: None,
-            }));
+            let figures = format!("{}/figures", model.name);
+            let agreement = model.agreement.iter();
+            parts.extend(agreement.map(|finding| common(finding, Some(figures.clone()))));
             models.push(ModelPart {
                 name: model.name.clone(),
                 about: about(model),
                 analyses: parts,
             });
         }
-        let baselines = results.baselines.as_ref().map(|finding| AnalysisPart {
-            name: finding.analysis.clone(),
-            question: finding.question.clone(),
-            answers: vec![finding.answer.clone()],
-            tables: finding.tables.clone(),
-            figures: finding.figures.clone(),
-            folder: None,
-            note: None,
-        });
+        let baselines = results.baselines.as_ref();
+        let ablation = results.ablation.as_ref();
         Ok(Self {
             name: experiment.name.clone(),
             question: experiment.question.clone(),
             headlines,
             main: main_table(summary),
+            ablation: ablation.map(|finding| common(finding, Some("figures".into()))),
             models,
-            baselines,
+            baselines: baselines.map(|finding| common(finding, None)),
             numbers: all_numbers(summary),
             definitions: definitions(results),
             config: experiment.to_yaml()?,
             command: results.about.command.clone(),
             versions: results.about.versions.clone().into_iter().collect(),
         })
+    }
+}
+
+/// What is said of several seeds or models together, its figures drawn in `folder`.
+fn common(finding: &Finding, folder: Option<String>) -> AnalysisPart {
+    AnalysisPart {
+        name: finding.analysis.clone(),
+        question: finding.question.clone(),
+        answers: vec![finding.answer.clone()],
+        tables: finding.tables.clone(),
+        figures: finding.figures.clone(),
+        folder,
+        note: None,
     }
 }
 
@@ -409,6 +412,10 @@ fn all_numbers(summary: &Summary) -> Table {
                     analysis.clone(),
                     name.clone(),
                     numbers::spread(spread),
+                    match spread.n() {
+                        0 => "–".to_string(),
+                        n => n.to_string(),
+                    },
                     match spread.unit.as_str() {
                         "1" => String::new(),
                         unit => unit.to_string(),
@@ -422,9 +429,9 @@ fn all_numbers(summary: &Summary) -> Table {
         rows.push(baseline_row(metric));
     }
     Table {
-        caption: "Every number: mean ± standard deviation over seeds, or value with 95 % interval."
+        caption: "Every number: mean ± standard deviation over n seeds that have it, or value with 95 % interval."
             .to_string(),
-        columns: ["model", "analysis", "metric", "value", "unit", "by seed"]
+        columns: ["model", "analysis", "metric", "value", "n", "unit", "by seed"]
             .map(str::to_string)
             .to_vec(),
         rows,
@@ -437,6 +444,7 @@ fn baseline_row(metric: &Metric) -> Vec<String> {
         "baselines".to_string(),
         metric.name.clone(),
         numbers::metric(metric),
+        "–".to_string(),
         match metric.unit.as_str() {
             "1" => String::new(),
             unit => unit.to_string(),
@@ -451,6 +459,7 @@ fn definitions(results: &Results) -> Vec<Definition> {
     let findings = of_models
         .flat_map(|s| &s.findings)
         .chain(results.models.iter().flat_map(|m| &m.agreement))
+        .chain(&results.ablation)
         .chain(&results.baselines);
     let mut list: Vec<Definition> = Vec::new();
     for definition in findings.flat_map(|f| &f.definitions) {

@@ -23,6 +23,7 @@ pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32
         frames: matrix(pixels, rows, columns)?,
         sequences: indices.len(),
         steps,
+        seen: None,
     })
 }
 

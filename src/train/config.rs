@@ -1,5 +1,6 @@
 //! The `train:` section of an experiment and its schedules.
 
+use super::missing::MissingConfig;
 use crate::error::{Error, Result, all};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct TrainConfig {
     pub law_from: usize,
     /// Short runs from different starts, of which the best goes on.
     pub starts: Starts,
+    /// Frames and pixels that training does not see; nothing by default.
+    pub missing: MissingConfig,
 }
 
 /// Adam's step size over time: a linear rise, a plateau, a linear fall.
@@ -90,6 +93,7 @@ impl Default for TrainConfig {
             validate_every: 250,
             law_from: 300,
             starts: Starts::default(),
+            missing: MissingConfig::default(),
         }
     }
 }
@@ -195,7 +199,9 @@ impl TrainConfig {
                 &self.starts.steps,
             );
         }
-        all(found)
+        all(found
+            .into_iter()
+            .chain([self.missing.check(&format!("{at}.missing"))]))
     }
 
     /// Adam's step size at step 0 .. steps-1.

@@ -7,9 +7,11 @@ mod batches;
 pub mod checkpoint;
 mod config;
 mod health;
+mod missing;
 mod starts;
 mod trainer;
 
 pub use batches::{clips, evaluate};
 pub use config::{LearningRate, Starts, TrainConfig, Warmup};
-pub use trainer::{Job, Recent, Record, Steps, train};
+pub use missing::MissingConfig;
+pub use trainer::{EVENTS, Job, Pictures, Recent, Record, Steps, train};

@@ -9,20 +9,20 @@ fn total(model: &Lgssm, batch: &Owned) -> f64 {
 }
 
 /// Fourth-order central difference: error h^4 f^(5) / 30 + 1e-16 |f| / h, some 1e-11 for f near 100.
-fn derivative(mut f: impl FnMut(f64) -> f64) -> f64 {
+pub fn derivative(mut f: impl FnMut(f64) -> f64) -> f64 {
     let h = 1e-3;
     (8.0 * (f(h) - f(-h)) - (f(2.0 * h) - f(-2.0 * h))) / (12.0 * h)
 }
 
 /// One array of a model or a batch: its name, where it stands, where its gradient stands.
-struct Argument {
-    name: &'static str,
+pub struct Argument {
+    pub name: &'static str,
     values: for<'a> fn(&'a mut Lgssm, &'a mut Owned) -> Option<&'a mut Vec<f64>>,
-    gradient: fn(&Gradients) -> Option<&Vec<f64>>,
+    pub gradient: fn(&Gradients) -> Option<&Vec<f64>>,
     covariance: bool,
 }
 
-const ARGUMENTS: [Argument; 13] = {
+pub const ARGUMENTS: [Argument; 13] = {
     macro_rules! parameter {
         ($name:ident, $covariance:literal) => {
             Argument {
@@ -65,8 +65,13 @@ const ARGUMENTS: [Argument; 13] = {
     ]
 };
 
-/// Finite differences by every value of one argument; a covariance is changed symmetrically, G_ij from the change of both halves.
-fn finite_differences(argument: &Argument, model: &Lgssm, batch: &Owned) -> Option<Vec<f64>> {
+/// Finite differences of `total` by every value of one argument; a covariance is changed symmetrically, G_ij from the change of both halves.
+pub fn finite_differences(
+    argument: &Argument,
+    model: &Lgssm,
+    batch: &Owned,
+    total: &dyn Fn(&Lgssm, &Owned) -> f64,
+) -> Option<Vec<f64>> {
     let (mut model, mut batch) = (model.clone(), batch.clone());
     let count = (argument.values)(&mut model, &mut batch)?.len();
     let size = count.isqrt();
@@ -107,7 +112,7 @@ fn every_gradient_equals_finite_differences_for_every_kind_of_batch() {
         );
         for argument in &ARGUMENTS {
             let ours = (argument.gradient)(&found.gradients);
-            let want = finite_differences(argument, &model, &batch);
+            let want = finite_differences(argument, &model, &batch, &total);
             assert_eq!(
                 ours.is_some(),
                 want.is_some(),

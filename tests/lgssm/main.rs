@@ -1,15 +1,16 @@
 //! Tests of exact inference in the linear-Gaussian state-space model, through its public functions only.
 
+mod blend;
 mod brute_force;
+mod complete;
 mod dense;
 mod em;
 mod em_step;
 mod errors;
-
-mod gated;
 mod golden;
 mod gradients;
 mod hard;
+mod published;
 mod sampling;
 mod support;
 mod switching;

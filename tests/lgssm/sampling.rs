@@ -1,8 +1,8 @@
-//! Sampled paths have the moments of the joint posterior, over any lag.
+//! Sampled paths have the moments of the joint posterior, over any lag; paths of an amortised posterior those of a roll-out.
 
 use super::dense::joint_posterior;
 use super::support::{Owned, case, model};
-use kinostate::lgssm::sample_path;
+use kinostate::lgssm::{Batch, Lgssm, infer, path_moments, sample_path};
 use kinostate::seeds::Seeds;
 
 const DRAWS: usize = 20_000;
@@ -59,4 +59,45 @@ fn the_same_stream_gives_the_same_path() {
     };
     assert_eq!(draw(0), draw(0));
     assert_ne!(draw(0), draw(1));
+}
+
+/// The moments of an amortised path are those of a law's roll-out when its feedback, drift and variances are those of the law.
+#[test]
+fn path_moments_equal_a_roll_out_of_the_prior() {
+    let (model, _) = super::support::case(0);
+    let (n, frames) = (model.latent, 5);
+    let mut rng = Seeds::new(4).stream("test/path", 0);
+    let drift = super::support::normals(&mut rng, 2 * frames * n);
+    let own: Vec<f64> = (0..n).map(|i| 0.2 + 0.1 * i as f64).collect();
+    let diagonal: Vec<f64> = (0..n * n)
+        .map(|i| if i % (n + 1) == 0 { own[i / n] } else { 0.0 })
+        .collect();
+    let variances = own.repeat(2 * frames);
+    let found = path_moments(&model.transition_matrix, (&drift, &variances), frames).unwrap();
+    for (index, drift) in drift.chunks_exact(frames * n).enumerate() {
+        let law = Lgssm {
+            initial_mean: drift[..n].to_vec(),
+            initial_cov: diagonal.clone(),
+            transition_cov: diagonal.clone(),
+            ..model.clone()
+        };
+        let codes = vec![f64::NAN; frames * law.code];
+        let batch = Batch {
+            frame_mask: Some(&[false; 5]),
+            transition_offsets: Some(drift),
+            ..Batch::new(&codes, 1, frames)
+        };
+        let want = infer(&law, &batch).unwrap();
+        let (row, square) = (frames * n, frames * n * n);
+        let of = |all: &[f64], size: usize| all[index * size..][..size].to_vec();
+        super::support::close("mean", &of(&found.mean, row), &want.smoothed_mean, 1e-12);
+        super::support::close("cov", &of(&found.cov, square), &want.smoothed_cov, 1e-12);
+        let lag = of(&found.lag_one_cov, square);
+        super::support::close("lag one", &lag, &want.lag_one_cov, 1e-12);
+    }
+    let message = path_moments(&[1.0], (&[0.0; 3], &[1.0; 2]), 3).unwrap_err();
+    assert!(
+        message.to_string().contains("variances wants 3"),
+        "{message}"
+    );
 }

@@ -6,8 +6,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 const KINDS: [Constraint; 4] = [
     Constraint::Free,
-    Constraint::Stable,
-    Constraint::RotationDecay,
+    Constraint::SpectralRadius,
+    Constraint::OrthogonalDecay,
     Constraint::Newtonian { dt: 0.2 },
 ];
 
@@ -48,12 +48,12 @@ fn any_parameters_give_a_matrix_of_the_kind() {
                 let label = format!("{kind:?}, n {n}, scale {scale}: {a:?}");
                 match kind {
                     Constraint::Free => assert_eq!(a, parameters),
-                    Constraint::Stable => {
+                    Constraint::SpectralRadius => {
                         let radius = radius(&a, n);
                         // Eigenvalues of a matrix far from normal: a root of the rounding.
                         assert!(radius < 1.0 + 1e-9, "{radius} {label}");
                     }
-                    Constraint::RotationDecay => {
+                    Constraint::OrthogonalDecay => {
                         let a = DMatrix::from_row_slice(n, n, &a);
                         let gram = a.transpose() * &a;
                         let decay = &parameters[parameters.len() - n..];
@@ -132,12 +132,12 @@ fn a_start_of_the_kind_is_kept_and_another_is_brought_close() {
         let mut rng = rng(20 + n);
         for kind in KINDS {
             let mut a = kind.matrix(&parameters(kind, n, 0.5, &mut rng), n).unwrap();
-            if kind == Constraint::Stable {
+            if kind == Constraint::SpectralRadius {
                 let scale = 0.9 / radius(&a, n);
                 a.iter_mut().for_each(|a| *a *= scale);
             }
             // The floor of 1e-8 under H, times the condition number of P.
-            let tolerance = if kind == Constraint::Stable {
+            let tolerance = if kind == Constraint::SpectralRadius {
                 1e-5
             } else {
                 1e-10
@@ -146,7 +146,12 @@ fn a_start_of_the_kind_is_kept_and_another_is_brought_close() {
         }
     }
     let flight = [1.0, 1.0, 0.0, 1.0];
-    close(Constraint::Stable, &flight, &flight.map(|a| 0.98 * a), 1e-3);
+    close(
+        Constraint::SpectralRadius,
+        &flight,
+        &flight.map(|a| 0.98 * a),
+        1e-3,
+    );
     close(
         Constraint::Newtonian { dt: 0.2 },
         &flight,

@@ -33,9 +33,10 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
+        seen: Option<&[bool]>,
         _: &mut Rng,
     ) -> Result<Scalar<F, Grad<F>>> {
-        ops::switching_log_likelihood(codes, steps, &self.law)
+        ops::switching_log_likelihood(codes, steps, seen, &self.law)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {

@@ -1,13 +1,18 @@
 //! The `transition:` of a `kalman_vae`: which choices there are, and where each starts.
 
-use super::HypothesesConfig;
+use super::blended::Blended;
+use super::linear::LinearLaw;
 use super::switching::Switching;
+use super::weights::Weigher;
+use super::{HypothesesConfig, Objective};
 use crate::error::{Error, Result};
-use crate::lgssm::Lgssm;
 use crate::lgssm::switching::Hypotheses;
+use crate::lgssm::{Blend, Constraint, Lgssm};
 use crate::models::Dynamics;
 use crate::nn::Float;
-use crate::nn::ops::{ModesParams, StateSpace, SwitchingStateSpace};
+use crate::nn::ops::{BlendedStateSpace, ModesParams, StateSpace, SwitchingStateSpace};
+use crate::seeds::Rng;
+use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +24,7 @@ pub enum Transition {
     Linear(Linear),
     /// Free flight between two reflecting walls on every axis.
     Reflecting(Reflecting),
-    /// Affine modes, chosen by where the state is.
+    /// Affine modes, chosen by where the state is or blended by what past codes say.
     Mixture(Mixture),
 }
 
@@ -37,7 +42,7 @@ pub struct Reflecting {
     pub sharpness: f64,
 }
 
-/// How many modes there are.
+/// How many modes there are, and what tells them apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mixture {
@@ -45,13 +50,60 @@ pub struct Mixture {
     /// (9 with two codes) fill them.
     #[schemars(range(min = 1))]
     pub modes: usize,
-    /// Sharpness of their borders at the start, in inverse typical displacements per frame.
+    /// Sharpness of their borders where they start from codes, in inverse typical displacements per frame.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub sharpness: f64,
+    /// What weighs the modes.
+    pub weights: Weights,
+    /// Width of the network between codes and weights, for `weights: codes` and `lstm`; 50 as published.
+    #[schemars(range(min = 1, max = 4096))]
+    pub units: usize,
+    /// Whether modes have offsets b_k; without them, as published, a mode can't be a reflection off a wall at w, x' = 2w - x.
+    pub offsets: bool,
+    /// Where the modes start.
+    pub start: MixtureStart,
+}
+
+/// What weighs the modes of a mixture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// The state before: one mode is chosen, several paths of modes are followed ([`crate::lgssm::switching`]).
+    #[default]
+    State,
+    /// The last two codes through one layer; matrices are blended.
+    Codes,
+    /// An LSTM over all codes so far, as published; matrices are blended.
+    Lstm,
+}
+
+/// Where the modes of a mixture start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MixtureStart {
+    /// K different laws read from the codes after `train.law_from` steps, free flight until then.
+    #[default]
+    Codes,
+    /// z = (position, displacement per frame) flies freely in every mode, up to small noise that tells modes apart.
+    FreeMotion,
+    /// A_k = I as published, up to such noise; C starts at random and is learned.
+    Identity,
+}
+
+impl MixtureStart {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Codes => "codes",
+            Self::FreeMotion => "free_motion",
+            Self::Identity => "identity",
+        }
+    }
 }
 
 /// Edges of the codes are known to a fraction of a displacement; what is not known of the state softens a gate by itself.
 const SHARPNESS: f64 = 50.0;
+/// Standard deviation of the noise that tells modes apart.
+const APART: f64 = 0.02;
 
 impl Default for Reflecting {
     fn default() -> Self {
@@ -66,53 +118,159 @@ impl Default for Mixture {
         Self {
             modes: 9,
             sharpness: SHARPNESS,
+            weights: Weights::default(),
+            units: 50,
+            offsets: true,
+            start: MixtureStart::default(),
         }
     }
 }
 
+/// What a transition is built for.
+pub(super) struct Setting {
+    /// As many mode paths are followed.
+    pub hypotheses: HypothesesConfig,
+    /// What the transition matrices may be.
+    pub constraint: Constraint,
+    /// What is climbed.
+    pub objective: Objective,
+}
+
 impl Transition {
     /// # Errors
-    /// Names the key under `at`, what was expected and got.
-    pub(super) fn check(&self, at: &str, codes: usize) -> Result<()> {
-        let (kind, sharpness) = match self {
-            Self::Linear(_) => return Ok(()),
-            Self::Reflecting(c) => ("reflecting", c.sharpness),
-            Self::Mixture(c) => ("mixture", c.sharpness),
+    /// Names the key under `at` (of the model), what was expected and got.
+    pub(super) fn check(&self, at: &str, codes: usize, setting: &Setting) -> Result<()> {
+        let wrong = |key: &str, want: &str, got: &dyn std::fmt::Display| {
+            Err(Error::Experiment(format!(
+                "{at}.{key}: {want} expected, got {got}"
+            )))
         };
-        if !(sharpness.is_finite() && sharpness > 0.0) {
-            return Err(Error::Experiment(format!(
-                "{at}.{kind}.sharpness: a positive number expected, got {sharpness}"
-            )));
+        let published = setting.objective == Objective::Published;
+        let sharpness = match self {
+            Self::Linear(_) => return Ok(()),
+            Self::Reflecting(c) => ("transition.reflecting.sharpness", c.sharpness),
+            Self::Mixture(c) => ("transition.mixture.sharpness", c.sharpness),
+        };
+        if !(sharpness.1.is_finite() && sharpness.1 > 0.0) {
+            return wrong(sharpness.0, "a positive number", &sharpness.1);
         }
-        match self {
-            Self::Mixture(c) if c.modes == 0 || c.modes > most_modes(codes) => {
-                Err(Error::Experiment(format!(
-                    "{at}.mixture.modes: a number in 1..={} expected, got {}",
-                    most_modes(codes),
-                    c.modes
-                )))
+        let bound = "exact (the published bound wants a law that is linear given past codes: linear, or a mixture with weights codes or lstm)";
+        let c = match self {
+            Self::Mixture(c) => c,
+            _ if published => return wrong("objective", bound, &"published"),
+            _ if setting.constraint != Constraint::Free => {
+                let want = "free (reflecting walls have matrices of their own)";
+                return wrong("constraint", want, &setting.constraint.name());
             }
-            _ => Ok(()),
+            _ => return Ok(()),
+        };
+        let most = match c.start {
+            MixtureStart::Codes => most_modes(codes),
+            _ => 81,
+        };
+        if c.modes == 0 || c.modes > most {
+            let want = format!("a number in 1..={most}");
+            return wrong("transition.mixture.modes", &want, &c.modes);
         }
+        if c.weights == Weights::State {
+            if published {
+                return wrong("objective", bound, &"published with weights: state");
+            }
+            if c.start != MixtureStart::Codes {
+                let want = "codes (weights: state starts its cells at the edges of the codes)";
+                return wrong("transition.mixture.start", want, &c.start.name());
+            }
+            if !c.offsets {
+                let want = "true (weights: state and start: codes want modes with offsets)";
+                return wrong("transition.mixture.offsets", want, &c.offsets);
+            }
+        } else if c.units == 0 || c.units > 4096 {
+            return wrong("transition.mixture.units", "a number in 1..=4096", &c.units);
+        } else if c.start == MixtureStart::Codes && !c.offsets {
+            let want = "true (start: codes gives modes with offsets)";
+            return wrong("transition.mixture.offsets", want, &c.offsets);
+        }
+        Ok(())
+    }
+
+    /// Whether latents have to be (place, displacement per frame) of the codes.
+    pub(super) fn wants_places(&self) -> bool {
+        !matches!(self, Self::Mixture(c) if c.start == MixtureStart::Identity)
     }
 
     /// The law that a model starts with: `free` with this transition in place of its own.
     pub(super) fn build<F: Float>(
         &self,
         free: &Lgssm,
-        hypotheses: HypothesesConfig,
+        setting: &Setting,
+        rng: &mut Rng,
     ) -> Result<Box<dyn Dynamics<F>>> {
+        let constraint = setting.constraint;
         let (modes, sharpness) = match self {
-            Self::Linear(_) => return Ok(Box::new(StateSpace::new(free)?)),
+            Self::Linear(_) => {
+                return Ok(Box::new(LinearLaw {
+                    space: StateSpace::constrained(free, constraint)?,
+                    objective: setting.objective,
+                }));
+            }
             Self::Reflecting(c) => (ModesParams::reflecting(free.code)?, c.sharpness),
-            Self::Mixture(c) => (ModesParams::mixture(free, c.modes)?, c.sharpness),
+            Self::Mixture(c) if c.weights == Weights::State => (
+                ModesParams::mixture(free, c.modes, constraint)?,
+                c.sharpness,
+            ),
+            Self::Mixture(c) => return Ok(Box::new(c.blended(free, setting, rng)?)),
         };
-        let train = Hypotheses::new(hypotheses.train);
+        let train = Hypotheses::new(setting.hypotheses.train);
         Ok(Box::new(Switching {
             law: SwitchingStateSpace::new(free, modes, train)?,
             sharpness,
-            hypotheses: Hypotheses::new(hypotheses.infer),
+            hypotheses: Hypotheses::new(setting.hypotheses.infer),
         }))
+    }
+}
+
+impl Mixture {
+    fn blended<F: Float>(
+        &self,
+        free: &Lgssm,
+        setting: &Setting,
+        rng: &mut Rng,
+    ) -> Result<Blended<F>> {
+        let (n, p) = (free.latent, free.code);
+        let mut draws = |std: f64, count: usize| -> Vec<f64> {
+            let all = (0..count).map(|_| {
+                let draw: f64 = StandardNormal.sample(rng);
+                std * draw
+            });
+            all.collect()
+        };
+        let mut law = free.clone();
+        let from_codes = self.start == MixtureStart::Codes;
+        if self.start == MixtureStart::Identity {
+            law.transition_matrix = (0..n * n)
+                .map(|i| f64::from(u8::from(i / n == i % n)))
+                .collect();
+            let noise = draws(1.0 / (n as f64).sqrt(), p * n);
+            law.emission_matrix = noise;
+        }
+        let apart = if from_codes { 0.0 } else { APART };
+        let noise = draws(apart, self.modes * n * n);
+        let matrices = law.transition_matrix.repeat(self.modes);
+        let modes = Blend {
+            latent: n,
+            matrices: matrices.iter().zip(&noise).map(|(a, e)| a + e).collect(),
+            offsets: vec![0.0; self.modes * n],
+        };
+        let fixed = self.start != MixtureStart::Identity;
+        Ok(Blended {
+            law: BlendedStateSpace::new(&law, &modes, setting.constraint, self.offsets, fixed)?,
+            weigher: match self.weights {
+                Weights::Lstm => Weigher::lstm(p, self.units, self.modes, rng)?,
+                _ => Weigher::codes(p, self.units, self.modes, rng)?,
+            },
+            objective: setting.objective,
+            from_codes: from_codes.then_some(self.sharpness),
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! A linear-Gaussian state-space model as learnable parameters, and its exact log likelihood of codes as one operation.
 
+use super::matrices::Matrices;
 use crate::error::{Error, Result};
 use crate::lgssm::packed::{covariance, pack, root_gradient};
-use crate::lgssm::{self, Batch, Lgssm, Posterior};
+use crate::lgssm::published;
+use crate::lgssm::{self, Batch, Constraint, Evaluation, Gradients, Lgssm, Posterior};
 use crate::nn::tensor::{scalar, size, values};
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -24,7 +26,7 @@ const EM_CHANGE: f64 = 1e-3;
 pub struct StateSpace<F: Float> {
     latent: usize,
     code: usize,
-    transition_matrix: Param<F>,
+    transition_matrix: Matrices<F>,
     transition_offset: Param<F>,
     transition_root: Param<F>,
     emission_matrix: Param<F>,
@@ -32,16 +34,24 @@ pub struct StateSpace<F: Float> {
     emission_root: Param<F>,
     initial_mean: Param<F>,
     initial_root: Param<F>,
-    /// Whether the transition is chosen elsewhere, so that the one here is no parameter.
-    gated: bool,
+    /// Whether the transition is made elsewhere, so that the one here is no parameter.
+    elsewhere: bool,
 }
 
 impl<F: Float> StateSpace<F> {
-    /// Parameters that start at this law.
+    /// Parameters that start at this law, any transition matrix allowed.
     ///
     /// # Errors
     /// A covariance that is not positive definite is named.
     pub fn new(law: &Lgssm) -> Result<Self> {
+        Self::constrained(law, Constraint::Free)
+    }
+
+    /// Parameters that start close to this law, its transition matrix of this kind.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; a matrix that nothing of the kind is close to.
+    pub fn constrained(law: &Lgssm, constraint: Constraint) -> Result<Self> {
         let (n, p) = (law.latent, law.code);
         let param = |shape: &[usize], values: &[f64]| {
             Ok::<_, Error>(Param::new(shape, values)?.at_rate(RATE))
@@ -52,7 +62,7 @@ impl<F: Float> StateSpace<F> {
         Ok(Self {
             latent: n,
             code: p,
-            transition_matrix: param(&[n, n], &law.transition_matrix)?,
+            transition_matrix: Matrices::new(constraint, n, &law.transition_matrix, RATE)?,
             transition_offset: param(&[n], &law.transition_offset)?,
             transition_root: root("transition covariance", &law.transition_cov, n)?,
             emission_matrix: param(&[p, n], &law.emission_matrix)?,
@@ -60,16 +70,21 @@ impl<F: Float> StateSpace<F> {
             emission_root: root("emission covariance", &law.emission_cov, p)?,
             initial_mean: param(&[n], &law.initial_mean)?,
             initial_root: root("initial covariance", &law.initial_cov, n)?,
-            gated: false,
+            elsewhere: false,
         })
     }
 
-    /// The same for a transition that a gate chooses: A and b here are no parameters, C and d stay as they are. A gate's cells and
-    /// walls are told in units of the codes, and a learned C would only be a second way to say the same.
-    pub(super) fn gated(mut self) -> Self {
+    /// The same for a transition that is made elsewhere: A and b here are no parameters.
+    pub(super) fn without_transition(mut self) -> Self {
+        self.elsewhere = true;
+        self
+    }
+
+    /// The same with C and d that stay as they are. Cells and walls are told in units of the codes, and a learned C would only be a
+    /// second way to say the same.
+    pub(super) fn with_fixed_emission(mut self) -> Self {
         self.emission_matrix = self.emission_matrix.fixed();
         self.emission_offset = self.emission_offset.fixed();
-        self.gated = true;
         self
     }
 
@@ -116,7 +131,7 @@ impl<F: Float> StateSpace<F> {
     }
 
     /// Latent dimensions n and code dimensions p.
-    pub(super) fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> (usize, usize) {
         (self.latent, self.code)
     }
 
@@ -125,7 +140,7 @@ impl<F: Float> StateSpace<F> {
         Lgssm {
             latent: self.latent,
             code: self.code,
-            transition_matrix: self.transition_matrix.to_f64(),
+            transition_matrix: self.transition_matrix.values(),
             transition_offset: self.transition_offset.to_f64(),
             transition_cov: covariance(&self.transition_root.to_f64(), self.latent),
             emission_matrix: self.emission_matrix.to_f64(),
@@ -137,11 +152,14 @@ impl<F: Float> StateSpace<F> {
     }
 
     /// Gradient of every parameter, beside the parameter it belongs to.
-    pub(super) fn gradients(&self, g: &lgssm::Gradients) -> Vec<(Param<F>, Vec<f64>)> {
+    pub(super) fn gradients(&self, g: &Gradients) -> Result<Vec<(Param<F>, Vec<f64>)>> {
         let root =
             |p: &Param<F>, g: &[f64], n: usize| (p.clone(), root_gradient(&p.to_f64(), g, n));
-        vec![
-            (self.transition_matrix.clone(), g.transition_matrix.clone()),
+        let mut all = match self.elsewhere {
+            true => vec![],
+            false => self.transition_matrix.gradients(&g.transition_matrix)?,
+        };
+        all.extend([
             (self.transition_offset.clone(), g.transition_offset.clone()),
             root(&self.transition_root, &g.transition_cov, self.latent),
             (self.emission_matrix.clone(), g.emission_matrix.clone()),
@@ -149,15 +167,22 @@ impl<F: Float> StateSpace<F> {
             root(&self.emission_root, &g.emission_cov, self.code),
             (self.initial_mean.clone(), g.initial_mean.clone()),
             root(&self.initial_root, &g.initial_cov, self.latent),
-        ]
+        ]);
+        Ok(all)
     }
 }
 
 impl<F: Float> Module<F> for StateSpace<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        if !self.elsewhere {
+            self.transition_matrix
+                .parameters(&format!("{at}transition."), out);
+            out.push((
+                format!("{at}transition.offset"),
+                &mut self.transition_offset,
+            ));
+        }
         for (name, p) in [
-            ("transition.matrix", &mut self.transition_matrix),
-            ("transition.offset", &mut self.transition_offset),
             ("transition.root", &mut self.transition_root),
             ("emission.matrix", &mut self.emission_matrix),
             ("emission.offset", &mut self.emission_offset),
@@ -165,55 +190,111 @@ impl<F: Float> Module<F> for StateSpace<F> {
             ("initial.mean", &mut self.initial_mean),
             ("initial.root", &mut self.initial_root),
         ] {
-            if !(self.gated && name.starts_with("transition.") && name != "transition.root") {
-                out.push((format!("{at}{name}"), p));
-            }
+            out.push((format!("{at}{name}"), p));
         }
     }
 }
 
-/// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p). Exact, in f64; every gradient in closed form
-/// (Fisher's identity, see [`crate::lgssm`]), so nothing is differentiated through the filter.
+/// What of the codes is seen, and what is put for their log likelihood.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// (B, T): false where a frame is missing; its code is never read. `None` where all are seen.
+    pub seen: Option<&'a [bool]>,
+    /// Standard normal draws (B, T, n) of the published bound (see [`crate::lgssm::published`]); `None` for the exact likelihood.
+    pub published: Option<&'a [f64]>,
+}
+
+impl Evidence<'_> {
+    /// log p(a) of all sequences, or a draw of its bound, nats.
+    pub(super) fn value(&self, law: &Lgssm, batch: &Batch) -> Result<f64> {
+        let all = match self.published {
+            None => lgssm::log_likelihood(law, batch)?,
+            Some(noise) => published::bound(law, batch, noise)?,
+        };
+        Ok(all.iter().sum())
+    }
+
+    /// The same with its gradient.
+    pub(super) fn evaluate(&self, law: &Lgssm, batch: &Batch) -> Result<Evaluation> {
+        match self.published {
+            None => lgssm::log_likelihood_and_gradients(law, batch),
+            Some(noise) => published::bound_and_gradients(law, batch, noise),
+        }
+    }
+}
+
+/// Sequences of codes (B*T, p) in f64.
+///
+/// # Errors
+/// [`Error::Shape`] when they do not fit, told in the name of the operation.
+pub(super) fn sequences<F: Float>(
+    name: &str,
+    codes: &Mat<F>,
+    steps: usize,
+    p: usize,
+) -> Result<(Vec<f64>, usize)> {
+    let (rows, columns) = size(codes);
+    if columns != p || steps == 0 || rows % steps != 0 {
+        return Err(Error::Shape(format!(
+            "{name}: codes of {p} dimensions in sequences of {steps} frames expected, got {rows} x {columns}"
+        )));
+    }
+    let plain = values(codes).iter().map(|v| v.widen()).collect();
+    Ok((plain, rows / steps))
+}
+
+/// What an operation with one number as its result sends back: `of` times the gradient of that number, for matrices of activations and
+/// for parameters.
+pub(super) fn send_back<F: Float, T: Tape<F, Cpu>>(
+    tape: &mut T,
+    result: &Scalar<F>,
+    inputs: Vec<(Mat<F>, Vec<f64>)>,
+    parameters: Vec<(Param<F>, Vec<f64>)>,
+) {
+    let result = result.clone();
+    tape.add_backward_op(move |gradients| {
+        let g = gradients.get_or_alloc_mut(&result)?[0].widen();
+        let add = |to: &mut [F], of: &[f64]| {
+            to.iter_mut()
+                .zip(of)
+                .for_each(|(to, &d)| *to += F::of(g * d));
+        };
+        for (input, of) in &inputs {
+            add(gradients.get_or_alloc_mut(input)?, of);
+        }
+        for (param, of) in &parameters {
+            add(gradients.get_or_alloc_mut(&param.tensor)?, of);
+        }
+        Ok(())
+    });
+}
+
+/// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p). Exact, in f64, unless the evidence asks for a bound; every
+/// gradient in closed form (Fisher's identity, see [`crate::lgssm`]), so nothing is differentiated through the filter.
 ///
 /// # Errors
 /// [`Error::Shape`] when the codes do not fit; a covariance that lost positive definiteness, with its step.
 pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
     codes: Mat<F, T>,
     steps: usize,
+    evidence: Evidence,
     model: &StateSpace<F>,
 ) -> Result<Scalar<F, T>> {
     let (codes, mut tape) = codes.split_tape();
-    let (rows, p) = size(&codes);
-    if p != model.code || steps == 0 || rows % steps != 0 {
-        return Err(Error::Shape(format!(
-            "log_likelihood: codes of {} dimensions in sequences of {steps} frames expected, got {rows} x {p}",
-            model.code
-        )));
-    }
-    let plain: Vec<f64> = values(&codes).iter().map(|v| v.widen()).collect();
+    let (plain, count) = sequences("log_likelihood", &codes, steps, model.code)?;
     let law = model.law();
-    let batch = Batch::new(&plain, rows / steps, steps);
+    let batch = Batch {
+        frame_mask: evidence.seen,
+        ..Batch::new(&plain, count, steps)
+    };
     if !T::OWNS_TAPE {
-        let total: f64 = lgssm::log_likelihood(&law, &batch)?.iter().sum();
-        return Ok(scalar(F::of(total))?.put_tape(tape));
+        return Ok(scalar(F::of(evidence.value(&law, &batch)?))?.put_tape(tape));
     }
-    let found = lgssm::log_likelihood_and_gradients(&law, &batch)?;
+    let found = evidence.evaluate(&law, &batch)?;
     let out = scalar(F::of(found.log_likelihood.iter().sum()))?;
-    let (result, parameters) = (out.clone(), model.gradients(&found.gradients));
-    tape.add_backward_op(move |gradients| {
-        let g = gradients.get_or_alloc_mut(&result)?[0].widen();
-        let to = gradients.get_or_alloc_mut(&codes)?;
-        to.iter_mut()
-            .zip(&found.gradients.codes)
-            .for_each(|(to, &d)| *to += F::of(g * d));
-        for (param, d) in &parameters {
-            let to = gradients.get_or_alloc_mut(&param.tensor)?;
-            to.iter_mut()
-                .zip(d)
-                .for_each(|(to, &d)| *to += F::of(g * d));
-        }
-        Ok(())
-    });
+    let parameters = model.gradients(&found.gradients)?;
+    let inputs = vec![(codes, found.gradients.codes)];
+    send_back(&mut tape, &out, inputs, parameters);
     Ok(out.put_tape(tape))
 }
 

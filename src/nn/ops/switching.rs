@@ -1,12 +1,13 @@
 //! A switching state-space model as learnable parameters, and the exact log density of codes under it as one operation.
 
-use super::state_space::{RATE, StateSpace};
+use super::matrices::Matrices;
+use super::state_space::{RATE, StateSpace, send_back, sequences};
 use crate::error::{Error, Result};
 use crate::lgssm::switching::{
     self, Hypotheses, Modes, ModesGradient, Reflecting, SwitchingPosterior,
 };
-use crate::lgssm::{AffineModes, Batch, Lgssm};
-use crate::nn::tensor::{scalar, size, values};
+use crate::lgssm::{AffineModes, Batch, Constraint, Lgssm};
+use crate::nn::tensor::scalar;
 use crate::nn::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 
@@ -20,6 +21,8 @@ const PROCESS_STD: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub struct ModesParams<F: Float> {
     kind: Kind,
+    /// A_k of a mixture.
+    matrices: Option<Matrices<F>>,
     parameters: Vec<(&'static str, Param<F>)>,
 }
 
@@ -43,15 +46,17 @@ impl<F: Float> ModesParams<F> {
         ];
         Ok(Self {
             kind: Kind::Reflecting,
+            matrices: None,
             parameters,
         })
     }
 
-    /// `modes` copies of one affine law, of which all but the first are out of sight until [`SwitchingStateSpace::start`] places them.
+    /// `modes` copies of one affine law, of which all but the first are out of sight until [`SwitchingStateSpace::start`] places them; their
+    /// matrices are of the kind that the constraint tells.
     ///
     /// # Errors
-    /// Out of memory.
-    pub fn mixture(law: &Lgssm, modes: usize) -> Result<Self> {
+    /// A matrix that nothing of the kind is close to.
+    pub fn mixture(law: &Lgssm, modes: usize, constraint: Constraint) -> Result<Self> {
         let latent = law.latent;
         let mut biases = vec![-OUT_OF_SIGHT; modes];
         biases[..1].fill(0.0);
@@ -65,9 +70,8 @@ impl<F: Float> ModesParams<F> {
         let param = |shape: &[usize], v: &[f64], rate: f64| {
             Ok::<_, Error>(Param::new(shape, v)?.at_rate(rate))
         };
-        let [a, b, directions, edges, sharpness] = Scaled::of(&start).arrays();
+        let (a, [b, directions, edges, sharpness]) = Scaled::of(&start).arrays();
         let parameters = vec![
-            ("modes.matrix", param(&[modes, latent, latent], &a, 1.0)?),
             ("modes.offset", param(&[modes, latent], &b, RATE)?),
             (
                 "modes.gate.direction",
@@ -81,6 +85,7 @@ impl<F: Float> ModesParams<F> {
         ];
         Ok(Self {
             kind: Kind::Mixture,
+            matrices: Some(Matrices::new(constraint, latent, &a, 1.0)?),
             parameters,
         })
     }
@@ -88,30 +93,34 @@ impl<F: Float> ModesParams<F> {
     /// The modes that the parameters stand for, and how a gradient in them becomes one in each parameter.
     fn modes(&self, latent: usize) -> Result<(Modes, Pull)> {
         let v: Vec<Vec<f64>> = self.parameters.iter().map(|(_, p)| p.to_f64()).collect();
-        match (self.kind, v.as_slice()) {
-            (Kind::Reflecting, [low, high, sharpness]) => {
+        match (self.kind, &self.matrices, v.as_slice()) {
+            (Kind::Reflecting, None, [low, high, sharpness]) => {
                 let walls = Reflecting::new(low.clone(), high.clone(), sharpness.clone())?;
                 let axes = low.len();
+                let modes = walls.modes()?;
                 let pull = move |g: ModesGradient| {
                     let all = walls.gradient(&g);
-                    all.chunks_exact(axes).map(<[f64]>::to_vec).collect()
+                    let parts = all.chunks_exact(axes).map(<[f64]>::to_vec).collect();
+                    (None, parts)
                 };
-                let walls = Reflecting::new(low.clone(), high.clone(), sharpness.clone())?;
-                Ok((walls.modes()?, Box::new(pull)))
+                Ok((modes, Box::new(pull)))
             }
-            (Kind::Mixture, [matrices, offsets, directions, edges, log_sharpness]) => {
+            (Kind::Mixture, Some(matrices), [offsets, directions, edges, log_sharpness]) => {
                 let scaled = Scaled {
-                    matrices: matrices.clone(),
+                    matrices: matrices.values(),
                     offsets: offsets.clone(),
                     directions: directions.clone(),
                     edges: edges.clone(),
                     log_sharpness: log_sharpness.clone(),
                 };
                 let modes = Modes::mixture(latent, scaled.values())?;
-                let pull = move |g: ModesGradient| scaled.gradient(g).arrays().into();
+                let pull = move |g: ModesGradient| {
+                    let (matrices, parts) = scaled.gradient(g).arrays();
+                    (Some(matrices), parts.into())
+                };
                 Ok((modes, Box::new(pull)))
             }
-            (kind, other) => Err(Error::Shape(format!(
+            (kind, _, other) => Err(Error::Shape(format!(
                 "modes {kind:?}: got {} parameters",
                 other.len()
             ))),
@@ -201,19 +210,20 @@ impl Scaled {
         }
     }
 
-    fn arrays(self) -> [Vec<f64>; 5] {
-        [
-            self.matrices,
+    /// The matrices, and the arrays of the other parameters in their order.
+    fn arrays(self) -> (Vec<f64>, [Vec<f64>; 4]) {
+        let rest = [
             self.offsets,
             self.directions,
             self.edges,
             self.log_sharpness,
-        ]
+        ];
+        (self.matrices, rest)
     }
 }
 
-/// From the gradient in modes to that in each of their parameters.
-type Pull = Box<dyn Fn(ModesGradient) -> Vec<Vec<f64>>>;
+/// From the gradient in modes to that in their matrices, where these have parameters, and in each other parameter.
+type Pull = Box<dyn Fn(ModesGradient) -> (Option<Vec<f64>>, Vec<Vec<f64>>)>;
 
 /// Learnable parameters of a switching model with fixed emission; the convention is that of [`crate::lgssm::switching`].
 #[derive(Clone, Debug)]
@@ -231,7 +241,9 @@ impl<F: Float> SwitchingStateSpace<F> {
     pub fn new(law: &Lgssm, modes: ModesParams<F>, hypotheses: Hypotheses) -> Result<Self> {
         let _ = modes.modes(law.latent)?;
         Ok(Self {
-            space: StateSpace::new(law)?.gated(),
+            space: StateSpace::new(law)?
+                .without_transition()
+                .with_fixed_emission(),
             modes,
             hypotheses,
         })
@@ -264,7 +276,11 @@ impl<F: Float> SwitchingStateSpace<F> {
                     switching::start::from_codes(codes, (p, steps), count, sharpness)?;
                 let n = process_std.len();
                 process_std = (0..n).map(|i| cov[i * (n + 1)].sqrt()).collect();
-                Scaled::of(found.values()).arrays().into()
+                let (matrices, rest) = Scaled::of(found.values()).arrays();
+                if let Some(own) = &mut self.modes.matrices {
+                    own.set(&matrices)?;
+                }
+                rest.into()
             }
         };
         for ((_, parameter), values) in self.modes.parameters.iter_mut().zip(values) {
@@ -336,32 +352,34 @@ impl<F: Float> SwitchingStateSpace<F> {
 impl<F: Float> Module<F> for SwitchingStateSpace<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
         self.space.parameters(at, out);
+        if let Some(matrices) = &mut self.modes.matrices {
+            matrices.parameters(&format!("{at}modes."), out);
+        }
         for (name, p) in &mut self.modes.parameters {
             out.push((format!("{at}{name}"), p));
         }
     }
 }
 
-/// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p). In f64; the gradient is the reverse pass through the
-/// filter's tree of hypotheses, see [`crate::lgssm::switching`].
+/// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p), of which those with `seen` (B, T) false are missing. In
+/// f64; the gradient is the reverse pass through the filter's tree of hypotheses, see [`crate::lgssm::switching`].
 ///
 /// # Errors
 /// [`Error::Shape`] when the codes do not fit; a moment that is not finite, with its step.
 pub fn switching_log_likelihood<F: Float, T: Tape<F, Cpu>>(
     codes: Mat<F, T>,
     steps: usize,
+    seen: Option<&[bool]>,
     model: &SwitchingStateSpace<F>,
 ) -> Result<Scalar<F, T>> {
     let (codes, mut tape) = codes.split_tape();
-    let ((rows, columns), (n, p)) = (size(&codes), model.space.size());
-    if columns != p || steps == 0 || rows % steps != 0 {
-        return Err(Error::Shape(format!(
-            "switching_log_likelihood: codes of {p} dimensions in sequences of {steps} frames expected, got {rows} x {columns}"
-        )));
-    }
-    let plain: Vec<f64> = values(&codes).iter().map(|v| v.widen()).collect();
+    let (n, p) = model.space.size();
+    let (plain, count) = sequences("switching_log_likelihood", &codes, steps, p)?;
     let (law, (modes, pull)) = (model.law(), model.modes.modes(n)?);
-    let batch = Batch::new(&plain, rows / steps, steps);
+    let batch = Batch {
+        frame_mask: seen,
+        ..Batch::new(&plain, count, steps)
+    };
     if !T::OWNS_TAPE {
         let total: f64 = switching::log_likelihood(&law, &modes, model.hypotheses, &batch)?
             .iter()
@@ -370,26 +388,15 @@ pub fn switching_log_likelihood<F: Float, T: Tape<F, Cpu>>(
     }
     let found = switching::log_likelihood_and_gradients(&law, &modes, model.hypotheses, &batch)?;
     let out = scalar(F::of(found.evaluation.log_likelihood.iter().sum()))?;
-    let of_model = &found.evaluation.gradients;
-    let mut parameters = model.space.gradients(of_model);
-    for ((_, p), own) in model.modes.parameters.iter().zip(pull(found.modes)) {
+    let of_model = found.evaluation.gradients;
+    let mut parameters = model.space.gradients(&of_model)?;
+    let (matrices, rest) = pull(found.modes);
+    if let (Some(own), Some(of)) = (&model.modes.matrices, matrices) {
+        parameters.extend(own.gradients(&of)?);
+    }
+    for ((_, p), own) in model.modes.parameters.iter().zip(rest) {
         parameters.push((p.clone(), own));
     }
-    let of_codes = found.evaluation.gradients.codes;
-    let result = out.clone();
-    tape.add_backward_op(move |gradients| {
-        let g = gradients.get_or_alloc_mut(&result)?[0].widen();
-        let to = gradients.get_or_alloc_mut(&codes)?;
-        to.iter_mut()
-            .zip(&of_codes)
-            .for_each(|(to, &d)| *to += F::of(g * d));
-        for (param, d) in &parameters {
-            let to = gradients.get_or_alloc_mut(&param.tensor)?;
-            to.iter_mut()
-                .zip(d)
-                .for_each(|(to, &d)| *to += F::of(g * d));
-        }
-        Ok(())
-    });
+    send_back(&mut tape, &out, vec![(codes, of_model.codes)], parameters);
     Ok(out.put_tape(tape))
 }

@@ -168,12 +168,14 @@ impl Bench {
         let job = Job {
             config: &config,
             steps,
+            frame: data.set.frame_shape(),
             train,
             validation,
             seeds: Seeds::new(0),
             folder: data.folder(),
             build: &|_| model.build(data.set.frame_shape(), &mut Seeds::new(0).stream("init", 0)),
             watch: &|_| Ok(vec![]),
+            pictures: None,
             progress: &progress,
         };
         let pool = &self.pools[pool];

@@ -141,7 +141,7 @@ impl Networks {
     pub fn decode_and_back(&self) -> Result<()> {
         self.parts.par_iter().try_for_each(|(frames, codes)| {
             let logits = self.decoder.forward(codes.retaped::<Grad<f32>>())?;
-            std::hint::black_box(backward(ops::bernoulli(logits, frames)?)?);
+            std::hint::black_box(backward(ops::bernoulli(logits, frames, None)?)?);
             Ok(())
         })
     }

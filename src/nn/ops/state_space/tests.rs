@@ -80,35 +80,104 @@ fn the_value_is_the_sum_over_sequences_of_the_exact_likelihood() {
         .chunks(5 * 2)
         .map(|codes| lgssm::log_likelihood(&law, &Batch::new(codes, 1, 5)).unwrap()[0])
         .sum();
-    let plain = value(&log_likelihood(codes.clone(), 5, &model).unwrap());
-    let taped = value(&log_likelihood(codes.retaped::<Grad<f64>>(), 5, &model).unwrap());
+    let plain = value(&log_likelihood(codes.clone(), 5, Evidence::default(), &model).unwrap());
+    let taped = value(
+        &log_likelihood(codes.retaped::<Grad<f64>>(), 5, Evidence::default(), &model).unwrap(),
+    );
     close("without a tape", &[plain], &[one_by_one], 1e-13);
     close("with a tape", &[taped], &[one_by_one], 1e-13);
 }
 
-/// Codes and all eight parameters, packed roots among them.
-#[test]
-fn gradients_agree_with_finite_differences() {
-    let mut model = StateSpace::<f64>::new(&law()).unwrap();
+fn gradients_of(what: &str, mut model: StateSpace<f64>, evidence: Evidence, count: usize) {
     let start: Vec<Param<f64>> = parameters(&mut model)
         .into_iter()
         .map(|(_, p)| p.clone())
         .collect();
-    assert_eq!(start.len(), 8);
+    assert_eq!(start.len(), count, "{what}");
     let codes = random("codes", 2 * 6, 2);
-    gradients_agree("state space", &codes, &start, true, &|codes, moved| {
+    gradients_agree(what, &codes, &start, true, &|codes, moved| {
         let mut model = model.clone();
         for ((_, p), moved) in parameters(&mut model).into_iter().zip(moved) {
             *p = moved.clone();
         }
-        log_likelihood(codes, 6, &model)
+        log_likelihood(codes, 6, evidence, &model)
     });
+}
+
+/// Codes and all eight parameters, packed roots among them; all seen and some missing, the likelihood and its published bound.
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let noise = numbers("noise", 2 * 6 * 3);
+    let seen: Vec<bool> = (0..12).map(|i| i % 5 != 1).collect();
+    for published in [None, Some(&noise[..])] {
+        for seen in [None, Some(&seen[..])] {
+            let model = StateSpace::<f64>::new(&law()).unwrap();
+            let what = format!("bound {}, masked {}", published.is_some(), seen.is_some());
+            gradients_of(&what, model, Evidence { seen, published }, 8);
+        }
+    }
+}
+
+/// The parameters of every constraint, in place of the entries of A.
+#[test]
+fn gradients_of_constrained_transitions_agree_with_finite_differences() {
+    let square = Lgssm {
+        latent: 2,
+        transition_matrix: vec![0.9, 0.6, -0.1, 0.8],
+        transition_offset: vec![0.1, -0.2],
+        transition_cov: vec![0.3, 0.1, 0.1, 0.2],
+        emission_matrix: vec![1.0, 0.2, -0.3, 0.7],
+        initial_mean: vec![0.5, -0.5],
+        initial_cov: vec![1.0, 0.2, 0.2, 0.8],
+        ..law()
+    };
+    for (constraint, parts) in [
+        (Constraint::Free, 1),
+        (Constraint::SpectralRadius, 2),
+        (Constraint::OrthogonalDecay, 2),
+        (Constraint::Newtonian { dt: 0.6 }, 1),
+    ] {
+        let model = StateSpace::<f64>::constrained(&square, constraint).unwrap();
+        let what = format!("{constraint:?}");
+        gradients_of(&what, model, Evidence::default(), 7 + parts);
+    }
+}
+
+/// A missing code may be anything.
+#[test]
+fn missing_codes_are_not_read_and_get_no_gradient() {
+    let model = StateSpace::<f64>::new(&law()).unwrap();
+    let seen = [true, false, true, true, false, true];
+    let at = |missing: f64| {
+        let mut codes = numbers("codes", 12);
+        for (i, code) in codes.iter_mut().enumerate() {
+            if !seen[i / 2] {
+                *code = missing;
+            }
+        }
+        let evidence = Evidence {
+            seen: Some(&seen),
+            published: None,
+        };
+        let codes = crate::nn::tensor::matrix(codes, 6, 2).unwrap();
+        let out = log_likelihood(codes.retaped::<Grad<f64>>(), 6, evidence, &model).unwrap();
+        let total = value(&out);
+        let mut gradients = crate::nn::tensor::backward(out).unwrap();
+        (total, gradients.get_or_alloc_mut(&codes).unwrap().to_vec())
+    };
+    let (total, gradient) = at(0.0);
+    assert_eq!((total, gradient.clone()), at(1e9));
+    for (i, g) in gradient.iter().enumerate() {
+        assert_eq!(*g != 0.0, seen[i / 2], "{i}: {gradient:?}");
+    }
 }
 
 #[test]
 fn wrong_sizes_are_told() {
     let model = StateSpace::<f64>::new(&law()).unwrap();
-    let try_it = |rows, p, steps| log_likelihood(random("codes", rows, p), steps, &model);
+    let try_it = |rows, p, steps| {
+        log_likelihood(random("codes", rows, p), steps, Evidence::default(), &model)
+    };
     let name = "log_likelihood: codes of 2 dimensions";
     check::refuses(try_it(6, 3, 3), &[name, "got 6 x 3"]);
     check::refuses(

@@ -1,0 +1,206 @@
+//! A law blended from affine modes by weights of past codes, as the dynamics of a model: the published mixture.
+
+use super::Objective;
+use super::weights::Weigher;
+use crate::error::{Error, Result};
+use crate::lgssm::published::{self, Gap};
+use crate::lgssm::switching::start::from_codes;
+use crate::lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Posterior, Transitions};
+use crate::models::Dynamics;
+use crate::nn::ops::{self, BlendedStateSpace, Evidence};
+use crate::nn::tensor::{matrix, values};
+use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
+use crate::seeds::Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// What mode 0, free flight, is weighed by when the modes start from codes: elsewhere a bounce is rare.
+const FREE_AT_START: f64 = 0.95;
+
+/// A_t = sum_k alpha_{t,k} A_k, c_t = sum_k alpha_{t,k} b_k with alpha_t from codes before t.
+#[derive(Debug)]
+pub(super) struct Blended<F: Float> {
+    pub law: BlendedStateSpace<F>,
+    pub weigher: Weigher<F>,
+    pub objective: Objective,
+    /// How sharply cells are told apart where the modes start from codes; `None` where they do not.
+    pub from_codes: Option<f64>,
+}
+
+impl<F: Float> Module<F> for Blended<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        self.law.parameters(at, out);
+        self.weigher.parameters(&format!("{at}weights."), out);
+    }
+}
+
+impl<F: Float> Blended<F> {
+    /// alpha, (B, T, K), of codes that are all there.
+    fn weights(&self, codes: &[f64], steps: usize) -> Result<Vec<f64>> {
+        let p = self.law.size().1;
+        let rows = codes.len() / p;
+        let codes = matrix(codes.iter().map(|&v| F::of(v)).collect(), rows, p)?;
+        let logits = self.weigher.logits(codes, steps)?;
+        let plain: Vec<f64> = values(&logits).iter().map(|v| v.widen()).collect();
+        let modes = self.law.blend().count();
+        Ok(ops::weights_before(&plain, modes, steps))
+    }
+
+    /// A_t and c_t of codes (B, T, p). Where a code is missing its place is taken by the filter's own C z + d, frame by frame, as
+    /// published: what is fed back at frame t depends on seen codes up to t only.
+    fn transitions(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        seen: Option<&[bool]>,
+    ) -> Result<Transitions> {
+        let (law, modes) = (self.law.law(), self.law.blend());
+        let (n, p) = self.law.size();
+        let mut filled = codes.to_vec();
+        let sequences = codes.len() / (steps * p).max(1);
+        let missing = |t: usize| {
+            let rows = (0..sequences).map(move |b| b * steps + t);
+            rows.filter(|&row| seen.is_some_and(|seen| !seen[row]))
+                .collect::<Vec<usize>>()
+        };
+        // What is missing and not filled yet must not be read, whatever stands there.
+        for t in 0..steps {
+            for row in missing(t) {
+                filled[row * p..][..p].fill(0.0);
+            }
+        }
+        // The last frame makes no transition.
+        for t in 0..steps.saturating_sub(1) {
+            let rows = missing(t);
+            if rows.is_empty() {
+                continue;
+            }
+            let made = modes.transitions(&self.weights(&filled, steps)?)?;
+            let batch = Batch {
+                frame_mask: seen,
+                transition_matrices: Some(&made.matrices),
+                transition_offsets: Some(&made.offsets),
+                ..Batch::new(codes, sequences, steps)
+            };
+            let states = lgssm::infer(&law, &batch)?.filtered_mean;
+            for row in rows {
+                let code = law.emit(&states[row * n..][..n]);
+                filled[row * p..][..p].copy_from_slice(&code);
+            }
+        }
+        modes.transitions(&self.weights(&filled, steps)?)
+    }
+}
+
+impl<F: Float> Dynamics<F> for Blended<F> {
+    fn start(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        let Some(sharpness) = self.from_codes else {
+            return Ok(());
+        };
+        let (n, p) = self.law.size();
+        let count = self.law.blend().count();
+        let (found, cov) = from_codes(codes, (p, steps), count, sharpness)?;
+        let values = found.values();
+        if values.offsets.len() != count * n {
+            return Err(Error::Shape(format!(
+                "modes: {count} from codes expected, got {}",
+                values.offsets.len() / n
+            )));
+        }
+        let modes = Blend {
+            latent: n,
+            matrices: values.matrices.clone(),
+            offsets: values.offsets.clone(),
+        };
+        let std: Vec<f64> = (0..n).map(|i| cov[i * (n + 1)].sqrt()).collect();
+        self.law.restart(&modes, &std)?;
+        self.weigher.prefer_first(FREE_AT_START)
+    }
+
+    fn log_likelihood(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        steps: usize,
+        seen: Option<&[bool]>,
+        rng: &mut Rng,
+    ) -> Result<Scalar<F, Grad<F>>> {
+        let noise = self
+            .objective
+            .noise(codes_rows(&codes) * self.law.size().0, rng);
+        let read = match seen {
+            None => codes.retaped(),
+            Some(seen) => ops::gather_rows(codes.retaped(), &ops::last_seen(seen, steps))?,
+        };
+        let logits = self.weigher.logits(read, steps)?;
+        let evidence = Evidence {
+            seen,
+            published: noise.as_deref(),
+        };
+        ops::blended_log_likelihood(codes, logits, steps, evidence, &self.law)
+    }
+
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        let made = self.transitions(codes, steps, None)?;
+        self.law.fit_code_noise(codes, steps, &made)
+    }
+
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
+        let made = self.transitions(codes, steps, seen)?;
+        let p = self.law.size().1;
+        let batch = Batch {
+            frame_mask: seen,
+            transition_matrices: Some(&made.matrices),
+            transition_offsets: Some(&made.offsets),
+            ..Batch::new(codes, codes.len() / (steps * p).max(1), steps)
+        };
+        lgssm::infer(&self.law.law(), &batch)
+    }
+
+    fn law(&self) -> Option<Lgssm> {
+        None
+    }
+
+    fn modes(&self) -> Result<Option<AffineModes>> {
+        Ok(self.law.affine_modes())
+    }
+
+    fn mode_weights(
+        &self,
+        codes: &[f64],
+        steps: usize,
+        _: &Posterior,
+    ) -> Result<Option<ModeWeights>> {
+        // Known from past codes: later ones change nothing.
+        let weights = self.weights(codes, steps)?;
+        Ok(Some(ModeWeights {
+            filtered: weights.clone(),
+            smoothed: weights,
+        }))
+    }
+
+    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
+        let made = self.transitions(codes, steps, None)?;
+        let p = self.law.size().1;
+        let batch = Batch {
+            transition_matrices: Some(&made.matrices),
+            transition_offsets: Some(&made.offsets),
+            ..Batch::new(codes, codes.len() / (steps * p).max(1), steps)
+        };
+        published::gap(&self.law.law(), &batch).map(Some)
+    }
+
+    fn emit(&self, states: &[f64]) -> Vec<f64> {
+        self.law.law().emit(states)
+    }
+}
+
+/// Frames of codes.
+pub(super) fn codes_rows<F: Float, T>(codes: &Mat<F, T>) -> usize {
+    crate::nn::tensor::size(codes).0
+}
+
+impl Objective {
+    /// The standard normal draws that the published bound wants; none for the exact likelihood.
+    pub(super) fn noise(self, count: usize, rng: &mut Rng) -> Option<Vec<f64>> {
+        (self == Self::Published).then(|| StandardNormal.sample_iter(rng).take(count).collect())
+    }
+}

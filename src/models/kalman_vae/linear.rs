@@ -1,0 +1,62 @@
+//! One linear law, as the dynamics of a model, trained on the exact likelihood or on the published bound.
+
+use super::Objective;
+use super::blended::codes_rows;
+use crate::error::Result;
+use crate::lgssm::published::Gap;
+use crate::lgssm::{Lgssm, Posterior};
+use crate::models::Dynamics;
+use crate::nn::ops::{self, Evidence, StateSpace};
+use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
+use crate::seeds::Rng;
+
+/// A [`StateSpace`] with its objective.
+#[derive(Debug)]
+pub(super) struct LinearLaw<F: Float> {
+    pub space: StateSpace<F>,
+    pub objective: Objective,
+}
+
+impl<F: Float> Module<F> for LinearLaw<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        self.space.parameters(at, out);
+    }
+}
+
+impl<F: Float> Dynamics<F> for LinearLaw<F> {
+    fn log_likelihood(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        steps: usize,
+        seen: Option<&[bool]>,
+        rng: &mut Rng,
+    ) -> Result<Scalar<F, Grad<F>>> {
+        let count = codes_rows(&codes) * self.space.law().latent;
+        let noise = self.objective.noise(count, rng);
+        let evidence = Evidence {
+            seen,
+            published: noise.as_deref(),
+        };
+        ops::log_likelihood(codes, steps, evidence, &self.space)
+    }
+
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+        self.space.fit_code_noise(codes, steps)
+    }
+
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
+        Dynamics::infer(&self.space, codes, steps, seen)
+    }
+
+    fn law(&self) -> Option<Lgssm> {
+        Some(self.space.law())
+    }
+
+    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
+        self.space.published_gap(codes, steps)
+    }
+
+    fn emit(&self, states: &[f64]) -> Vec<f64> {
+        self.space.law().emit(states)
+    }
+}
