@@ -4,7 +4,7 @@ mod exchange;
 
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
-use kinostate::{Error, Result, experiment::Experiment, interrupt};
+use kinostate::{Error, Result, experiment::Plan, interrupt};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -12,6 +12,8 @@ Examples:
   kinostate run experiments/quickstart.yaml
   kinostate run experiments/box.yaml --set train.steps=200 --set seeds=[0] --out /tmp/try
   kinostate check experiments/box.yaml
+  kinostate list results
+  kinostate compare results/box results/kalman_box --out results/compare
   kinostate analyze experiments/box.yaml --again
   kinostate inspect results/box/data --frames frames.gif
   kinostate export results/box/data --to npz --out box
@@ -47,6 +49,10 @@ enum Command {
     Report(Work),
     /// Check an experiment file and print it with all defaults filled in
     Check(Check),
+    /// List the runs below a folder: how far each is, and its main numbers
+    List(List),
+    /// Compare runs: a table with the differences that hold, and overlaid training curves
+    Compare(Compare),
     /// Print the JSON Schema of experiment files, for completion in an editor
     Schema,
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
@@ -84,6 +90,39 @@ struct Work {
     /// Do it again even where it is finished for this configuration
     #[arg(long)]
     again: bool,
+    /// Of an experiment with a sweep, only this run; repeatable
+    #[arg(long, value_name = "RUN")]
+    only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct List {
+    /// Where to look
+    #[arg(default_value = "results")]
+    dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Compare {
+    /// Run folders, or folders of runs such as a sweep's; the first run is what the others are compared with
+    #[arg(required = true)]
+    results: Vec<PathBuf>,
+    /// One more number of the reports, by its name; repeatable
+    #[arg(long = "metric", value_name = "NAME")]
+    metrics: Vec<String>,
+    /// Folder for compare.md, .json, .svg and .png
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Compare {
+    fn run(self) -> Result<()> {
+        let found = kinostate::report::compare(&self.results, &self.metrics)?;
+        if let Some(out) = &self.out {
+            found.write(out)?;
+        }
+        print(&found.text())
+    }
 }
 
 #[derive(Args, Debug)]
@@ -157,7 +196,9 @@ impl Cli {
             Command::Report(work) => (work, &[Step::Report][..]),
             Command::Bench(bench) => return bench.run(),
             Command::Schema => return print(&kinostate::experiment::schema()),
-            Command::Check(check) => return print(&check.load()?.to_yaml()?),
+            Command::Compare(compare) => return compare.run(),
+            Command::List(list) => return print(&pipeline::list(&list.dir)?),
+            Command::Check(check) => return print(&check.text()?),
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
             Command::Inspect(Inspect { path, frames }) => {
@@ -168,7 +209,12 @@ impl Cli {
                 return print(&text);
             }
         };
-        let experiment = work.experiment.load()?;
+        let plan = work.experiment.load()?;
+        if let (true, Some(only)) = (plan.runs.is_empty(), work.only.first()) {
+            return Err(Error::Experiment(format!(
+                "--only {only}: this experiment has no sweep"
+            )));
+        }
         if let Some(threads) = work.threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads.into())
@@ -182,14 +228,45 @@ impl Cli {
             quiet: work.quiet,
             again: work.again,
         };
-        pipeline::steps(&experiment, &options, steps)?;
-        Ok(())
+        match plan.runs.is_empty() {
+            true => pipeline::steps(&plan.experiment, &options, steps).map(drop),
+            false => {
+                let root = pipeline::sweep(&plan, &options, steps, &work.only)?;
+                match steps.contains(&Step::Report) && work.only.is_empty() {
+                    true => compared(&root, options.quiet),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Writes the comparison of a whole sweep beside its runs.
+fn compared(root: &Path, quiet: bool) -> Result<()> {
+    let found = kinostate::report::compare(&[root.to_path_buf()], &[])?;
+    found.write(&root.join("compare"))?;
+    match quiet {
+        true => Ok(()),
+        false => print(&found.text()),
     }
 }
 
 impl Check {
-    fn load(&self) -> Result<Experiment> {
-        Experiment::load(&self.experiment, &self.sets)
+    fn load(&self) -> Result<Plan> {
+        Plan::load(&self.experiment, &self.sets)
+    }
+
+    /// The resolved experiment, after the names of the runs of its sweep.
+    fn text(&self) -> Result<String> {
+        let plan = self.load()?;
+        let mut text = String::new();
+        if !plan.runs.is_empty() {
+            text += &format!("# A sweep of {} runs:\n", plan.runs.len());
+            for run in &plan.runs {
+                text += &format!("#   {}\n", run.name);
+            }
+        }
+        Ok(text + &plan.experiment.to_yaml()?)
     }
 
     /// The command that does the whole experiment, without anything that depends on this machine.

@@ -65,6 +65,7 @@ fn run(
             true => Err(Error::Interrupted("here".into())),
             false => Ok(vec![]),
         },
+        pictures: None,
         progress: &Progress::hidden(),
     })
 }
@@ -200,6 +201,7 @@ fn covariances_stay_positive_definite_while_f32_networks_learn_from_200_frames()
         folder: folder.path(),
         build: &|start| model().build(data.frame_shape(), &mut seeds.stream("init", start as u64)),
         watch: &watch,
+        pictures: None,
         progress: &Progress::hidden(),
     })
     .unwrap();
@@ -265,6 +267,7 @@ fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
                     kinostate::train::evaluate(model, split, usize::MAX, 6, seeds)?[0].1;
                 Err(Error::Interrupted("judged".into()))
             },
+            pictures: None,
             progress: &Progress::hidden(),
         });
         first.into_inner().unwrap()
@@ -366,6 +369,7 @@ fn every_encoder_and_decoder_trains() {
             folder: &path,
             build: &|_| parse(text).build(data.frame_shape(), &mut seeds.stream("init", 0)),
             watch: &|_| Ok(vec![]),
+            pictures: None,
             progress: &Progress::hidden(),
         })
         .unwrap();

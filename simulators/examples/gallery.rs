@@ -107,7 +107,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (k, simulator) in examples.iter().enumerate() {
             rows.push(row(simulator, &plain, k as u64)?);
         }
-        rows.push(row(&examples[examples.len() - 1], &dressed, 7)?);
+        // Colours of its own for every world.
+        let seed = 7 + AnySimulator::names()
+            .iter()
+            .position(|n| n == name)
+            .unwrap_or(0) as u64;
+        rows.push(row(&examples[examples.len() - 1], &dressed, seed)?);
         let path = out.join(format!("{name}.png"));
         write(&path, &rows)?;
         println!(

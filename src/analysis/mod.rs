@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod arrays;
 pub mod baselines;
 pub mod bootstrap;
+pub mod compare;
 pub mod constant_velocity;
 pub mod constants;
 pub mod contacts;
@@ -108,6 +109,7 @@ analyses! {
     filmstrip::Filmstrip,
     geometry::Geometry,
     traversal::Traversal,
+    shift::Shift,
 }
 
 #[cfg(test)]

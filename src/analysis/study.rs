@@ -20,6 +20,8 @@ pub struct Study {
     pub validation: SplitStudy,
     /// The held-out sequences that every number is measured on.
     pub test: SplitStudy,
+    /// Splits of other worlds by name: what a read-out or a law makes of what it was not fitted on.
+    pub shifts: Vec<(String, SplitStudy)>,
     /// Name and unit of every state column.
     pub state_columns: Vec<Column>,
     /// Time between frames, s.
@@ -103,7 +105,11 @@ impl Study {
     /// [`Error::Shape`] names the split and the array, expected and got; [`Error::Numeric`] names the array and the
     /// sequence and frame of the first value that is not finite.
     pub fn check(&self) -> Result<()> {
-        for (split, study) in self.splits() {
+        let shifts = self
+            .shifts
+            .iter()
+            .map(|(name, split)| (name.as_str(), split));
+        for (split, study) in self.splits().into_iter().chain(shifts) {
             let subject =
                 |array: &str| format!("{} seed {}, {split} {array}", self.name, self.seed);
             let &[n, t, d] = study.states.shape() else {

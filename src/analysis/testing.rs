@@ -191,6 +191,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         train: split(n, walls, 0),
         validation: split(n / 2, walls, 1),
         test: split(n, walls, 2),
+        shifts: Vec::new(),
         state_columns: columns(),
         dt: DT,
         encode: EncodeConfig {

@@ -1,5 +1,6 @@
 //! The `data:` section of an experiment.
 
+use super::shift::Shift;
 use crate::error::{Error, Result, all};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -25,6 +26,9 @@ pub struct DataConfig {
     pub dt: f64,
     /// Number of sequences per split: `train`, `validation` and `test` are needed.
     pub splits: IndexMap<String, usize>,
+    /// Further splits, by name, whose worlds differ: they are encoded and reported each for itself.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub shifts: IndexMap<String, Shift>,
     /// Seed of the dataset; independent of the training seeds.
     #[serde(default)]
     pub seed: u64,
@@ -63,7 +67,20 @@ impl DataConfig {
             at_least_one("sequences_per_shard", self.sequences_per_shard),
             dt,
             check_splits("data", &self.splits),
+            self.shifts
+                .keys()
+                .try_for_each(|name| check_name("data.shifts", name)),
+            self.check_shifts(),
         ])
+    }
+
+    /// Number of sequences of every split, those of shifts last.
+    pub fn all_splits(&self) -> IndexMap<String, usize> {
+        let shifts = self
+            .shifts
+            .iter()
+            .map(|(name, shift)| (name.clone(), shift.sequences));
+        self.splits.clone().into_iter().chain(shifts).collect()
     }
 
     /// (C, H, W) of a frame.
@@ -97,12 +114,7 @@ pub(super) fn check_splits(section: &str, splits: &IndexMap<String, usize>) -> R
         }
     }
     for (name, &sequences) in splits {
-        // A split is a folder and a part of a stream's name.
-        let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(letter) {
-            let expected = "names of at most 64 lower-case letters, digits and _";
-            return Err(wrong("splits", expected.into(), format!("{name:?}")));
-        }
+        check_name(&format!("{section}.splits"), name)?;
         if sequences == 0 {
             return Err(wrong(
                 &format!("splits.{name}"),
@@ -114,7 +126,22 @@ pub(super) fn check_splits(section: &str, splits: &IndexMap<String, usize>) -> R
     Ok(())
 }
 
-fn wrong(key: &str, expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Error {
+/// A split is a folder and a part of a stream's name.
+fn check_name(key: &str, name: &str) -> Result<()> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(letter) {
+        return Err(Error::Experiment(format!(
+            "{key}: expected names of at most 64 lower-case letters, digits and _, got {name:?}"
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn wrong(
+    key: &str,
+    expected: impl std::fmt::Display,
+    got: impl std::fmt::Display,
+) -> Error {
     Error::Experiment(format!("data.{key}: expected {expected}, got {got}"))
 }
 

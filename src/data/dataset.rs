@@ -34,6 +34,7 @@ impl Dataset {
         let manifest = Manifest::read(dir)?;
         let sizes = manifest.sizes();
         let made = &manifest.origin.made;
+        let sequences = made.splits();
         let mut splits = IndexMap::new();
         for (name, entries) in &manifest.splits {
             let shards = entries
@@ -43,7 +44,7 @@ impl Dataset {
                 .collect::<Result<_>>()?;
             let split = Split {
                 shards,
-                sequences: made.splits()[name],
+                sequences: sequences[name],
                 sequences_per_shard: made.sequences_per_shard(),
             };
             splits.insert(name.clone(), split);

@@ -9,8 +9,9 @@ use crate::interrupt;
 use crate::progress::{Bar, Progress};
 use crate::seeds::Seeds;
 use crate::store::{atomic, json};
+use indexmap::IndexMap;
 use rayon::prelude::*;
-use simulators::Trajectory;
+use simulators::{AnySimulator, Trajectory, Video};
 use std::path::Path;
 
 /// Sequences are held in memory in chunks of at most about this many bytes of frames, and written when a chunk is whole.
@@ -36,10 +37,12 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
         json::write(dir.join(UNFINISHED), &manifest.origin)?;
     }
     atomic::remove_leftovers(dir)?;
-    let total = config.splits.values().map(|&n| n as u64).sum();
+    let splits = config.all_splits();
+    let total = splits.values().map(|&n| n as u64).sum();
     let bar = progress.bar("generate", total, "sequences");
     let mut made = 0;
-    for (split, &sequences) in &config.splits {
+    for (split, &sequences) in &splits {
+        let source = Source::new(config, split, &manifest)?;
         let shards: Vec<usize> = config.shards(sequences).collect();
         let kept: Vec<_> = shards
             .par_iter()
@@ -58,7 +61,7 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
                 None if same_program => {
                     made += 1;
                     let writer = ShardWriter::create(folder, n, &manifest.sizes())?;
-                    Source::new(config, split, &manifest).fill(writer, first, n, &bar)?
+                    source.fill(writer, first, n, &bar)?
                 }
                 None => return Err(other_program(dir, &folder, old.as_ref())),
             };
@@ -129,24 +132,33 @@ fn remove(path: &Path) -> Result<()> {
 /// Where the sequences of one split come from.
 struct Source<'a> {
     config: &'a DataConfig,
+    simulator: AnySimulator,
+    video: Video,
     split: &'a str,
     stream: String,
     /// Colours and noise have a stream of their own: the same motion can be had in other pictures.
     look_stream: String,
     sizes: Sizes,
-    manifest: &'a Manifest,
+    /// What the sequences are checked against.
+    columns: Manifest,
 }
 
 impl<'a> Source<'a> {
-    fn new(config: &'a DataConfig, split: &'a str, manifest: &'a Manifest) -> Self {
-        Self {
+    fn new(config: &'a DataConfig, split: &'a str, manifest: &Manifest) -> Result<Self> {
+        let (simulator, video) = config.of_split(split)?;
+        Ok(Self {
             config,
+            simulator,
+            video,
             split,
             stream: format!("simulate/{split}"),
             look_stream: format!("look/{split}"),
             sizes: manifest.sizes(),
-            manifest,
-        }
+            columns: Manifest {
+                splits: IndexMap::new(),
+                ..manifest.clone()
+            },
+        })
     }
 
     /// Writes sequences first..first + n: simulated in parallel, written in order.
@@ -183,12 +195,7 @@ impl<'a> Source<'a> {
     /// Sequence i with its frames, from its own stream only.
     fn sequence(&self, i: usize) -> Result<(Trajectory, Vec<u8>)> {
         let DataConfig {
-            simulator,
-            video,
-            frames,
-            dt,
-            seed,
-            ..
+            frames, dt, seed, ..
         } = self.config;
         let mut rng = Seeds::new(*seed).stream(&self.stream, i as u64);
         let failed = |error: simulators::Error| {
@@ -196,12 +203,18 @@ impl<'a> Source<'a> {
             Error::Simulator(simulators::Error::Physics(message))
         };
         let mut look_rng = Seeds::new(*seed).stream(&self.look_stream, i as u64);
-        let recording =
-            simulators::record(&**simulator, video, *frames, *dt, &mut rng, &mut look_rng);
+        let recording = simulators::record(
+            &*self.simulator,
+            &self.video,
+            *frames,
+            *dt,
+            &mut rng,
+            &mut look_rng,
+        );
         let recording = recording.map_err(failed)?;
         let (mut motion, pictures) = (recording.trajectory, recording.frames);
         motion.parameters.extend(recording.look.numbers);
-        self.manifest
+        self.columns
             .check_sequence(self.split, i, &motion, &pictures)?;
         Ok((motion, pictures))
     }

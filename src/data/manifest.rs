@@ -79,10 +79,10 @@ impl Made {
     }
 
     /// Number of sequences per split.
-    pub fn splits(&self) -> &IndexMap<String, usize> {
+    pub fn splits(&self) -> IndexMap<String, usize> {
         match self {
-            Self::Simulated(config) => &config.splits,
-            Self::Imported(import) => &import.splits,
+            Self::Simulated(config) => config.all_splits(),
+            Self::Imported(import) => import.splits.clone(),
         }
     }
 
@@ -231,14 +231,15 @@ impl Manifest {
             ));
         }
         let names = |splits: Vec<&String>| format!("{splits:?}");
-        let (want, got) = (made.splits().keys(), this.splits.keys());
+        let splits = made.splits();
+        let (want, got) = (splits.keys(), this.splits.keys());
         if !want.clone().eq(got.clone()) {
             let (want, got) = (names(want.collect()), names(got.collect()));
             let message = format!("expected splits {want} as in config, got {got}");
             return Err(Error::file(&path, message));
         }
         for (split, entries) in &this.splits {
-            let (sequences, most) = (made.splits()[split], made.sequences_per_shard());
+            let (sequences, most) = (splits[split], made.sequences_per_shard());
             let got = entries.iter().map(|shard| shard.sequences);
             if !shards(sequences, most).eq(got) {
                 let got = entries.len();

@@ -46,6 +46,7 @@ mod lock;
 mod manifest;
 mod record;
 mod shard;
+mod shift;
 mod source;
 mod text;
 
@@ -57,4 +58,5 @@ pub use inspect::{Sheet, describe, frames_for_sheet};
 pub use manifest::{Made, Manifest, Origin};
 pub use record::{Columns, record};
 pub use shard::ShardEntry;
+pub use shift::{Changes, Shift};
 pub use source::{DataSource, Facts, Stored};

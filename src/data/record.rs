@@ -59,10 +59,11 @@ pub fn record(
     };
     let sizes = manifest.sizes();
     let made = &manifest.origin.made;
-    let total = made.splits().values().map(|&n| n as u64).sum();
+    let all = made.splits();
+    let total = all.values().map(|&n| n as u64).sum();
     let bar = progress.bar("import", total, "sequences");
     let mut splits = IndexMap::new();
-    for (split, &sequences) in made.splits() {
+    for (split, &sequences) in &all {
         let (mut entries, mut first) = (Vec::new(), 0);
         for (i, n) in shards(sequences, made.sequences_per_shard()).enumerate() {
             let at = shard::folder(&folder.path, split, i);

@@ -1,6 +1,6 @@
 //! Where an experiment's data come from: a simulator, or a dataset that is there already.
 
-use super::config::DataConfig;
+use super::config::{DataConfig, NEEDED};
 use super::dataset::Dataset;
 use super::difference::differences;
 use super::manifest::{MANIFEST, Manifest};
@@ -66,7 +66,7 @@ impl Facts {
             frames: made.frames(),
             dt: made.dt(),
             frame_shape: manifest.frame_shape,
-            splits: made.splits().clone(),
+            splits: made.splits(),
         })
     }
 }
@@ -152,14 +152,25 @@ impl DataSource {
 
     /// Number of sequences of a split; 0 when there is none.
     pub fn sequences(&self, split: &str) -> usize {
-        let found = match self {
-            Self::Simulated(config) => config.splits.get(split),
-            Self::Stored(stored) => stored
-                .facts
+        self.splits().get(split).copied().unwrap_or(0)
+    }
+
+    /// Number of sequences of every split.
+    fn splits(&self) -> IndexMap<String, usize> {
+        match self {
+            Self::Simulated(config) => config.all_splits(),
+            Self::Stored(Stored { facts, .. }) => facts
                 .as_ref()
-                .and_then(|facts| facts.splits.get(split)),
-        };
-        found.copied().unwrap_or(0)
+                .map_or_else(IndexMap::new, |facts| facts.splits.clone()),
+        }
+    }
+
+    /// Names of the splits beside those that training and analysis ask for: shifts, and others of a stored dataset.
+    pub fn further_splits(&self) -> Vec<String> {
+        let splits = self.splits().into_keys();
+        splits
+            .filter(|name| !NEEDED.contains(&name.as_str()))
+            .collect()
     }
 }
 

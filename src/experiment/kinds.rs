@@ -4,7 +4,10 @@ pub use crate::analysis::AnyAnalysis;
 pub use crate::models::AnyModel;
 pub use crate::train::TrainConfig;
 
-/// Every registered analysis with its defaults: what an experiment without `analyses:` runs.
-pub(super) fn all_analyses() -> Vec<AnyAnalysis> {
-    AnyAnalysis::all_defaults()
+/// Every registered analysis with its defaults: what an experiment without `analyses:` runs. Shifts are compared where there
+/// are some.
+pub(super) fn all_analyses(shifted: bool) -> Vec<AnyAnalysis> {
+    let mut all = AnyAnalysis::all_defaults();
+    all.retain(|analysis| shifted || analysis.name() != "shift");
+    all
 }

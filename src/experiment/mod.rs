@@ -8,10 +8,12 @@ mod digest;
 mod kinds;
 mod locate;
 mod message;
+mod plan;
 mod problem;
 mod schema;
 mod set;
 mod sources;
+mod sweep;
 mod tree;
 mod validate;
 mod words;
@@ -19,6 +21,7 @@ mod words;
 pub use digest::Stage;
 pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 pub use locate::Part;
+pub use plan::{Plan, PlannedRun};
 pub use problem::Problem;
 pub use schema::schema;
 
@@ -28,8 +31,10 @@ use crate::latents::EncodeConfig;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use set::Set;
 use sources::{Sources, read_text};
 use std::path::Path;
+use sweep::Sweep;
 use validate::validate;
 
 /// A resolved experiment: every default is filled in and every value checked.
@@ -135,8 +140,18 @@ struct File {
     #[serde(default, with = "serde_yaml::with::singleton_map_recursive")]
     #[schemars(with = "Option<Vec<AnyAnalysis>>")]
     analyses: Option<Vec<AnyAnalysis>>,
+    /// Several runs of this experiment that differ in some values, each in a folder of its own.
+    #[serde(
+        default,
+        rename = "sweep",
+        with = "serde_yaml::with::singleton_map_recursive"
+    )]
+    #[schemars(with = "Option<Sweep>")]
+    #[allow(dead_code, reason = "read beside the experiment: see `plan`")]
+    _sweep: Option<Sweep>,
 }
 
+/// Which latents are written for the analyses.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EncodeFile {
@@ -181,16 +196,20 @@ impl From<File> for Experiment {
                 always_seen: always_seen.unwrap_or(usual.always_seen),
                 train_sequences: train_sequences.unwrap_or(usual.train_sequences),
             },
+            analyses: file.analyses.unwrap_or_else(|| {
+                let shifted = !file.data.further_splits().is_empty();
+                kinds::all_analyses(shifted)
+            }),
             data: file.data,
             models: file.models,
             train: file.train,
-            analyses: file.analyses.unwrap_or_else(kinds::all_analyses),
         }
     }
 }
 
 impl Experiment {
-    /// Reads an experiment file, applies `--set` overrides (`key.path=value`), fills in defaults and checks everything.
+    /// Reads an experiment file, applies `--set` overrides (`key.path=value`), fills in defaults and checks everything. Of a file with a
+    /// sweep this is what all runs have in common; its runs are a [`Plan`].
     ///
     /// # Errors
     /// [`Error::Experiment`] with file, line, column, path, expected and got; for an override its text in place of the line.
@@ -206,17 +225,23 @@ impl Experiment {
         let sources = Sources::read(text, file)?;
         let overrides = set::parse(sets)?;
         let written = Self::written(&sources)?;
-        let mut experiment = set::apply(written, &overrides)?;
+        let resolved = written.resolved(&sources, &overrides);
+        resolved.map_err(|problems| sources.page(&problems, &overrides))
+    }
+
+    /// With overrides, what a stored dataset holds, and defaults that follow from it.
+    fn resolved(&self, sources: &Sources, sets: &[Set]) -> std::result::Result<Self, Vec<Problem>> {
+        let mut experiment = set::apply(self, sets)?;
         experiment.data.resolve().map_err(|e| {
             let text = e.to_string();
             let message = text.strip_prefix("data.dataset: ").unwrap_or(&text);
-            sources.page(&[Problem::value("data.dataset", message)], &overrides)
+            vec![Problem::value("data.dataset", message)]
         })?;
         // Defaults that follow from the data follow from the data as overridden.
         let usual = EncodeSettings::usual(&experiment.data);
         let free = |key: &str| {
             let path = format!("encode.{key}");
-            !sources.says(&path) && set::responsible(&overrides, &path).is_none()
+            !sources.says(&path) && set::responsible(sets, &path).is_none()
         };
         if free("context") {
             experiment.encode.context = usual.context;
@@ -233,7 +258,7 @@ impl Experiment {
         let problems = experiment.problems();
         match problems.is_empty() {
             true => Ok(experiment),
-            false => Err(sources.page(&problems, &overrides)),
+            false => Err(problems),
         }
     }
 

@@ -1,23 +1,59 @@
 //! `--set key.path=value`: overrides of single values of an experiment, applied after its defaults.
 
+use super::problem::Problem;
 use super::schema::checked;
 use super::validate::validate;
 use super::{Experiment, message};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use serde_yaml::Value;
 use std::fmt;
 
-/// One override: `train.steps=100`, `seeds.0=3`, `models.small.lg_vae.latent=6`.
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One override: `train.steps=100`, `seeds.0=3`, `models.small.lg_vae.latent=6`; from the command line or from a sweep.
 #[derive(Clone, Debug)]
 pub(super) struct Set {
     path: Vec<String>,
     value: Value,
     text: String,
+    /// Where the file has it, for a value of a sweep.
+    pub origin: Option<String>,
 }
 
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "--set {}", self.text)
+    }
+}
+
+impl Set {
+    /// A value of a sweep; `origin` is its own path in the file.
+    ///
+    /// # Errors
+    /// An empty key.
+    pub fn swept(path: &str, value: &serde_json::Value, origin: String) -> Result<Self> {
+        let value = serde_yaml::to_value(value);
+        match (keys(path), value) {
+            (Some(keys), Ok(value)) => Ok(Self {
+                path: keys,
+                value,
+                text: String::new(),
+                origin: Some(origin),
+            }),
+            _ => Err(Error::Experiment(format!(
+                "{origin}: expected the path of a value, key.key, got `{path}`"
+            ))),
+        }
+    }
+
+    /// Its path, keys with dots between.
+    pub fn path(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// Whether both are about the same value, or one about something in the other's.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.path.iter().zip(&other.path).all(|(a, b)| a == b)
     }
 }
 
@@ -34,34 +70,35 @@ fn parse_one(text: &str) -> Result<Set> {
     let (key, value) = text
         .split_once('=')
         .ok_or_else(|| wrong("expected key.path=value, got no `=`".into()))?;
-    let path: Vec<String> = key
-        .trim()
-        .replace('[', ".")
-        .replace(']', "")
-        .split('.')
-        .map(str::to_string)
-        .collect();
-    if path.iter().any(String::is_empty) {
-        return Err(wrong("expected key.path=value, got an empty key".into()));
-    }
+    let path = keys(key.trim());
+    let path = path.ok_or_else(|| wrong("expected key.path=value, got an empty key".into()))?;
     let value = serde_yaml::from_str(value)
         .map_err(|e| wrong(format!("the value is not YAML: {}", message::what(&e))))?;
     Ok(Set {
         path,
         value,
         text: text.to_string(),
+        origin: None,
     })
+}
+
+/// The keys of a path; none when one is empty.
+fn keys(path: &str) -> Option<Vec<String>> {
+    let path = path.replace('[', ".").replace(']', "");
+    let keys: Vec<String> = path.split('.').map(str::to_string).collect();
+    keys.iter().all(|key| !key.is_empty()).then_some(keys)
 }
 
 /// The experiment with all overrides; its values are checked and read again, as those of the file.
 ///
 /// # Errors
 /// All unknown paths (with the nearest known key) and values of the wrong type.
-pub(super) fn apply(experiment: Experiment, sets: &[Set]) -> Result<Experiment> {
+pub(super) fn apply(experiment: &Experiment, sets: &[Set]) -> Result<Experiment, Vec<Problem>> {
     if sets.is_empty() {
-        return Ok(experiment);
+        return Ok(experiment.clone());
     }
-    let mut tree = experiment.to_value()?;
+    let broken = |message: String| vec![Problem::value("", message)];
+    let mut tree = experiment.to_value().map_err(|e| broken(e.to_string()))?;
     let mut wrong = Vec::new();
     for set in sets {
         let mut steps = set.path.iter().enumerate();
@@ -70,18 +107,14 @@ pub(super) fn apply(experiment: Experiment, sets: &[Set]) -> Result<Experiment> 
         });
         match at {
             Ok(at) => *at = set.value.clone(),
-            Err(message) => wrong.push(format!("{set}: {message}")),
+            Err(message) => wrong.push(Problem::value(set.path(), message)),
         }
     }
-    for problem in validate(&tree, checked()) {
-        let set = responsible(sets, &problem.path).or(sets.last());
-        let set = set.map(ToString::to_string).unwrap_or_default();
-        wrong.push(format!("{set}: {}: {}", problem.path, problem.message));
-    }
+    wrong.extend(validate(&tree, checked()));
     if !wrong.is_empty() {
-        return Err(Error::Experiment(wrong.join("\n")));
+        return Err(wrong);
     }
-    serde_yaml::from_value(tree).map_err(|e| Error::Experiment(format!("--set: {e}")))
+    serde_yaml::from_value(tree).map_err(|e| broken(e.to_string()))
 }
 
 /// The last override that touches `path`, if any does.
@@ -94,11 +127,7 @@ pub(super) fn responsible<'a>(sets: &'a [Set], path: &str) -> Option<&'a Set> {
 }
 
 /// One step down the tree, or a message that names what is known there.
-fn descend<'a>(
-    tree: &'a mut Value,
-    key: &str,
-    above: &[String],
-) -> std::result::Result<&'a mut Value, String> {
+fn descend<'a>(tree: &'a mut Value, key: &str, above: &[String]) -> Result<&'a mut Value, String> {
     let place = match above {
         [] => "the experiment".to_string(),
         above => format!("`{}`", above.join(".")),

@@ -90,32 +90,41 @@ impl Sources {
 
     /// All mistakes on one page, each where it was made: in a file, or in an override.
     pub fn page(&self, problems: &[Problem], sets: &[Set]) -> Error {
-        let (mut placed, mut loose) = (self.twice(), Vec::new());
+        let mut page = Page {
+            placed: self.twice(),
+            ..Page::default()
+        };
+        self.tell(problems, sets, &mut page);
+        page.error()
+    }
+
+    /// Adds mistakes to a page.
+    pub fn tell(&self, problems: &[Problem], sets: &[Set], page: &mut Page) {
         for problem in problems {
             let Problem { path, message, .. } = problem;
-            let at = match path.as_str() {
-                "" => String::new(),
-                path => format!("{path}: "),
+            let at = |path: &str| match path {
+                "" => message.clone(),
+                path => format!("{path}: {message}"),
             };
-            if let Some(set) = responsible(sets, path) {
-                loose.push(format!("{set}: {at}{message}"));
-                continue;
+            let (place, what) = match responsible(sets, path) {
+                Some(set) => match &set.origin {
+                    Some(origin) => (self.place(origin, Part::Value), at(path)),
+                    None if set.path() == *path => {
+                        page.loose(format!("{set}: {message}"));
+                        continue;
+                    }
+                    None => {
+                        page.loose(format!("{set}: {}", at(path)));
+                        continue;
+                    }
+                },
+                None => (self.place(path, problem.part), at(path)),
+            };
+            match place {
+                Some(place) => page.placed.push((place, self.entry(place, &what, problem))),
+                None => page.loose(format!("{}: {what}", self.documents[0].file)),
             }
-            let Some(place) = self.place(path, problem.part) else {
-                loose.push(format!("{}: {at}{message}", self.documents[0].file));
-                continue;
-            };
-            placed.push((place, self.entry(place, &format!("{at}{message}"), problem)));
         }
-        placed.sort_by_key(|(place, _)| *place);
-        placed.dedup();
-        let mut entries: Vec<String> = placed.into_iter().map(|(_, entry)| entry).collect();
-        entries.extend(loose);
-        let n = entries.len();
-        if n > 1 {
-            entries.push(format!("{n} mistakes"));
-        }
-        Error::Experiment(entries.join("\n"))
     }
 
     /// Keys written twice, at their second place.
@@ -161,6 +170,39 @@ impl Sources {
             }
             (path, part) = (around(path)?, Part::Key);
         }
+    }
+}
+
+/// Mistakes with their places, and those that stand in no file.
+#[derive(Default)]
+pub(super) struct Page {
+    placed: Vec<Placed>,
+    loose: Vec<String>,
+}
+
+impl Page {
+    /// A mistake that stands in no file; once, however often it is made.
+    pub fn loose(&mut self, what: String) {
+        if !self.loose.contains(&what) {
+            self.loose.push(what);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.placed.is_empty() && self.loose.is_empty()
+    }
+
+    /// All of them in the order of the lines.
+    pub fn error(mut self) -> Error {
+        self.placed.sort_by_key(|(place, _)| *place);
+        self.placed.dedup();
+        let mut entries: Vec<String> = self.placed.into_iter().map(|(_, entry)| entry).collect();
+        entries.extend(self.loose);
+        let n = entries.len();
+        if n > 1 {
+            entries.push(format!("{n} mistakes"));
+        }
+        Error::Experiment(entries.join("\n"))
     }
 }
 

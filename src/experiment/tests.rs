@@ -193,6 +193,11 @@ fn a_wrong_type_names_expected_and_got() {
             "= frames: Frames per sequence, T.",
         ],
     );
+    let message = wrong("name: small", "name: 2024");
+    holds(
+        &message,
+        &["small.yaml:2:7: name: expected a text, got the number 2024; put it in quotes"],
+    );
     let message = wrong("seeds: [0, 1]", "seeds: [0, -1]");
     holds(
         &message,
@@ -333,11 +338,11 @@ fn a_wrong_override_is_named_with_the_nearest_known_key() {
         ("data.dt.x=3", ["`data.dt` is a single value", "`x`"]),
         (
             "data.frames=few",
-            ["--set data.frames=few: data.frames", "whole number"],
+            ["--set data.frames=few: expected a whole number", "few"],
         ),
         (
             "encode.context=20",
-            ["--set encode.context=20: encode.context", "1 to 19"],
+            ["--set encode.context=20: expected 1 to 19", "got 20"],
         ),
         (
             "data.frames",
@@ -647,4 +652,116 @@ fn a_mistake_is_told_in_the_file_that_makes_it() {
         &load("extends: base.yaml\n"),
         &["/base.yaml:1:10: extends: ", "can't extend itself"],
     );
+}
+
+fn plan(sweep: &str, sets: &[&str]) -> Result<Plan> {
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    Plan::parse(&format!("{GOOD}{sweep}"), "small.yaml", &sets)
+}
+
+#[test]
+fn a_sweep_is_runs_that_differ_in_what_they_are_named_by() {
+    let sweep = "sweep:\n  grid:\n    models.a.lg_vae.start: [free_motion, identity]\n    data.frames: [12, 24]\n";
+    let plan = plan(sweep, &["train.steps=7"]).unwrap();
+    let names: Vec<&str> = plan.runs.iter().map(|run| run.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "start-free_motion_frames-12",
+            "start-free_motion_frames-24",
+            "start-identity_frames-12",
+            "start-identity_frames-24"
+        ]
+    );
+    let digest = |i: usize, stage| plan.runs[i].experiment.stage_digest(stage).unwrap();
+    assert_eq!(
+        digest(0, Stage::Generate),
+        digest(2, Stage::Generate),
+        "the same data"
+    );
+    assert_ne!(digest(0, Stage::Generate), digest(1, Stage::Generate));
+    assert_ne!(
+        digest(0, Stage::Train("a", 0)),
+        digest(2, Stage::Train("a", 0))
+    );
+    assert_eq!(
+        digest(0, Stage::Train("b", 0)),
+        digest(2, Stage::Train("b", 0)),
+        "b does not differ"
+    );
+    assert!(plan.runs.iter().all(|run| run.experiment.train.steps == 7));
+    assert_eq!(plan.experiment.data.frames(), 20);
+    // A run alone is the same experiment as one without the sweep.
+    let alone = set(&[
+        "train.steps=7",
+        "models.a.lg_vae.start=identity",
+        "data.frames=24",
+    ])
+    .unwrap();
+    assert_eq!(
+        plan.runs[3].experiment.to_yaml().unwrap(),
+        alone.to_yaml().unwrap()
+    );
+    assert!(
+        super::Plan::parse(GOOD, "small.yaml", &[])
+            .unwrap()
+            .runs
+            .is_empty()
+    );
+}
+
+#[test]
+fn mistakes_of_a_sweep_are_told_at_its_values_once() {
+    let sweep = "sweep:\n  grid:\n    models.a.lg_vae.latent: [4, 5]\n    train.bacth: [8]\n    seeds: [[0], [1]]\n";
+    let message = plan(sweep, &[]).unwrap_err().to_string();
+    holds(
+        &message,
+        &[
+            "small.yaml:24:19: train.bacth: unknown key `bacth` in `train`",
+            "did you mean `batch`?",
+        ],
+    );
+    assert_eq!(message.matches("small.yaml:").count(), 1, "{message}");
+    let message = plan(&sweep.replace("bacth", "batch"), &[])
+        .unwrap_err()
+        .to_string();
+    holds(
+        &message,
+        &[
+            "small.yaml:23:33: models.a.lg_vae.latent: start free_motion expects 2 * codes = 4, got 5",
+        ],
+    );
+    assert_eq!(message.matches("small.yaml:").count(), 1, "{message}");
+    let message = plan("sweep: {grid: {train.steps: [1, 2]}}\n", &["train.steps=3"]).unwrap_err();
+    holds(
+        &message.to_string(),
+        &["--set train.steps=3: the sweep of this experiment varies it"],
+    );
+    for (sweep, part) in [
+        (
+            "sweep: {gird: {}}",
+            "small.yaml:21:9: sweep.gird: unknown name `gird`",
+        ),
+        (
+            "sweep: {grid: {train.steps: 5}}",
+            "small.yaml:21:29: sweep.grid.train.steps: expected a list",
+        ),
+        (
+            "sweep: {random: {runs: 0, over: {a: {unifrm: 1}}}}",
+            "did you mean `uniform`?",
+        ),
+        (
+            "sweep: {random: {runs: 0, over: {a: {choice: [1]}}}}",
+            "small.yaml:21:24: sweep.random.runs: expected a whole number from 1 to 10000",
+        ),
+        (
+            "sweep: {grid: {train.steps: []}}",
+            "small.yaml:21:29: sweep.grid.train.steps: expected at least one value",
+        ),
+    ] {
+        holds(
+            &plan(&format!("{sweep}\n"), &[]).unwrap_err().to_string(),
+            &[part],
+        );
+    }
 }

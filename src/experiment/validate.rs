@@ -113,6 +113,9 @@ impl<'a> Validator<'a> {
             let expected = form(schema);
             let near = match (value, &names(schema)[..]) {
                 (Value::String(text), names) => did_you_mean(text, names.iter().copied()),
+                (Value::Number(_) | Value::Bool(_), []) if expected == "a text" => {
+                    "; put it in quotes".into()
+                }
                 _ => String::new(),
             };
             let message = format!("expected {expected}, got {}{near}", got(value));

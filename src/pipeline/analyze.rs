@@ -142,6 +142,12 @@ pub fn study(
         train: split("train", experiment.encode.train_sequences)?,
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
+        shifts: experiment
+            .data
+            .further_splits()
+            .into_iter()
+            .map(|name| Ok((name.clone(), split(&name, usize::MAX)?)))
+            .collect::<Result<_>>()?,
         state_columns: dataset.state_columns().to_vec(),
         dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,

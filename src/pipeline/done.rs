@@ -86,8 +86,12 @@ pub(super) fn begin(
     let path = file(stage, folder);
     let mut marks = read(&path)?;
     if !keep {
-        for old in products(stage, folder) {
-            remove(&old)?;
+        // A link leads to data that other runs share, named for what is in it: nothing old is there.
+        for old in products(stage, folder)
+            .iter()
+            .filter(|old| !old.is_symlink())
+        {
+            remove(old)?;
         }
     }
     let rank = |name: &str| ORDER.iter().position(|other| *other == name);

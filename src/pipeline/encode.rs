@@ -8,7 +8,7 @@ use crate::analysis::Metric;
 use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::experiment::Experiment;
+use crate::experiment::{EncodeSettings, Experiment};
 use crate::interrupt;
 use crate::latents::{Decoder, Latents};
 use crate::lgssm::innovations;
@@ -27,7 +27,7 @@ const NOISE_SEQUENCES: usize = 200;
 /// Test sequences whose reconstructed and predicted frames are kept for the film strip.
 const FILMS: usize = 4;
 
-/// Writes latents of the splits `train` (its first `encode.train_sequences`), `validation` and `test` to
+/// Writes latents of the splits `train` (its first `encode.train_sequences`), `validation`, `test` and of all shifts to
 /// [`RunFolder::split`], those of the untrained model to [`RunFolder::untrained`], [`RunFolder::encode`],
 /// [`RunFolder::scores`] and, where there is a law, [`RunFolder::law`], or [`RunFolder::modes`] where it has several.
 ///
@@ -54,8 +54,16 @@ pub fn encode(
         Seeds::new(seed),
     )?;
     fit_code_noise(trained.as_mut(), data.split("train")?, steps)?;
-    let bar = progress.bar("encode", 3, "splits");
-    for name in ["train", "validation", "test"] {
+    let further = experiment.data.further_splits();
+    let bar = progress.bar("encode", 3 + further.len() as u64, "splits");
+    // Of shifted splits only what tells how well the model does there.
+    let no_tests = EncodeSettings {
+        drop_rates: Vec::new(),
+        blocks: Vec::new(),
+        ..settings.clone()
+    };
+    let needed = ["train", "validation", "test"];
+    for name in needed.into_iter().chain(further.iter().map(String::as_str)) {
         let split = data.split(name)?;
         let count = match name {
             "train" => settings.train_sequences.min(split.len()),
@@ -67,9 +75,9 @@ pub fn encode(
             steps: data.frames(),
         };
         let mut arrays = part.latents(trained.as_ref())?;
-        if name == "test" {
+        if name != "train" && name != "validation" {
             let missing = Missing {
-                settings,
+                settings: if name == "test" { settings } else { &no_tests },
                 data: data.config(),
                 steps: data.frames(),
                 split,

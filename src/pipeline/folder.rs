@@ -144,6 +144,16 @@ impl RunFolder {
         self.root.join("report.html")
     }
 
+    fn lock(&self) -> PathBuf {
+        self.root.join(".lock")
+    }
+
+    /// Whether a process works in it just now.
+    pub fn is_taken(&self) -> bool {
+        let lock = File::open(self.lock());
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Makes the folder and takes it for this process; the lock goes with the returned value or with the process,
     /// however it ends.
     ///
@@ -151,7 +161,7 @@ impl RunFolder {
     /// The folder can't be made, or another process works in it.
     pub fn take(&self) -> Result<Lock> {
         std::fs::create_dir_all(&self.root).map_err(Error::io(&self.root))?;
-        let path = self.root.join(".lock");
+        let path = self.lock();
         let file = File::options()
             .create(true)
             .append(true)
@@ -183,9 +193,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = RunFolder::new(dir.path().join("run"));
         let lock = folder.take().unwrap();
+        assert!(folder.is_taken());
         let error = folder.take().unwrap_err().to_string();
         assert!(error.contains("another kinostate process"), "{error}");
         drop(lock);
+        assert!(!folder.is_taken());
         folder.take().unwrap();
     }
 }

@@ -10,8 +10,10 @@ mod done;
 mod encode;
 mod folder;
 mod inspect;
+mod list;
 mod missing;
 mod plot;
+mod sweep;
 mod train;
 
 pub use about::About;
@@ -20,6 +22,8 @@ pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench}
 pub use encode::encode;
 pub use folder::{Lock, RunFolder};
 pub use inspect::{dataset_folder, inspect, inspect_frames};
+pub use list::{list, run_folders};
+pub use sweep::sweep;
 pub use train::train;
 
 use crate::data::DataSource;
@@ -252,7 +256,7 @@ impl Chain<'_> {
 }
 
 /// Where the experiment's dataset stands: in the run folder, or where it was before.
-fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
+pub fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
     experiment
         .data
         .stored()

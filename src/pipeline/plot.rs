@@ -6,7 +6,9 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
 use crate::progress::Progress;
+use crate::store::events::{Events, Summary};
 use crate::store::{atomic::write_atomic, json};
+use crate::train::EVENTS;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -41,14 +43,14 @@ pub fn plot(
     draw(&folder.figures(model, seed), &figures, progress)
 }
 
-/// Draws figures into a folder.
+/// Draws figures into a folder, also as a TensorBoard event file.
 ///
 /// # Errors
 /// A figure whose arrays do not fit; a file that can't be written.
 pub(super) fn draw(dir: &Path, figures: &[NamedFigure], progress: &Progress) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
     let bar = progress.bar("plot", figures.len() as u64, "figures");
-    figures.par_iter().try_for_each(|named| {
+    let draw = |named: &NamedFigure| {
         interrupt::check()?;
         let file = |ending: &str| dir.join(format!("{}.{ending}", named.name));
         let named_error = |e: Error| Error::file(file("svg"), e.to_string());
@@ -56,11 +58,15 @@ pub(super) fn draw(dir: &Path, figures: &[NamedFigure], progress: &Progress) -> 
             file("svg"),
             named.figure.svg().map_err(named_error)?.as_bytes(),
         )?;
-        write_atomic(file("png"), &named.figure.png().map_err(named_error)?)?;
+        let png = named.figure.png().map_err(named_error)?;
+        write_atomic(file("png"), &png)?;
         if let Some(gif) = named.figure.gif().map_err(named_error)? {
             write_atomic(file("gif"), &gif)?;
         }
         bar.advance(1);
-        Ok(())
-    })
+        Ok(Summary::png(png).map(|png| (named.name.clone(), png)))
+    };
+    let drawn: Vec<Option<_>> = figures.par_iter().map(draw).collect::<Result<_>>()?;
+    let drawn: Vec<(String, Summary)> = drawn.into_iter().flatten().collect();
+    Events::anew(dir.join(EVENTS)).append(0, &drawn)
 }

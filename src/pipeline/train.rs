@@ -6,9 +6,11 @@ use crate::analysis::monitor;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::figures::contact_sheet;
 use crate::models::{Codes, Common, Model};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
+use crate::store::events::Summary;
 use crate::train::{self, Job, clips};
 
 /// Sequences whose latents are watched during training.
@@ -51,6 +53,7 @@ pub fn train(
         }
         Ok(values)
     };
+    let pictures = |model: &dyn Model<f32>| reconstruction(model, split, data.frame_shape(), steps);
     train::train(&Job {
         config: &experiment.train,
         steps,
@@ -61,9 +64,53 @@ pub fn train(
         folder: &path,
         build: &|start| build(experiment, model, seed, start, &data),
         watch: &watch,
+        pictures: Some(&pictures),
         progress,
     })?;
     Ok(())
+}
+
+/// Sequences whose reconstructions are shown during training.
+const SHOWN: usize = 2;
+/// Their least width and height, pixels.
+const SHOWN_SIZE: usize = 64;
+
+/// The first validation sequences, each above its reconstruction from code means; grey, the mean over channels.
+fn reconstruction(
+    model: &dyn Model<f32>,
+    split: &Split,
+    [c, h, w]: [usize; 3],
+    steps: usize,
+) -> Result<Vec<(String, Summary)>> {
+    let shown: Vec<usize> = (0..split.len().min(SHOWN)).collect();
+    let codes = model.encode(&clips(split, &shown, steps)?.frames)?;
+    let decoded = model.decode(&codes.mean)?;
+    let size = c * h * w;
+    let mut rows = Vec::new();
+    let mut push = |values: &[f32]| {
+        for frame in values.chunks_exact(size) {
+            rows.extend((0..h * w).map(|i| {
+                let sum: f32 = frame.iter().skip(i).step_by(h * w).sum();
+                (255.0 * sum / c as f32).round().clamp(0.0, 255.0) as u8
+            }));
+        }
+    };
+    for (i, of) in shown.iter().zip(decoded.chunks_exact(steps * size)) {
+        let truth: Vec<f32> = split
+            .frames(*i)
+            .iter()
+            .map(|&v| f32::from(v) / 255.0)
+            .collect();
+        push(&truth);
+        push(of);
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let zoom = SHOWN_SIZE.div_ceil(h.max(w));
+    let sheet = contact_sheet(&rows, (rows.len() / (h * w), h, w), steps, zoom)?;
+    let picture = Summary::png(sheet).map(|png| ("reconstruction".to_string(), png));
+    Ok(picture.into_iter().collect())
 }
 
 /// A dimension whose mean has less than this share of all its variance has collapsed, as in the analysis of that name.

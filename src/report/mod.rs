@@ -2,6 +2,7 @@
 //!
 //! Only JSON files of the run folder are read. The same files give the same bytes: no dates, timings or absolute paths.
 
+mod compare;
 mod gather;
 mod html;
 mod markdown;
@@ -10,6 +11,7 @@ mod page;
 mod summary;
 mod widgets;
 
+pub use compare::{Cell, Comparison, Row, compare};
 pub use gather::{ModelResults, Results, SeedResults};
 pub use summary::{ModelSummary, Spread, Summary};
 

@@ -412,6 +412,10 @@ fn all_numbers(summary: &Summary) -> Table {
                     analysis.clone(),
                     name.clone(),
                     numbers::spread(spread),
+                    match spread.n() {
+                        0 => "–".to_string(),
+                        n => n.to_string(),
+                    },
                     match spread.unit.as_str() {
                         "1" => String::new(),
                         unit => unit.to_string(),
@@ -425,9 +429,9 @@ fn all_numbers(summary: &Summary) -> Table {
         rows.push(baseline_row(metric));
     }
     Table {
-        caption: "Every number: mean ± standard deviation over seeds, or value with 95 % interval."
+        caption: "Every number: mean ± standard deviation over n seeds that have it, or value with 95 % interval."
             .to_string(),
-        columns: ["model", "analysis", "metric", "value", "unit", "by seed"]
+        columns: ["model", "analysis", "metric", "value", "n", "unit", "by seed"]
             .map(str::to_string)
             .to_vec(),
         rows,
@@ -440,6 +444,7 @@ fn baseline_row(metric: &Metric) -> Vec<String> {
         "baselines".to_string(),
         metric.name.clone(),
         numbers::metric(metric),
+        "–".to_string(),
         match metric.unit.as_str() {
             "1" => String::new(),
             unit => unit.to_string(),

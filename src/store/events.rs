@@ -27,6 +27,18 @@ pub enum Summary {
     },
 }
 
+impl Summary {
+    /// A PNG file, whose size stands in its header; nothing where it has none.
+    pub fn png(png: Vec<u8>) -> Option<Self> {
+        let size = |at: usize| {
+            let bytes = png.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_be_bytes(bytes) as usize)
+        };
+        let (width, height) = (size(16)?, size(20)?);
+        Some(Self::Image { width, height, png })
+    }
+}
+
 /// An event file. It is written as a whole at every change, so it is whole at every moment.
 #[derive(Debug)]
 pub struct Events {
@@ -47,6 +59,14 @@ impl Events {
             false => Vec::new(),
         };
         Ok(Self { path, records })
+    }
+
+    /// A new file, whatever stood there; nothing is written yet.
+    pub fn anew(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            records: Vec::new(),
+        }
     }
 
     /// Drops what was recorded after `step`.

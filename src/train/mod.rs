@@ -14,4 +14,4 @@ mod trainer;
 pub use batches::{clips, evaluate};
 pub use config::{LearningRate, Starts, TrainConfig, Warmup};
 pub use missing::MissingConfig;
-pub use trainer::{Job, Recent, Record, Steps, train};
+pub use trainer::{EVENTS, Job, Pictures, Recent, Record, Steps, train};

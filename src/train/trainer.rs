@@ -12,6 +12,7 @@ use crate::models::Model;
 use crate::nn::optimiser::Adam;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
+use crate::store::events::{Events, Summary};
 use dfdx::prelude::Backward;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub type Build<'a> = dyn Fn(usize) -> Result<Box<dyn Model<f32>>> + Sync + 'a;
 /// More numbers to record at every validation, such as how well states can be read from the latents.
 pub type Watch<'a> = dyn Fn(&dyn Model<f32>) -> Result<Vec<(String, f64)>> + Sync + 'a;
 
+/// Pictures to record at every validation, by name.
+pub type Pictures<'a> = dyn Fn(&dyn Model<f32>) -> Result<Vec<(String, Summary)>> + Sync + 'a;
+
 /// Everything that one training run needs.
 pub struct Job<'a> {
     /// How to train.
@@ -46,12 +50,14 @@ pub struct Job<'a> {
     pub validation: &'a Split,
     /// Streams of every draw.
     pub seeds: Seeds,
-    /// Where `model.safetensors` (best validation ELBO), `checkpoint.safetensors` (last) and `metrics.jsonl` go.
+    /// Where `model.safetensors` (best validation ELBO), `checkpoint.safetensors` (last), `metrics.jsonl` and [`EVENTS`] go.
     pub folder: &'a Path,
     /// Builds a model to start from.
     pub build: &'a Build<'a>,
     /// What else to record at every validation.
     pub watch: &'a Watch<'a>,
+    /// What to show in [`EVENTS`] at every validation.
+    pub pictures: Option<&'a Pictures<'a>>,
     /// Where to tell what happens.
     pub progress: &'a Progress,
 }
@@ -83,7 +89,7 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
         job.folder.join("checkpoint.safetensors"),
         job.folder.join("model.safetensors"),
     );
-    let mut log = Log::open(job.folder.join("metrics.jsonl"))?;
+    let mut log = Log::open(job.folder)?;
     // The last checkpoint alone cannot tell which step was best.
     let lost = |state: &State| state.best.is_some() && !best.exists();
     let mut run = if last.exists() {
@@ -109,6 +115,7 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
     let bar = job.progress.bar("train", config.steps as u64, "steps");
     bar.advance(run.state.step as u64);
     let mut order = Order::new(job.train.len(), config.batch, job.seeds);
+    let mut judged = String::new();
     while run.state.step < config.steps {
         if interrupt::asked() {
             checkpoint::save(&last, run.model.as_mut(), &mut run.adam, &run.state)?;
@@ -118,11 +125,14 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
             )));
         }
         let values = step(job, &mut run, &mut order)?;
+        // The ELBO comes first.
+        let elbo = values.first().map_or(f64::NAN, |(_, elbo)| *elbo);
+        bar.message(&format!("ELBO {elbo:.2}{judged} nats/frame"));
         run.state.recent.add(values);
         bar.advance(1);
         if run.state.step % config.validate_every == 0 || run.state.step == config.steps {
             let elbo = validate(job, &mut run, &mut log)?;
-            bar.message(&format!("validation ELBO {elbo:.2} nats/frame"));
+            judged = format!(", validation {elbo:.2}");
             if run.state.best.is_none_or(|(b, _)| elbo > b) {
                 run.state.best = Some((elbo, run.state.step));
                 let metadata = BTreeMap::from([("step".to_string(), run.state.step.to_string())]);
@@ -278,10 +288,15 @@ fn validate(job: &Job, run: &mut Run, log: &mut Log) -> Result<f64> {
             .into_iter()
             .map(|(n, v)| (format!("validation/{n}"), v)),
     );
-    log.append(Record {
+    let pictures = match job.pictures {
+        Some(draw) => draw(run.model.as_ref())?,
+        None => Vec::new(),
+    };
+    let record = Record {
         step: run.state.step as u64,
         values,
-    })?;
+    };
+    log.append(record, pictures)?;
     Ok(elbo)
 }
 
@@ -310,14 +325,19 @@ impl Recent {
     }
 }
 
-/// `metrics.jsonl`: one line a validation.
+/// The same numbers for TensorBoard, with pictures.
+pub const EVENTS: &str = "events.out.tfevents.0.kinostate";
+
+/// `metrics.jsonl`, one line a validation, and the event file beside it.
 struct Log {
     path: std::path::PathBuf,
     lines: Vec<Record>,
+    events: Events,
 }
 
 impl Log {
-    fn open(path: std::path::PathBuf) -> Result<Self> {
+    fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("metrics.jsonl");
         let mut lines = Vec::new();
         if path.exists() {
             let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
@@ -328,14 +348,24 @@ impl Log {
                 );
             }
         }
-        Ok(Self { path, lines })
+        Ok(Self {
+            path,
+            lines,
+            events: Events::open(folder.join(EVENTS))?,
+        })
     }
     /// Drops what was recorded after the checkpoint that the run goes on from.
     fn keep_until(&mut self, step: u64) -> Result<()> {
         self.lines.retain(|r| r.step <= step);
+        self.events.keep_until(step);
+        self.events.write()?;
         self.write()
     }
-    fn append(&mut self, record: Record) -> Result<()> {
+    fn append(&mut self, record: Record, pictures: Vec<(String, Summary)>) -> Result<()> {
+        let scalar = |(name, value): (&String, &f64)| (name.clone(), Summary::Scalar(*value));
+        let mut shown: Vec<(String, Summary)> = record.values.iter().map(scalar).collect();
+        shown.extend(pictures);
+        self.events.append(record.step, &shown)?;
         self.lines.push(record);
         self.write()
     }

@@ -13,6 +13,12 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::fs;
 use std::path::Path;
 
+/// Puts a new file in the place of the old one: writing over it would have some file systems flush it to disk every time.
+fn put(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+    let _ = fs::remove_file(&path);
+    fs::write(path, bytes).unwrap();
+}
+
 /// What is done to a whole file.
 #[derive(Clone, Debug)]
 enum Damage {
@@ -88,7 +94,7 @@ fn fuzz_import(name: &str, cases: u32, whole: &[u8], options: &ImportOptions) {
     let path = dir.path().join(name);
     let out = dir.path().join("data");
     let readable = fuzz(cases, whole, |bytes| {
-        fs::write(&path, bytes).unwrap();
+        put(&path, bytes);
         let read = imported(&everywhere(&path), &out, options);
         assert_eq!(read.is_ok(), out.exists());
         if read.is_ok() {
@@ -139,7 +145,7 @@ fn npy() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
     fuzz(3000, &whole, |bytes| {
-        fs::write(&path, bytes).unwrap();
+        put(&path, bytes);
         let mapped = Npy::<f64>::open(&path);
         if let Ok(npy) = &mapped {
             assert_eq!(npy.values().len(), npy.shape().iter().product::<usize>());
@@ -179,7 +185,7 @@ fn images() {
         let out = dir.path().join("data");
         fs::create_dir(&folder).unwrap();
         let readable = fuzz(40, &whole, |bytes| {
-            fs::write(folder.join(format!("a.{ending}")), bytes).unwrap();
+            put(folder.join(format!("a.{ending}")), bytes);
             let read = imported(&everywhere(&folder), &out, &timed());
             assert_eq!(read.is_ok(), out.exists());
             if read.is_ok() {
@@ -203,11 +209,11 @@ fn manifests_of_imported_and_generated_datasets() {
         let path = data.dir().join("manifest.json");
         let whole = fs::read(&path).unwrap();
         fuzz(300, &whole, |bytes| {
-            fs::write(&path, bytes).unwrap();
+            put(&path, bytes);
             let read = Manifest::read(data.dir());
             Dataset::open(data.dir()).is_ok() && read.is_ok()
         });
-        fs::write(&path, &whole).unwrap();
+        put(&path, &whole);
         Dataset::open(data.dir()).unwrap();
     }
 }
@@ -224,7 +230,7 @@ fn safetensors() {
     tensors::save(&path, &tensors, &[("model".into(), "vae".into())].into()).unwrap();
     let whole = fs::read(&path).unwrap();
     fuzz(2000, &whole, |bytes| {
-        fs::write(&path, bytes).unwrap();
+        put(&path, bytes);
         tensors::load(&path).is_ok()
     });
 }

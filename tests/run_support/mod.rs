@@ -65,8 +65,7 @@ pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         } else {
             let place = path.strip_prefix(&root).unwrap().to_path_buf();
             let name = place.file_name().unwrap().to_string_lossy().into_owned();
-            // Event files are for a live view: their records carry the time of day.
-            if !["log.txt", ".lock"].contains(&name.as_str()) && !name.contains("tfevents") {
+            if !["log.txt", ".lock"].contains(&name.as_str()) {
                 found.insert(place, std::fs::read(&path).unwrap());
             }
         }

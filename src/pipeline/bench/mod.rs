@@ -175,6 +175,7 @@ impl Bench {
             folder: data.folder(),
             build: &|_| model.build(data.set.frame_shape(), &mut Seeds::new(0).stream("init", 0)),
             watch: &|_| Ok(vec![]),
+            pictures: None,
             progress: &progress,
         };
         let pool = &self.pools[pool];

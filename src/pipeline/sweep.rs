@@ -1,0 +1,106 @@
+//! The runs of a sweep: one after the other, each in a folder of its own; data that are the same are made once.
+//!
+//! ```text
+//! results/<name>/<run>/              a run folder like any other
+//! results/<name>/<run>/data -> ../data/<digest>
+//! results/<name>/data/<digest>/      a dataset, for all runs whose data section is the same
+//! ```
+
+use super::{Options, RunFolder, Step, steps};
+use crate::data::DataSource;
+use crate::error::{Error, Result};
+use crate::experiment::{Plan, PlannedRun, Stage};
+use crate::progress::Progress;
+use std::path::{Path, PathBuf};
+
+/// Runs some steps of the chain for every run of a sweep, or for those named `only`. A run that fails does not stop the others; one that is
+/// finished is not run again.
+///
+/// # Errors
+/// A name that no run has; how many runs failed, once all others are finished; [`Error::Interrupted`] at once.
+pub fn sweep(plan: &Plan, options: &Options, asked: &[Step], only: &[String]) -> Result<PathBuf> {
+    let root = match &options.out {
+        Some(out) => out.clone(),
+        None => PathBuf::from("results").join(&plan.experiment.name),
+    };
+    for name in only {
+        if !plan.runs.iter().any(|run| run.name == *name) {
+            let known: Vec<&str> = plan.runs.iter().map(|run| run.name.as_str()).collect();
+            return Err(Error::Experiment(format!(
+                "--only {name}: expected a run of the sweep, one of `{}`",
+                known.join("`, `")
+            )));
+        }
+    }
+    let chosen = |run: &&PlannedRun| only.is_empty() || only.contains(&run.name);
+    let runs: Vec<&PlannedRun> = plan.runs.iter().filter(chosen).collect();
+    let progress = Progress::new(options.quiet, None)?;
+    let mut failed = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let name = &run.name;
+        progress.say(&format!("run {} of {}: {name}", i + 1, runs.len()));
+        let folder = RunFolder::new(root.join(name));
+        let options = Options {
+            out: Some(folder.root().to_path_buf()),
+            command: format!("{} --only {name}", options.command),
+            ..options.clone()
+        };
+        let outcome =
+            share_data(&root, run, &folder).and_then(|()| steps(&run.experiment, &options, asked));
+        match outcome {
+            Ok(_) => {}
+            Err(Error::Interrupted(message)) => {
+                return Err(Error::Interrupted(format!("{name}: {message}")));
+            }
+            Err(error) => {
+                progress.say(&format!("{name}: failed: {error}"));
+                failed.push(format!("{name}: {error}"));
+            }
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(root),
+        false => Err(Error::file(
+            root,
+            format!(
+                "{} of {} runs failed, the others are finished:\n{}",
+                failed.len(),
+                runs.len(),
+                failed.join("\n")
+            ),
+        )),
+    }
+}
+
+/// Makes the run's data folder a link to the one of all runs with the same data.
+fn share_data(root: &Path, run: &PlannedRun, folder: &RunFolder) -> Result<()> {
+    if !matches!(run.experiment.data, DataSource::Simulated(_)) {
+        return Ok(());
+    }
+    let digest = run.experiment.stage_digest(Stage::Generate)?;
+    let place = Path::new("data").join(&digest[..12]);
+    let (shared, link) = (root.join(&place), folder.data());
+    std::fs::create_dir_all(&shared).map_err(Error::io(&shared))?;
+    std::fs::create_dir_all(folder.root()).map_err(Error::io(folder.root()))?;
+    let target = Path::new("..").join(&place);
+    match std::fs::read_link(&link) {
+        Ok(there) if there == target => return Ok(()),
+        // Of an earlier configuration.
+        Ok(_) => std::fs::remove_file(&link).map_err(Error::io(&link))?,
+        // A dataset of its own stays.
+        Err(_) if link.exists() => return Ok(()),
+        Err(_) => {}
+    }
+    symlink(&target, &link)
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, link: &Path) -> Result<()> {
+    std::os::unix::fs::symlink(target, link).map_err(Error::io(link))
+}
+
+/// Where links are not for everyone, every run makes its own data.
+#[cfg(not(unix))]
+fn symlink(_: &Path, _: &Path) -> Result<()> {
+    Ok(())
+}
