@@ -33,7 +33,7 @@ use nalgebra::{DMatrix, DVector};
 /// How far the sampled bound is below the exact log likelihood, for every sequence (B), nats summed over frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gap {
-    /// E[D] >= 0.
+    /// The mean of D, at least 0.
     pub mean: Vec<f64>,
     /// Var D.
     pub variance: Vec<f64>,

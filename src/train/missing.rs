@@ -54,7 +54,7 @@ impl MissingConfig {
     /// Checks what depends on the data: sequences of `steps` frames of (C, H, W).
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// [`Error::Experiment`] names the key under `at`, what was expected and got.
     pub fn check_data(&self, at: &str, steps: usize, [_, height, width]: [usize; 3]) -> Result<()> {
         if self.block >= steps {
             return Err(Error::Experiment(format!(
