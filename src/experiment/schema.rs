@@ -18,12 +18,15 @@ pub(super) fn checked() -> &'static Json {
 /// JSON Schema (draft 2020-12) of an experiment file, as text: for editors, which find it by the first line of a file,
 /// `# yaml-language-server: $schema=schema.json`.
 ///
-/// It differs from what a file is checked against in one thing: a file that extends another may leave out what that one has.
+/// It differs from what a file is checked against in two things: a file that extends another may leave out what that one has, and
+/// take a model away by nothing in its place.
 pub fn schema() -> String {
     let mut schema = checked().clone();
     schema["title"] = json!("kinostate experiment");
     let root = required(&mut schema);
     let simulated = required(&mut schema["$defs"]["DataConfig"]);
+    let model = &mut schema["properties"]["models"]["additionalProperties"];
+    *model = json!({ "anyOf": [model.take(), { "type": "null" }] });
     schema["if"] = json!({ "not": { "required": ["extends"] } });
     schema["then"] = json!({
         "required": root,
