@@ -77,6 +77,7 @@ pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -
     };
     let last = bench.pools.len() - 1;
     bench.steps(1, (20, 32), last, told)?;
+    bench.steps(3, (20, 32), last, told)?;
     bench.parts(last, told)?;
     for laws in [1, 3] {
         for steps in [20, 200, 2000] {
@@ -154,9 +155,7 @@ impl Bench {
         pool: usize,
         told: &mut dyn FnMut(&Row) -> Result<()>,
     ) -> Result<()> {
-        let Some(model) = published(laws) else {
-            return Ok(());
-        };
+        let model = published(laws);
         let data = Data::new(batch.max(64), steps)?;
         let config = TrainConfig {
             batch,
@@ -228,8 +227,11 @@ impl Bench {
 }
 
 /// The published network with K laws.
-fn published(laws: usize) -> Option<AnyModel> {
-    (laws == 1).then(work::one_law)
+fn published(laws: usize) -> AnyModel {
+    match laws {
+        1 => work::one_law(),
+        _ => work::mixture(laws),
+    }
 }
 
 /// The head of the table.

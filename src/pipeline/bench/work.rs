@@ -3,7 +3,8 @@
 use crate::data::{self, DataConfig, Dataset};
 use crate::error::{Error, Result};
 use crate::lgssm::{Batch, Lgssm, log_likelihood, log_likelihood_and_gradients};
-use crate::models::{AnyModel, LgVae};
+use crate::models::kalman_vae::{Mixture, MixtureStart, Transition, Weights};
+use crate::models::{AnyModel, KalmanVae, LgVae};
 use crate::nn::decoder::{CnnDecoder, Decoder, DecoderConfig};
 use crate::nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
 use crate::nn::tensor::{backward, matrix};
@@ -45,6 +46,24 @@ pub fn one_law() -> AnyModel {
         encoder: encoder(),
         decoder: decoder(),
         ..LgVae::default()
+    })
+}
+
+/// The published network with a mixture of K laws that an LSTM over past codes weighs, and the exact likelihood.
+pub fn mixture(laws: usize) -> AnyModel {
+    AnyModel::KalmanVae(KalmanVae {
+        codes: CODES,
+        latent: 2 * CODES,
+        encoder: encoder(),
+        decoder: decoder(),
+        transition: Transition::Mixture(Mixture {
+            modes: laws,
+            weights: Weights::Lstm,
+            start: MixtureStart::Identity,
+            offsets: false,
+            ..Mixture::default()
+        }),
+        ..KalmanVae::default()
     })
 }
 
