@@ -19,7 +19,7 @@ with h5py.File('dataset.h5', 'r') as file:
     origin = json.loads(file.attrs['origin'])
     assert origin['config']['simulator'] and b'state t' in file.attrs['states']
     for split, group in file.items():
-        names = ['frames', 'states', 'parameters', 'events', 'event_times']
+        names = ['frames', 'states', 'parameters', 'events', 'event_times', 'energies']
         assert sorted(group) == sorted(names), list(group)
         with np.load(split + '.npz') as archive:
             for name in names:
