@@ -10,10 +10,11 @@ use super::{Analysis, Finding, Kinematics, Study};
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel, Series};
 use nalgebra::{DMatrix, DVector};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The learned law's acceleration against height.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Gravity {}
 
