@@ -114,7 +114,7 @@ struct File {
     /// Another experiment file, from where this one stands: what it says holds unless this file says otherwise. Maps are merged, lists
     /// and values replaced, `key: null` takes a key away.
     #[serde(rename = "extends")]
-    #[allow(dead_code, reason = "read before values are: see `sources`")]
+    // Read before values are: see `sources`.
     _extends: Option<String>,
     /// Names the run folder `results/<name>`: letters, digits, `-` and `_`.
     name: String,
@@ -147,7 +147,7 @@ struct File {
         with = "serde_yaml::with::singleton_map_recursive"
     )]
     #[schemars(with = "Option<Sweep>")]
-    #[allow(dead_code, reason = "read beside the experiment: see `plan`")]
+    // Read beside the experiment: see `plan`.
     _sweep: Option<Sweep>,
 }
 

@@ -1,7 +1,7 @@
 //! The train stage: one model, one seed.
 
 use super::{RunFolder, dataset};
-use crate::analysis::collapse::activity;
+use crate::analysis::collapse::{Collapse, activity};
 use crate::analysis::monitor;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -113,14 +113,12 @@ fn reconstruction(
     Ok(picture.into_iter().collect())
 }
 
-/// A dimension whose mean has less than this share of all its variance has collapsed, as in the analysis of that name.
-const ACTIVE_SHARE: f64 = 0.01;
-
 /// How much every code dimension carries, as numbers to record and as a line for the log: the KL divergence of q(a_j | x) from the normal
-/// distribution with the moments of all codes, nats a frame, and how many dimensions are active.
+/// distribution with the moments of all codes, nats a frame, and how many dimensions are active by the analysis' own measure.
 fn collapsing(codes: &Codes, p: usize) -> (Vec<(String, f64)>, String) {
     let all = activity(&codes.mean, &codes.var, p);
-    let active = all.iter().filter(|a| a.share() > ACTIVE_SHARE).count();
+    let least = Collapse::default().share;
+    let active = all.iter().filter(|a| a.share() > least).count();
     let mut values = vec![("active_codes".to_string(), active as f64)];
     let mut told = Vec::new();
     for (j, a) in all.iter().enumerate() {
