@@ -3,9 +3,9 @@
 //! Own CPU time (Linux: `/proc/thread-self/schedstat`, elsewhere wall time), median of 11 samples of 100 ms, so that other
 //! processes hardly matter.
 
-use kinostate::lgssm::switching::{self, Hypotheses, Modes, ModesGradient, Reflecting};
-use kinostate::lgssm::{Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
 use kinostate::seeds::Seeds;
+use lgssm::switching::{self, Hypotheses, Modes, ModesGradient, Reflecting};
+use lgssm::{Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
 use rand_distr::{Distribution, StandardNormal};
 use std::hint::black_box;
 use std::time::Instant;

@@ -194,33 +194,34 @@ impl BouncingBall {
 impl Simulator for BouncingBall {
     fn check(&self) -> Result<(), Error> {
         let key = |field: &str| format!("bouncing_ball.{field}");
-        self.walls.check(&key("walls"))?;
-        self.radius.check(&key("radius"), 0.01, f64::INFINITY)?;
-        self.drag.check(&key("drag"), 0.0, f64::INFINITY)?;
+        let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
+        let ranges = [
+            ("radius", &self.radius, (0.01, f64::INFINITY)),
+            ("restitution", &self.restitution, (0.0, 1.0)),
+            ("gravity[0]", &self.gravity[0], any),
+            ("gravity[1]", &self.gravity[1], any),
+            ("speed", &self.speed, positive),
+            ("direction", &self.direction, any),
+            ("start[0]", &self.start[0], any),
+            ("start[1]", &self.start[1], any),
+            ("drag", &self.drag, positive),
+        ];
+        let ranges = ranges.map(|(field, law, (low, high))| law.check(&key(field), low, high));
+        Error::all([self.walls.check(&key("walls"))].into_iter().chain(ranges))?;
         if let Some(corners) = &self.room {
-            room::check(&key("room"), corners, self.radius.range()[1])?;
+            return room::check(&key("room"), corners, self.radius.range()[1]);
         }
         let half = 0.5 * self.walls.size()[0].min(self.walls.size()[1]);
-        if self.room.is_none() && self.radius.range()[1] >= half {
+        if self.radius.range()[1] >= half {
             let expected = format!("less than half the smaller side of the box, {half}");
             return Err(Error::parameter(&key("radius"), expected, self.radius));
         }
-        self.restitution.check(&key("restitution"), 0.0, 1.0)?;
-        for (axis, gravity) in self.gravity.iter().enumerate() {
-            let key = key(&format!("gravity[{axis}]"));
-            gravity.check(&key, f64::NEG_INFINITY, f64::INFINITY)?;
-        }
-        self.speed.check(&key("speed"), 0.0, f64::INFINITY)?;
-        self.direction
-            .check(&key("direction"), f64::NEG_INFINITY, f64::INFINITY)?;
-        let [x, y] = &self.start;
-        if self.room.is_some() {
-            x.check(&key("start[0]"), f64::NEG_INFINITY, f64::INFINITY)?;
-            return y.check(&key("start[1]"), f64::NEG_INFINITY, f64::INFINITY);
-        }
         let reach = self.reach(self.radius.range()[1]);
-        x.check(&key("start[0]"), reach.left, reach.right)?;
-        y.check(&key("start[1]"), reach.bottom, reach.top)
+        let [x, y] = &self.start;
+        Error::all([
+            x.check(&key("start[0]"), reach.left, reach.right),
+            y.check(&key("start[1]"), reach.bottom, reach.top),
+        ])
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -73,7 +73,7 @@ impl Simulator for DoublePendulum {
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
         let lengths = (0.1, f64::INFINITY);
         let masses = (0.001, f64::INFINITY);
-        for (field, law, (low, high)) in [
+        Error::all([
             ("length[0]", &self.length[0], lengths),
             ("length[1]", &self.length[1], lengths),
             ("mass[0]", &self.mass[0], masses),
@@ -84,10 +84,7 @@ impl Simulator for DoublePendulum {
             ("angular_velocity[0]", &self.angular_velocity[0], any),
             ("angular_velocity[1]", &self.angular_velocity[1], any),
             ("radius", &self.radius, (0.01, f64::INFINITY)),
-        ] {
-            law.check(&format!("double_pendulum.{field}"), low, high)?;
-        }
-        Ok(())
+        ].map(|(field, law, (low, high))| law.check(&format!("double_pendulum.{field}"), low, high)))
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -57,7 +57,7 @@ pub type Rng = rand_chacha::ChaCha8Rng;
 /// What can go wrong in a simulator.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A parameter is outside its range. The message names the key, the expected range and the value.
+    /// Parameters are outside their ranges. A line each names the key, the expected range and the value.
     #[error("{0}")]
     Parameter(String),
     /// The physics engine could not go on.
@@ -73,6 +73,21 @@ impl Error {
         got: impl std::fmt::Display,
     ) -> Self {
         Self::Parameter(format!("{key}: expected {expected}, got {got}"))
+    }
+
+    /// The complaints of several checks at once, a line each; anything but a parameter out of its range alone.
+    pub(crate) fn all(checks: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+        let mut lines = Vec::new();
+        for check in checks {
+            match check {
+                Err(Self::Parameter(line)) => lines.push(line),
+                other => other?,
+            }
+        }
+        match lines.is_empty() {
+            true => Ok(()),
+            false => Err(Self::Parameter(lines.join("\n"))),
+        }
     }
 }
 

@@ -44,14 +44,13 @@ impl Colour {
 
     fn check(&self, key: &str) -> Result<(), Error> {
         let unlimited = [f64::NEG_INFINITY, f64::INFINITY];
-        for ((name, _, law), [low, high]) in
-            self.parts()
-                .into_iter()
-                .zip([unlimited, [0.0, 1.0], [0.0, 1.0]])
-        {
-            law.check(&format!("{key}.{name}"), low, high)?;
-        }
-        Ok(())
+        let ranges = [unlimited, [0.0, 1.0], [0.0, 1.0]];
+        let parts = self.parts().into_iter().zip(ranges);
+        Error::all(
+            parts.map(|((name, _, law), [low, high])| {
+                law.check(&format!("{key}.{name}"), low, high)
+            }),
+        )
     }
 }
 
@@ -120,13 +119,15 @@ impl Looks {
     /// # Errors
     /// [`Error::Parameter`] names the key, the expected range and the value.
     pub fn check(&self) -> Result<(), Error> {
-        self.bodies.check("video.looks.bodies")?;
-        self.walls.check("video.looks.walls")?;
-        self.ground.check("video.looks.ground")?;
         let Texture { contrast, scale } = &self.texture;
-        contrast.check("video.looks.texture.contrast", 0.0, 1.0)?;
-        scale.check("video.looks.texture.scale", 1.0, f64::INFINITY)?;
-        self.noise_std.check("video.looks.noise_std", 0.0, 1.0)
+        Error::all([
+            self.bodies.check("video.looks.bodies"),
+            self.walls.check("video.looks.walls"),
+            self.ground.check("video.looks.ground"),
+            contrast.check("video.looks.texture.contrast", 0.0, 1.0),
+            scale.check("video.looks.texture.scale", 1.0, f64::INFINITY),
+            self.noise_std.check("video.looks.noise_std", 0.0, 1.0),
+        ])
     }
 
     /// Everything that is drawn, in order, with its name: of every part of the world, then what is there once.

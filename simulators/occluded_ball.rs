@@ -42,13 +42,13 @@ impl Simulator for OccludedBall {
     fn check(&self) -> Result<(), Error> {
         let inside = |error: Error| match error {
             Error::Parameter(message) => {
-                let message = message.replacen("bouncing_ball", "occluded_ball.ball", 1);
+                let message = message.replace("bouncing_ball.", "occluded_ball.ball.");
                 Error::Parameter(message)
             }
             other => other,
         };
-        self.ball.check().map_err(inside)?;
-        self.bar.check("occluded_ball.bar")
+        let bar = self.bar.check("occluded_ball.bar");
+        Error::all([self.ball.check().map_err(inside), bar])
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -145,7 +145,7 @@ impl Pendulum {
 impl Simulator for Pendulum {
     fn check(&self) -> Result<(), Error> {
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
-        for (field, law, (low, high)) in [
+        Error::all([
             ("length", &self.length, (0.1, f64::INFINITY)),
             ("mass", &self.mass, (0.001, f64::INFINITY)),
             ("gravity", &self.gravity, positive),
@@ -153,10 +153,7 @@ impl Simulator for Pendulum {
             ("angle", &self.angle, any),
             ("angular_velocity", &self.angular_velocity, any),
             ("radius", &self.radius, (0.01, f64::INFINITY)),
-        ] {
-            law.check(&format!("pendulum.{field}"), low, high)?;
-        }
-        Ok(())
+        ].map(|(field, law, (low, high))| law.check(&format!("pendulum.{field}"), low, high)))
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -91,19 +91,19 @@ impl Motion for Pushed {
 
 impl Simulator for PushedBall {
     fn check(&self) -> Result<(), Error> {
-        self.ball.check().map_err(|error| match error {
+        let inside = |error: Error| match error {
             Error::Parameter(message) => {
-                let message = message.replacen("bouncing_ball", "pushed_ball.ball", 1);
-                Error::Parameter(message)
+                Error::Parameter(message.replace("bouncing_ball.", "pushed_ball.ball."))
             }
             other => other,
-        })?;
-        self.mass.check("pushed_ball.mass", 0.001, f64::INFINITY)?;
-        for (axis, force) in self.force.iter().enumerate() {
-            let key = format!("pushed_ball.force[{axis}]");
-            force.check(&key, f64::NEG_INFINITY, f64::INFINITY)?;
-        }
-        Ok(())
+        };
+        let any = (f64::NEG_INFINITY, f64::INFINITY);
+        Error::all([
+            self.ball.check().map_err(inside),
+            self.mass.check("pushed_ball.mass", 0.001, f64::INFINITY),
+            self.force[0].check("pushed_ball.force[0]", any.0, any.1),
+            self.force[1].check("pushed_ball.force[1]", any.0, any.1),
+        ])
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -206,7 +206,7 @@ impl Ragdoll {
 impl Simulator for Ragdoll {
     fn check(&self) -> Result<(), Error> {
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
-        for (field, law, (low, high)) in [
+        Error::all([
             ("size", &self.size, (0.1, f64::INFINITY)),
             ("density", &self.density, (0.001, f64::INFINITY)),
             ("stiffness", &self.stiffness, positive),
@@ -221,10 +221,7 @@ impl Simulator for Ragdoll {
             ("spin", &self.spin, any),
             ("bend", &self.bend, any),
             ("swing", &self.swing, any),
-        ] {
-            law.check(&format!("ragdoll.{field}"), low, high)?;
-        }
-        Ok(())
+        ].map(|(field, law, (low, high))| law.check(&format!("ragdoll.{field}"), low, high)))
     }
 
     /// Of the trunk's middle; then the angles of all parts, 0 upright; then their angular velocities.

@@ -44,7 +44,14 @@ impl Rectangle {
             return Ok(());
         }
         let expected = "finite left < right and bottom < top";
-        Err(Error::parameter(key, expected, format!("{self:?}")))
+        let Self {
+            left,
+            right,
+            bottom,
+            top,
+        } = self;
+        let got = format!("{{left: {left}, right: {right}, bottom: {bottom}, top: {top}}}");
+        Err(Error::parameter(key, expected, got))
     }
 }
 

@@ -122,7 +122,7 @@ impl Simulator for SpringMass {
             ));
         }
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
-        for (field, law, (low, high)) in [
+        Error::all([
             ("mass", &self.mass, (0.001, f64::INFINITY)),
             ("stiffness[0]", &self.stiffness[0], positive),
             ("stiffness[1]", &self.stiffness[1], positive),
@@ -134,10 +134,7 @@ impl Simulator for SpringMass {
             ("radius", &self.radius, (0.01, f64::INFINITY)),
             ("rest[0]", &Distribution::Constant(self.rest[0]), any),
             ("rest[1]", &Distribution::Constant(self.rest[1]), any),
-        ] {
-            law.check(&key(field), low, high)?;
-        }
-        Ok(())
+        ].map(|(field, law, (low, high))| law.check(&key(field), low, high)))
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -75,27 +75,34 @@ impl Video {
     /// # Errors
     /// [`Error::Parameter`] names the key, the expected range and the value.
     pub fn check(&self) -> Result<(), Error> {
-        for (key, got) in [("video.width", self.width), ("video.height", self.height)] {
-            if !(16..=256).contains(&got) {
-                return Err(Error::parameter(key, "within 16..=256 pixels", got));
+        let size = |key: &str, got: usize| match got {
+            16..=256 => Ok(()),
+            _ => Err(Error::parameter(key, "within 16..=256 pixels", got)),
+        };
+        let exposure = match self.exposure {
+            time if time >= 0.0 && time.is_finite() => Ok(()),
+            time => Err(Error::parameter(
+                "video.exposure",
+                "finite and at least 0 s",
+                time,
+            )),
+        };
+        let samples = match self.exposure_samples {
+            odd if odd % 2 == 1 && odd <= 255 => Ok(()),
+            got => {
+                let expected = "an odd number within 1..=255";
+                Err(Error::parameter("video.exposure_samples", expected, got))
             }
-        }
-        if !(self.exposure >= 0.0 && self.exposure.is_finite()) {
-            let expected = "finite and at least 0 s";
-            return Err(Error::parameter("video.exposure", expected, self.exposure));
-        }
-        let samples = self.exposure_samples;
-        if samples.is_multiple_of(2) || samples > 255 {
-            let expected = "an odd number within 1..=255";
-            return Err(Error::parameter(
-                "video.exposure_samples",
-                expected,
-                samples,
-            ));
-        }
-        self.looks.check()?;
-        self.camera
-            .map_or(Ok(()), |window| window.check("video.camera"))
+        };
+        Error::all([
+            size("video.width", self.width),
+            size("video.height", self.height),
+            exposure,
+            samples,
+            self.looks.check(),
+            self.camera
+                .map_or(Ok(()), |window| window.check("video.camera")),
+        ])
     }
 
     /// The camera that shows [`Video::camera`], or `view` where that is left out.

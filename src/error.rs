@@ -59,6 +59,16 @@ pub(crate) fn all(checks: impl IntoIterator<Item = Result<()>>) -> Result<()> {
     }
 }
 
+impl From<lgssm::Error> for Error {
+    fn from(error: lgssm::Error) -> Self {
+        match error {
+            lgssm::Error::Config(message) => Self::Experiment(message),
+            lgssm::Error::Shape(message) => Self::Shape(message),
+            lgssm::Error::Numeric(message) => Self::Numeric(message),
+        }
+    }
+}
+
 impl Error {
     /// For `map_err`: attaches the path to what the system said.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {

@@ -11,10 +11,8 @@ pub mod experiment;
 pub mod figures;
 pub mod interrupt;
 pub mod latents;
-pub mod lgssm;
 pub mod memory;
 pub mod models;
-pub mod nn;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
@@ -23,3 +21,4 @@ pub mod store;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use {lgssm, nn};

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Crates of their own below all rows, kept apart by the compiler.
+const CRATES: [&str; 2] = ["lgssm", "nn"];
+
 /// Every module of `src/` with its row; a module uses rows below its own, and itself.
-const ROWS: [(&str, u32); 19] = [
+const ROWS: [(&str, u32); 17] = [
     ("error", 0),
     ("interrupt", 1),
     ("memory", 1),
@@ -12,11 +15,9 @@ const ROWS: [(&str, u32); 19] = [
     ("array", 1),
     ("progress", 1),
     ("store", 1),
-    ("lgssm", 2),
     ("latents", 3),
     ("data", 4),
     ("exchange", 5),
-    ("nn", 4),
     ("models", 5),
     ("train", 6),
     ("figures", 4),
@@ -142,7 +143,7 @@ fn a_module_uses_lower_rows_only() {
     };
     let mut wrong = Vec::new();
     for (module, path, code) in modules() {
-        if ["main", "cli", "lib"].contains(&module.as_str()) {
+        if ["main", "cli", "lib"].contains(&module.as_str()) || CRATES.contains(&module.as_str()) {
             continue;
         }
         let own = row(&module).unwrap_or_else(|| panic!("{module} has no row in this test"));

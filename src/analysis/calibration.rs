@@ -16,7 +16,7 @@ use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Look, Panel, Series};
-use crate::lgssm::innovations;
+use lgssm::innovations;
 use nalgebra::{Cholesky, DMatrix, DVector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@
 use super::arrays::{at, build, sizes};
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::lgssm::{Batch, Lgssm, Posterior, infer, log_likelihood};
+use lgssm::{Batch, Lgssm, Posterior, infer, log_likelihood};
 
 /// Acceleration densities tried, in velocity variances a frame interval: from rigid to jumping.
 const PROCESS: [f64; 9] = [1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0];
@@ -121,7 +121,7 @@ pub fn most_likely(positions: &Array, dt: f64) -> Result<Lgssm> {
 /// As [`infer`].
 pub fn posterior(model: &Lgssm, positions: &Array) -> Result<Posterior> {
     let [n, frames, _] = sizes(positions);
-    infer(model, &Batch::new(positions.data(), n, frames))
+    Ok(infer(model, &Batch::new(positions.data(), n, frames))?)
 }
 
 /// Filtered and smoothed states (N, T, 4) of positions (N, T, 2).

@@ -19,7 +19,7 @@ use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
-use crate::lgssm::{AffineModes, Lgssm};
+use lgssm::{AffineModes, Lgssm};
 use nalgebra::{DMatrix, DVector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use super::plane::short;
 use super::regimes::{ModeScores, heaviest};
 use super::{Study, Table};
 use crate::figures::{Regime, RegimeMap, RegimeRow, Regimes};
-use crate::lgssm::AffineModes;
+use lgssm::AffineModes;
 
 /// What the pictures of one model are made of.
 pub struct Pictures<'a> {

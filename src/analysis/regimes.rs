@@ -13,7 +13,7 @@ use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::Figure;
-use crate::lgssm::innovations;
+use lgssm::innovations;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

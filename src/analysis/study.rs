@@ -3,8 +3,8 @@
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{Decoder, EncodeConfig, Latents};
-use crate::lgssm::{AffineModes, Lgssm};
 use crate::seeds::Seeds;
+use lgssm::{AffineModes, Lgssm};
 use serde::{Deserialize, Serialize};
 use simulators::Column;
 use std::collections::BTreeMap;

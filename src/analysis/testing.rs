@@ -3,11 +3,11 @@
 use super::arrays::{at, build};
 use super::study::{SplitStudy, Study};
 use crate::array::Array;
-use crate::latents::decoder::{Half, Layer, Pixels};
 use crate::latents::{Decoder, EncodeConfig, Latents};
-use crate::lgssm::Lgssm;
 use crate::seeds::Seeds;
+use lgssm::Lgssm;
 use nalgebra::{DMatrix, DVector};
+use nn::plain::{Half, Layer, Pixels};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use simulators::Column;
@@ -285,6 +285,6 @@ pub fn with_modes(n: usize, late: usize) -> Study {
         offsets.extend(b.as_slice().to_vec());
     }
     let law = study.law.take().unwrap();
-    study.modes = crate::lgssm::AffineModes::new(law, (names, matrices, offsets));
+    study.modes = lgssm::AffineModes::new(law, (names, matrices, offsets));
     study
 }

@@ -52,24 +52,23 @@ impl DataConfig {
     /// # Errors
     /// [`Error::Experiment`] names the key, what was expected and got.
     pub fn check(&self) -> Result<()> {
-        // A simulator's message begins with its name and key.
         let simulator = self.simulator.check();
-        let named = |e: simulators::Error| Error::Experiment(format!("data.simulator.{e}"));
         let video = self.video.check();
         let dt = match self.dt.is_finite() && self.dt > 0.0 {
             true => Ok(()),
             false => Err(wrong("dt", "a finite time above 0 s", self.dt)),
         };
         all([
-            simulator.map_err(named),
-            video.map_err(|e| Error::Experiment(format!("data.{e}"))),
+            simulator.map_err(|e| below("data.simulator", e)),
+            video.map_err(|e| below("data", e)),
             at_least_one("frames", self.frames),
             at_least_one("sequences_per_shard", self.sequences_per_shard),
             dt,
             check_splits("data", &self.splits),
-            self.shifts
+            all(self
+                .shifts
                 .keys()
-                .try_for_each(|name| check_name("data.shifts", name)),
+                .map(|name| check_name("data.shifts", name))),
             self.check_shifts(),
         ])
     }
@@ -99,6 +98,16 @@ pub(super) fn shards(sequences: usize, most: usize) -> impl Iterator<Item = usiz
     (0..sequences.div_ceil(most)).map(move |shard| most.min(sequences - shard * most))
 }
 
+/// A simulator's complaints below `section`: each of their lines begins with a key.
+pub(super) fn below(section: &str, error: simulators::Error) -> Error {
+    let message = error.to_string();
+    let lines: Vec<_> = message
+        .lines()
+        .map(|line| format!("{section}.{line}"))
+        .collect();
+    Error::Experiment(lines.join("\n"))
+}
+
 /// Checks the splits of a dataset: the needed ones are there, and every name can name a folder.
 ///
 /// # Errors
@@ -107,23 +116,25 @@ pub(super) fn check_splits(section: &str, splits: &IndexMap<String, usize>) -> R
     let wrong = |key: &str, expected: String, got: String| {
         Error::Experiment(format!("{section}.{key}: expected {expected}, got {got}"))
     };
-    for name in NEEDED {
-        if !splits.contains_key(name) {
+    let needed = NEEDED.map(|name| match splits.contains_key(name) {
+        true => Ok(()),
+        false => {
             let got: Vec<_> = splits.keys().map(String::as_str).collect();
-            return Err(wrong("splits", format!("a split {name}"), got.join(", ")));
+            Err(wrong("splits", format!("a split {name}"), got.join(", ")))
         }
-    }
-    for (name, &sequences) in splits {
-        check_name(&format!("{section}.splits"), name)?;
-        if sequences == 0 {
-            return Err(wrong(
+    });
+    let each = splits.iter().flat_map(|(name, &sequences)| {
+        let some = match sequences {
+            0 => Err(wrong(
                 &format!("splits.{name}"),
                 "at least 1".into(),
                 "0".into(),
-            ));
-        }
-    }
-    Ok(())
+            )),
+            _ => Ok(()),
+        };
+        [check_name(&format!("{section}.splits"), name), some]
+    });
+    all(needed.into_iter().chain(each))
 }
 
 /// A split is a folder and a part of a stream's name.

@@ -268,7 +268,10 @@ impl Experiment {
         let mut problems = validate(&tree, schema::checked());
         // What is not wrong in itself may still contradict what is not wrong either.
         for problem in problems.iter().rev() {
-            tree::remove(&mut tree, &problem.path);
+            match &problem.instead {
+                Some(value) => tree::put(&mut tree, &problem.path, value.clone()),
+                None => tree::remove(&mut tree, &problem.path),
+            }
         }
         let sound = serde_yaml::from_value::<Self>(tree);
         if problems.is_empty() && sources.repeated() == 0 {
@@ -276,13 +279,11 @@ impl Experiment {
         }
         if let Ok(sound) = sound {
             let more = sound.problems();
-            let wrong = |at: &str| problems.iter().any(|p| p.touches(at));
-            // Of a section with a mistake, nothing else is known; and sections are checked against the data.
-            let known: Vec<Problem> = more
-                .into_iter()
-                .filter(|p| !wrong("data") && !wrong(section(&p.path)))
-                .collect();
-            problems.extend(known);
+            let known = more.into_iter().filter(|p| {
+                let stands = || sources.says(p.path.split('[').next().unwrap_or_default());
+                holds_beside(p, &problems) && stands()
+            });
+            problems.extend(known.collect::<Vec<_>>());
         }
         Err(sources.page(&problems, &[]))
     }
@@ -314,6 +315,27 @@ impl Experiment {
         serde_yaml::to_value(self)
             .map_err(|e| Error::Experiment(format!("the experiment can't be written as YAML: {e}")))
     }
+}
+
+/// What the other sections are checked against.
+const SHAPES: [&str; 4] = ["data.dataset", "data.frames", "data.splits", "data.video"];
+
+/// Whether a contradiction is one still, where the values of `mistakes` were taken for others.
+fn holds_beside(found: &Problem, mistakes: &[Problem]) -> bool {
+    let own = section(&found.path);
+    mistakes.iter().all(|mistake| {
+        let key = mistake.path.rsplit('.').next().unwrap_or_default();
+        let key = key.split('[').next().unwrap_or_default();
+        let letter = |c: char| c.is_alphanumeric() || c == '_';
+        let names = || found.message.split(|c| !letter(c)).any(|word| word == key);
+        if mistake.touches(&found.path) {
+            false
+        } else if section(&mistake.path) == own {
+            !names()
+        } else {
+            own == "data" || !SHAPES.iter().any(|shape| mistake.touches(shape))
+        }
+    })
 }
 
 /// The part of a file that is checked for itself: `models.a`, `train`.

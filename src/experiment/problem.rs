@@ -1,6 +1,7 @@
 //! One mistake in an experiment, and how a page of them reads: place, path, what was expected, and the line with a caret.
 
 use super::locate::Part;
+use serde_yaml::Value;
 use std::fmt::Write;
 
 /// Something wrong at one place of an experiment.
@@ -14,6 +15,8 @@ pub struct Problem {
     pub message: String,
     /// A key and what it is for, where that is known.
     pub about: Option<String>,
+    /// What may stand there, for looking at the rest of the file.
+    pub instead: Option<Value>,
 }
 
 impl Problem {
@@ -23,6 +26,7 @@ impl Problem {
             part,
             message: message.into(),
             about: None,
+            instead: None,
         }
     }
 

@@ -469,6 +469,69 @@ fn contradictions_of_sections_without_mistakes_are_told_beside_the_mistakes_of_o
 }
 
 #[test]
+fn ranges_of_worlds_and_networks_are_told_beside_mistakes_of_the_same_section() {
+    let text = "\
+name: bad
+question: What is wrong?
+data:
+  simulator:
+    occluded_ball:
+      ball: { radius: -1, restitution: 2, start: [200, 16] }
+      bar: { left: 3, right: 2, bottom: 1, top: 5 }
+  video: { width: 8, exposure: -1, looks: { noise_std: 3 } }
+  frames: 1
+  splits: { train: 100, validation: 0, test: 20 }
+  shifts:
+    odd: { sequences: 0, simulator: { ball: { restitution: 7, drag: -1 } } }
+models:
+  a:
+    kalman_vae:
+      encoder: { cnn: { channels: [8, 8], kernels: [4, 3], strides: [0, 1] } }
+      transition: { mixture: { modes: 900, offsets: false } }
+train: { steps: 0, batch: 5, micro_batches: 6 }
+";
+    let message = parse(text).unwrap_err().to_string();
+    holds(
+        &message,
+        &[
+            ":6:23: data.simulator.occluded_ball.ball.radius: ",
+            ":6:40: data.simulator.occluded_ball.ball.restitution: ",
+            ":7:12: data.simulator.occluded_ball.bar: ",
+            ":8:19: data.video.width: ",
+            ":8:32: data.video.exposure: ",
+            ":8:56: data.video.looks.noise_std: ",
+            ":9:11: data.frames: ",
+            ":10:37: data.splits.validation: ",
+            ":12:23: data.shifts.odd.sequences: ",
+            ":12:60: data.shifts.odd.simulator.ball.restitution: ",
+            ":12:69: data.shifts.odd.simulator.ball.drag: ",
+            ":16:70: models.a.kalman_vae.encoder.cnn.strides[0]: ",
+            ":18:17: train.steps: ",
+            ":3:1: data.dt: the key `dt` is missing",
+            "14 mistakes",
+        ],
+    );
+    // Networks are checked against frames, so what they contradict comes when the frames are right.
+    let text = text
+        .replace("width: 8, ", "")
+        .replace("frames: 1", "frames: 20");
+    let text = text
+        .replace("validation: 0", "validation: 9")
+        .replace("radius: -1, ", "");
+    let message = parse(&text).unwrap_err().to_string();
+    holds(
+        &message,
+        &[
+            ":6:28: data.simulator.occluded_ball.ball.restitution: ",
+            ":16:52: models.a.kalman_vae.encoder.cnn.kernels: odd sizes expected, got 4",
+            ":17:39: models.a.kalman_vae.transition.mixture.modes: ",
+            ":17:53: models.a.kalman_vae.transition.mixture.offsets: ",
+            ":18:45: train.micro_batches: ",
+        ],
+    );
+}
+
+#[test]
 fn tabs_tags_aliases_without_end_and_deep_nests_are_told_plainly() {
     let message = wrong("  frames: 20\n  dt: 0.2", "\tframes: 20\n \tdt: 0.2");
     holds(

@@ -123,6 +123,17 @@ pub(super) fn remove(value: &mut Value, path: &str) {
     }
 }
 
+/// Puts a value at `path`, where there is such a place.
+pub(super) fn put(value: &mut Value, path: &str, new: Value) {
+    if let Some(place) = get_mut(value, path) {
+        *place = new;
+    } else if let (at, key) = path.rsplit_once('.').unwrap_or(("", path))
+        && let Some(Value::Mapping(map)) = get_mut(value, at)
+    {
+        map.insert(key.into(), new);
+    }
+}
+
 fn get_mut<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     let path = path.replace('[', ".").replace(']', "");
     let mut keys = path.split('.').filter(|key| !key.is_empty());
@@ -171,5 +182,9 @@ mod tests {
             remove(&mut tree, path);
         }
         assert_eq!(tree, Tree::read("{a: {b: [2, {}]}}").unwrap().value);
+        for path in ["a.b[0]", "nowhere.x", "a.e"] {
+            put(&mut tree, path, Value::Null);
+        }
+        assert_eq!(tree, Tree::read("{a: {b: [null, {}], e: }}").unwrap().value);
     }
 }

@@ -4,7 +4,9 @@ use super::locate::{Part, join};
 use super::message::nearest;
 use super::problem::Problem;
 use super::schema::{alternatives, is_choice, kind};
-use super::words::{count, did_you_mean, form, forms, got, in_range, is_type, names, one_of};
+use super::words::{
+    count, did_you_mean, form, forms, got, in_range, is_type, names, one_of, some_in_range,
+};
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 
@@ -138,6 +140,9 @@ impl<'a> Validator<'a> {
             Value::Number(number) if !in_range(number.as_f64().unwrap_or(f64::NAN), schema) => {
                 let message = format!("expected {}, got {number}", form(schema));
                 self.wrong(path, Part::Value, message, about);
+                if let Some(problem) = self.problems.last_mut() {
+                    problem.instead = some_in_range(schema);
+                }
             }
             _ => {}
         }
@@ -184,6 +189,9 @@ impl<'a> Validator<'a> {
                 let about = properties.and_then(|all| all.get(key)).unwrap_or(about);
                 let message = format!("the key `{key}` is missing");
                 self.wrong(&join(path, key), Part::Key, message, about);
+                if let Some(problem) = self.problems.last_mut() {
+                    problem.instead = some_in_range(about);
+                }
             }
         }
     }

@@ -58,6 +58,26 @@ pub(super) fn in_range(number: f64, schema: &Json) -> bool {
         && keeps("exclusiveMaximum", |x, limit| x < limit)
 }
 
+/// A number within the limits that a schema sets.
+pub(super) fn some_in_range(schema: &Json) -> Option<Value> {
+    let moved = |key, by| limit(schema, key).map(|limit| limit + by);
+    let middle = moved("exclusiveMinimum", 0.0).zip(moved("exclusiveMaximum", 0.0));
+    let number = [
+        moved("minimum", 0.0),
+        moved("maximum", 0.0),
+        moved("exclusiveMinimum", 1.0),
+        moved("exclusiveMaximum", -1.0),
+        middle.map(|(low, high)| 0.5 * (low + high)),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|&x| in_range(x, schema))?;
+    Some(match types(schema).contains(&"integer") {
+        true => (number.ceil() as i64).into(),
+        false => number.into(),
+    })
+}
+
 /// Checks how many `Items` or `Properties` there are.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use super::style::{DOUBLE, GRID, INK, SMALL, Stroke, TEXT};
 use super::{Draw, Look};
 use crate::error::{Error, Result};
 use crate::latents::Decoder;
-use crate::latents::decoder::{Half, Layer, Pixels};
+use nn::plain::{Half, Layer, Pixels};
 use serde::{Deserialize, Serialize};
 
 /// A row of frames an axis, the others resting at the centre; and what an interactive page needs to decode any other.

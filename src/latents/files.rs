@@ -1,13 +1,14 @@
 //! Latents on disk: one `.npy` per array and an index with their checksums; the law and the encode stage as JSON.
 
-use super::{EncodeConfig, Latents};
+use super::{Decoder, EncodeConfig, Latents};
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::lgssm::{AffineModes, Lgssm};
 use crate::store::atomic::remove_leftovers;
 use crate::store::checksum::Checksum;
 use crate::store::json;
 use crate::store::npy::{self, Npy};
+use lgssm::{AffineModes, Lgssm};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -105,45 +106,46 @@ fn file_name(dir: &Path, name: &str) -> Result<String> {
     Ok(format!("{name}.npy"))
 }
 
-impl EncodeConfig {
+/// What is kept in a JSON file of its own, and checked on its way in and out.
+pub trait JsonFile: Serialize + DeserializeOwned {
+    /// Whether the values fit each other.
+    ///
+    /// # Errors
+    /// What does not: where, expected and got.
+    fn consistent(&self) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
     /// Writes a JSON file.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn save(&self, path: &Path) -> Result<()> {
+    /// [`Error::Io`]; [`Error::File`] when it is not [`JsonFile::consistent`].
+    fn save(&self, path: &Path) -> Result<()> {
+        self.consistent().map_err(|e| Error::file(path, e))?;
         json::write(path, self).map(drop)
     }
 
     /// Reads a JSON file.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::File`] with line and column.
-    pub fn load(path: &Path) -> Result<Self> {
-        json::read(path)
+    /// [`Error::Io`]; [`Error::File`] with line and column, or when it is not [`JsonFile::consistent`].
+    fn load(path: &Path) -> Result<Self> {
+        let this: Self = json::read(path)?;
+        this.consistent().map_err(|e| Error::file(path, e))?;
+        Ok(this)
     }
 }
 
-impl Lgssm {
-    /// Writes a JSON file.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::File`] naming an array that is not finite or does not fit `latent` and `code`.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        self.check_sizes(path)?;
-        json::write(path, self).map(drop)
-    }
+impl JsonFile for EncodeConfig {}
 
-    /// Reads a JSON file.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::File`] naming an array that is not finite or does not fit `latent` and `code`.
-    pub fn load(path: &Path) -> Result<Self> {
-        let this: Self = json::read(path)?;
-        this.check_sizes(path)?;
-        Ok(this)
+impl JsonFile for Decoder {
+    fn consistent(&self) -> std::result::Result<(), String> {
+        self.check()
     }
+}
 
-    fn check_sizes(&self, path: &Path) -> Result<()> {
+impl JsonFile for Lgssm {
+    fn consistent(&self) -> std::result::Result<(), String> {
         let (n, p) = (self.latent, self.code);
         for (name, rows, columns, values) in [
             ("transition_matrix", n, n, &self.transition_matrix),
@@ -155,68 +157,39 @@ impl Lgssm {
             ("initial_mean", n, 1, &self.initial_mean),
             ("initial_cov", n, n, &self.initial_cov),
         ] {
-            if rows.checked_mul(columns) != Some(values.len()) {
-                let got = values.len();
-                return Err(Error::file(
-                    path,
-                    format!("{name}: expected {rows} x {columns} values, got {got}"),
-                ));
-            }
-            if let Some(i) = values.iter().position(|value| !value.is_finite()) {
-                let got = values[i];
-                return Err(Error::file(
-                    path,
-                    format!("{name}[{i}]: expected a finite number, got {got}"),
-                ));
-            }
+            finite_and_sized(name, rows, columns, values)?;
         }
         Ok(())
     }
 }
 
-impl AffineModes {
-    /// Writes a JSON file.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::File`] naming an array that is not finite or does not fit `latent` and the names.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        self.check_sizes(path)?;
-        json::write(path, self).map(drop)
-    }
-
-    /// Reads a JSON file.
-    ///
-    /// # Errors
-    /// As [`AffineModes::save`].
-    pub fn load(path: &Path) -> Result<Self> {
-        let this: Self = json::read(path)?;
-        this.check_sizes(path)?;
-        Ok(this)
-    }
-
-    fn check_sizes(&self, path: &Path) -> Result<()> {
-        self.law.check_sizes(path)?;
+impl JsonFile for AffineModes {
+    fn consistent(&self) -> std::result::Result<(), String> {
+        self.law.consistent()?;
         let (k, n) = (self.names.len(), self.law.latent);
-        for (name, columns, values) in [
-            ("matrices", n * n, &self.matrices),
-            ("offsets", n, &self.offsets),
-        ] {
-            if k.checked_mul(columns) != Some(values.len()) {
-                let got = values.len();
-                return Err(Error::file(
-                    path,
-                    format!("{name}: expected {k} x {columns} values, got {got}"),
-                ));
-            }
-            if let Some(i) = values.iter().position(|value| !value.is_finite()) {
-                let got = values[i];
-                return Err(Error::file(
-                    path,
-                    format!("{name}[{i}]: expected a finite number, got {got}"),
-                ));
-            }
+        finite_and_sized("matrices", k, n * n, &self.matrices)?;
+        finite_and_sized("offsets", k, n, &self.offsets)
+    }
+}
+
+fn finite_and_sized(
+    name: &str,
+    rows: usize,
+    columns: usize,
+    values: &[f64],
+) -> std::result::Result<(), String> {
+    if rows.checked_mul(columns) != Some(values.len()) {
+        let got = values.len();
+        return Err(format!(
+            "{name}: expected {rows} x {columns} values, got {got}"
+        ));
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(i) => {
+            let got = values[i];
+            Err(format!("{name}[{i}]: expected a finite number, got {got}"))
         }
-        Ok(())
     }
 }
 

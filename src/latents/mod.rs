@@ -20,14 +20,14 @@
 //!
 //! `latents.json` beside them holds name, shape, size and SHA-256 of each.
 
-pub mod decoder;
 mod files;
 
 use crate::array::Array;
 use std::collections::BTreeMap;
 
-pub use decoder::Decoder;
 pub(crate) use files::INDEX;
+pub use files::JsonFile;
+pub use nn::plain::Decoder;
 
 /// The latent arrays of one split.
 #[derive(Clone, Debug, Default)]

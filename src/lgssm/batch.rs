@@ -6,7 +6,7 @@ use crate::{Error, Result};
 /// One batch of B sequences of T frames. Only `codes` is needed; build with [`Batch::new`] and set the rest:
 ///
 /// ```
-/// # use kinostate::lgssm::Batch;
+/// # use lgssm::Batch;
 /// let (codes, seen) = (vec![0.0; 2 * 3], vec![true, false, true, true, true, true]);
 /// let batch = Batch { frame_mask: Some(&seen), ..Batch::new(&codes, 2, 3) };
 /// ```

@@ -66,10 +66,10 @@ impl Constraint {
     /// Checks that matrices of n dimensions can be of the kind.
     ///
     /// # Errors
-    /// [`Error::Experiment`] names the key under `at`, what was expected and got.
+    /// [`Error::Config`] names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, n: usize) -> Result<()> {
         let wrong = |what: &str, got: String| {
-            Err(Error::Experiment(format!(
+            Err(Error::Config(format!(
                 "{at}.newtonian{what} expected, got {got}"
             )))
         };

@@ -8,7 +8,7 @@ use crate::Result;
 /// [`Self::offsets`] turns them into the c_t of a [`Batch`](super::Batch), and [`Self::gradients`] turns d/dc_t back:
 ///
 /// ```
-/// use kinostate::lgssm::{Batch, Inputs, Lgssm, log_likelihood_and_gradients};
+/// use lgssm::{Batch, Inputs, Lgssm, log_likelihood_and_gradients};
 /// # let model = Lgssm {
 /// #     latent: 1, code: 1,
 /// #     transition_matrix: vec![0.9], transition_offset: vec![0.0], transition_cov: vec![0.1],
@@ -23,7 +23,7 @@ use crate::Result;
 /// let of_offsets = found.gradients.transition_offsets.as_deref().unwrap_or_default();
 /// let gradients = inputs.gradients(of_offsets);
 /// assert_eq!((gradients.matrix.len(), gradients.values.len()), (1, 3));
-/// # Ok::<(), kinostate::Error>(())
+/// # Ok::<(), lgssm::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {

@@ -42,7 +42,7 @@ pub fn log_likelihood(model: &Lgssm, batch: &Batch) -> Result<Vec<f64>> {
 /// One forward and one backward pass over the frames; no heap allocation per frame.
 ///
 /// ```
-/// use kinostate::lgssm::{Batch, Lgssm, log_likelihood_and_gradients};
+/// use lgssm::{Batch, Lgssm, log_likelihood_and_gradients};
 /// let model = Lgssm {
 ///     latent: 2,
 ///     code: 1,
@@ -59,7 +59,7 @@ pub fn log_likelihood(model: &Lgssm, batch: &Batch) -> Result<Vec<f64>> {
 /// let found = log_likelihood_and_gradients(&model, &Batch::new(&codes, 2, 4))?;
 /// assert_eq!(found.log_likelihood.len(), 2);
 /// assert_eq!(found.gradients.codes.len(), codes.len());
-/// # Ok::<(), kinostate::Error>(())
+/// # Ok::<(), lgssm::Error>(())
 /// ```
 ///
 /// # Errors

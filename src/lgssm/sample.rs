@@ -8,8 +8,8 @@ use super::model::{Lgssm, Roots};
 use super::smoother::Backward;
 use crate::Result;
 use nalgebra::Dim;
+use rand_chacha::ChaCha8Rng as Rng;
 use rand_distr::{Distribution, StandardNormal};
-use simulators::Rng;
 
 /// One path z_0 .. z_{T-1} | a per sequence, (B, T, n), from the joint posterior (never from its marginals).
 ///

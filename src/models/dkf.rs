@@ -22,12 +22,12 @@
 
 use super::{Dynamics, FrameVaeConfig, LgVae, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
-use crate::lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
-use crate::nn::decoder::{DecoderConfig, MlpDecoder};
-use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use crate::nn::ops::{self, Activation, Direction, Lstm, StateSpace};
-use crate::nn::tensor::{matrix, size, values};
-use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
+use lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
+use nn::decoder::{DecoderConfig, MlpDecoder};
+use nn::encoder::{CnnEncoder, EncoderConfig, Head};
+use nn::ops::{self, Activation, Direction, Lstm, StateSpace};
+use nn::tensor::{matrix, size, values};
+use nn::{Float, Grad, Mat, Module, Param, Scalar};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Merge, Tape};
 use rand_distr::{Distribution, StandardNormal};
@@ -117,7 +117,7 @@ impl Dkf {
                 got => bad("units", "a number in 1..=4096".into(), got),
             },
             self.constraint
-                .check(&format!("{at}.constraint"), self.latent),
+                .check(&format!("{at}.constraint"), self.latent).map_err(Error::from),
         ])
     }
 
@@ -186,7 +186,7 @@ impl<F: Float> Amortised<F> {
         let identity = Activation::Identity;
         let from_memory = ops::linear(memory, &self.from_memory, &self.bias, identity, true)?;
         let from_code = ops::linear(again, &self.from_code, &zero, identity, true)?;
-        ops::add(from_memory, from_code)
+        Ok(ops::add(from_memory, from_code)?)
     }
 
     /// What the posterior says of the states of codes (B, T, p) that are all there.
@@ -201,7 +201,7 @@ impl<F: Float> Amortised<F> {
             .flat_map(|r| &r[n..])
             .map(|v| v.widen().exp())
             .collect();
-        lgssm::path_moments(&self.feedback.to_f64(), (&drift, &variances), steps)
+        Ok(lgssm::path_moments(&self.feedback.to_f64(), (&drift, &variances), steps)?)
     }
 }
 
@@ -242,7 +242,7 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
         let head = self.head(read, steps)?;
         let (states, log_q) = ops::amortised_path(head, steps, &self.feedback, &noise)?;
         let log_p = ops::complete_log_density(codes, states, steps, seen, &self.space)?;
-        ops::weighted_sum(vec![(log_p, 1.0), (log_q, -1.0)])
+        Ok(ops::weighted_sum(vec![(log_p, 1.0), (log_q, -1.0)])?)
     }
 
     /// Smoothed: the posterior of all codes; filtered: its last state, for the codes up to every frame; `log_likelihood`: that of the law.
@@ -342,7 +342,7 @@ mod tests {
             .collect();
         model.from_code.set(&weights).unwrap();
         model.from_memory.set(&[0.0; 24]).unwrap();
-        let own = |var: f64| (var + crate::lgssm::packed::VARIANCE_FLOOR).ln();
+        let own = |var: f64| (var + lgssm::packed::VARIANCE_FLOOR).ln();
         let (seen, prior) = ((0.4_f64).ln(), own(2.0));
         model
             .bias
@@ -359,7 +359,7 @@ mod tests {
             let got = model
                 .log_likelihood(a.retaped(), 1, None, &mut rng)
                 .unwrap();
-            let got = crate::nn::tensor::value(&got);
+            let got = nn::tensor::value(&got);
             // Variances of the law have a floor of 1e-8.
             assert!((got - exact).abs() < 1e-5, "{got} against {exact}");
         }
@@ -378,7 +378,7 @@ mod tests {
                 let got = model
                     .log_likelihood(a.retaped(), 5, None, &mut rng)
                     .unwrap();
-                crate::nn::tensor::value(&got)
+                nn::tensor::value(&got)
             })
             .collect();
         let mean = draws.iter().sum::<f64>() / 400.0;

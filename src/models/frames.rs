@@ -2,12 +2,12 @@
 
 use super::{Codes, Common, Observed};
 use crate::error::{Error, Result, all};
-use crate::latents::decoder as plain;
-use crate::nn::decoder::{Decoder, DecoderConfig};
-use crate::nn::encoder::{Encoder, EncoderConfig};
-use crate::nn::tensor::{matrix, values};
-use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
 use crate::seeds::Rng;
+use nn::decoder::{Decoder, DecoderConfig};
+use nn::encoder::{Encoder, EncoderConfig};
+use nn::plain;
+use nn::tensor::{matrix, values};
+use nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,12 @@ impl FrameVaeConfig<'_> {
         all([
             codes,
             likelihood,
-            self.encoder.check(&format!("{at}.encoder")),
-            self.decoder.check(&format!("{at}.decoder"), frame),
+            self.encoder
+                .check(&format!("{at}.encoder"))
+                .map_err(Error::from),
+            self.decoder
+                .check(&format!("{at}.decoder"), frame)
+                .map_err(Error::from),
         ])
     }
 
@@ -117,7 +121,7 @@ impl<F: Float> FrameVae<F> {
                 F::of((p / (1.0 - p)).ln())
             }
         });
-        self.decoder.start_at(&output.collect::<Vec<F>>())
+        Ok(self.decoder.start_at(&output.collect::<Vec<F>>())?)
     }
 
     /// The encoder's head on a new tape, for what is seen of some frames: means and log variances (rows, 2p).
@@ -126,10 +130,10 @@ impl<F: Float> FrameVae<F> {
     /// Frames of another size.
     pub fn head(&self, observed: &Observed<F>) -> Result<Mat<F, Grad<F>>> {
         match &observed.pixels {
-            None => self.encoder.forward(observed.frames.retaped::<Grad<F>>()),
+            None => Ok(self.encoder.forward(observed.frames.retaped::<Grad<F>>())?),
             Some(seen) => {
                 let shown = self.encoder.hide(&observed.frames, seen)?;
-                self.encoder.forward(shown.retaped::<Grad<F>>())
+                Ok(self.encoder.forward(shown.retaped::<Grad<F>>())?)
             }
         }
     }
@@ -139,14 +143,14 @@ impl<F: Float> FrameVae<F> {
     /// # Errors
     /// A head of another size.
     pub fn sample(&self, head: Mat<F, Grad<F>>, rng: &mut Rng) -> Result<Draw<F>> {
-        let (rows, _) = crate::nn::tensor::size(&head);
+        let (rows, _) = nn::tensor::size(&head);
         let noise: Vec<F> = (0..rows * self.codes)
             .map(|_| {
                 let draw: f64 = StandardNormal.sample(rng);
                 F::of(draw)
             })
             .collect();
-        ops::sample(head, &noise)
+        Ok(ops::sample(head, &noise)?)
     }
 
     /// log p(x | a), nats, summed over all pixels that are seen.
@@ -161,8 +165,8 @@ impl<F: Float> FrameVae<F> {
         let outputs = self.decoder.forward(codes)?;
         let (frames, seen) = (&observed.frames, observed.pixels.as_deref());
         match &self.log_std {
-            None => ops::bernoulli(outputs, frames, seen),
-            Some(log_std) => ops::gaussian(outputs, frames, seen, log_std),
+            None => Ok(ops::bernoulli(outputs, frames, seen)?),
+            Some(log_std) => Ok(ops::gaussian(outputs, frames, seen, log_std)?),
         }
     }
 

@@ -13,13 +13,13 @@
 //! start: identity } }` with `objective: published`. What is there in its place by default, besides the departures of
 //! [`lg_vae`](super::lg_vae):
 //! 1. `weights: state`: a mode is chosen, where the paper blends matrices: half a bounce is no motion at all. Several mode paths are
-//!    followed at once, see [`crate::lgssm::switching`], whose density takes the place of log p(a);
+//!    followed at once, see [`lgssm::switching`], whose density takes the place of log p(a);
 //! 2. its probabilities come from the state before, where the paper's weights come from an LSTM over past codes (`weights: lstm`, or the
 //!    last two codes alone, `weights: codes`): the state is then all there is to know about the future;
 //! 3. `offsets`: a bounce off a wall at w is x' = 2w - x, which no matrix without an offset can say;
 //! 4. C = [I 0] and d = 0 are fixed, so codes stay places and latents z = (place, displacement per frame); the modes start
 //!    from the codes, after `train.law_from` steps of free flight;
-//! 5. `objective: exact`: the likelihood of the codes in place of a sampled bound of it, see [`crate::lgssm::published`] for the gap;
+//! 5. `objective: exact`: the likelihood of the codes in place of a sampled bound of it, see [`lgssm::published`] for the gap;
 //! 6. always: one C for all modes (the paper blends C_k too), so that what a state looks like does not depend on how it got there.
 
 mod blended;
@@ -33,10 +33,10 @@ pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weig
 use super::lg_vae::Start;
 use super::{FrameVaeConfig, LgVae, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
-use crate::lgssm::Constraint;
-use crate::nn::Float;
-use crate::nn::decoder::{DecoderConfig, MlpDecoder};
-use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
+use lgssm::Constraint;
+use nn::Float;
+use nn::decoder::{DecoderConfig, MlpDecoder};
+use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use crate::seeds::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub struct KalmanVae {
     pub constraint: Constraint,
     /// What is climbed in place of log p(a).
     pub objective: Objective,
-    /// Mode paths that are followed at once, see [`crate::lgssm::switching`].
+    /// Mode paths that are followed at once, see [`lgssm::switching`].
     pub hypotheses: HypothesesConfig,
 }
 
@@ -75,7 +75,7 @@ pub enum Objective {
     /// The likelihood itself, from the innovations of the filter.
     #[default]
     Exact,
-    /// The paper's sampled bound of it, see [`crate::lgssm::published`].
+    /// The paper's sampled bound of it, see [`lgssm::published`].
     Published,
 }
 
@@ -175,7 +175,7 @@ impl KalmanVae {
             latent,
             paths("train", self.hypotheses.train),
             paths("infer", self.hypotheses.infer),
-            self.constraint.check(&format!("{at}.constraint"), got),
+            self.constraint.check(&format!("{at}.constraint"), got).map_err(Error::from),
             self.transition.check(at, codes, &self.setting()),
         ])
     }

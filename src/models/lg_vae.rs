@@ -16,11 +16,11 @@
 
 use super::{FrameVaeConfig, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
-use crate::lgssm::{Constraint, Lgssm};
-use crate::nn::Float;
-use crate::nn::decoder::{DecoderConfig, MlpDecoder};
-use crate::nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use crate::nn::ops::StateSpace;
+use lgssm::{Constraint, Lgssm};
+use nn::Float;
+use nn::decoder::{DecoderConfig, MlpDecoder};
+use nn::encoder::{CnnEncoder, EncoderConfig, Head};
+use nn::ops::StateSpace;
 use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
@@ -115,7 +115,7 @@ impl LgVae {
             Ok(())
         };
         let constraint = self.constraint.check(&format!("{at}.constraint"), got);
-        all([self.frames().check(at, frame), latent, constraint])
+        all([self.frames().check(at, frame), latent, constraint.map_err(Error::from)])
     }
 
     /// Builds the model.

@@ -6,11 +6,11 @@ mod frames;
 mod sequence;
 
 use crate::error::{Error, Result};
-use crate::lgssm::published::Gap;
-use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
-use crate::nn::tensor::{matrix, size, values};
-use crate::nn::{Float, Grad, Mat, Module, Scalar};
 use crate::seeds::Rng;
+use lgssm::published::Gap;
+use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
+use nn::tensor::{matrix, size, values};
+use nn::{Float, Grad, Mat, Module, Scalar};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,12 +3,12 @@
 use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
 use crate::error::Result;
 use crate::latents::Decoder;
-use crate::lgssm::published::{self, Gap};
-use crate::lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
-use crate::nn::ops::{Evidence, StateSpace};
-use crate::nn::tensor::value;
-use crate::nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
 use crate::seeds::Rng;
+use lgssm::published::{self, Gap};
+use lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
+use nn::ops::{Evidence, StateSpace};
+use nn::tensor::value;
+use nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
 
 /// How codes follow one another, through states.
 pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
@@ -200,12 +200,12 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
             seen,
             published: None,
         };
-        ops::log_likelihood(codes, steps, evidence, self)
+        Ok(ops::log_likelihood(codes, steps, evidence, self)?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
         let batch = lgssm::Batch::new(codes, codes.len() / (steps * self.law().code).max(1), steps);
-        self.fit_emission_cov(&batch, lgssm::infer)
+        Ok(self.fit_emission_cov(&batch, lgssm::infer)?)
     }
 
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
@@ -215,7 +215,7 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
             frame_mask: seen,
             ..lgssm::Batch::new(codes, sequences, steps)
         };
-        lgssm::infer(&law, &batch)
+        Ok(lgssm::infer(&law, &batch)?)
     }
 
     fn law(&self) -> Option<Lgssm> {
@@ -225,7 +225,10 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
     fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
         let law = self.law();
         let sequences = codes.len() / (steps * law.code).max(1);
-        published::gap(&law, &lgssm::Batch::new(codes, sequences, steps)).map(Some)
+        Ok(Some(published::gap(
+            &law,
+            &lgssm::Batch::new(codes, sequences, steps),
+        )?))
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

@@ -1,9 +1,9 @@
 //! Contract tests: every registered model, the moment it is registered.
 
 use super::*;
-use crate::nn::tensor::{matrix, value};
 use crate::seeds::Seeds;
 use dfdx::prelude::Backward;
+use nn::tensor::{matrix, value};
 use rand::RngExt;
 
 const FRAME: [usize; 3] = [1, 8, 8];
@@ -14,7 +14,7 @@ fn examples() -> Vec<AnyModel> {
     use super::kalman_vae::{
         Linear, Mixture, MixtureStart, Objective, Reflecting, Transition, Weights,
     };
-    use crate::lgssm::Constraint;
+    use lgssm::Constraint;
     let small = KalmanVae::example;
     let other = |transition| KalmanVae {
         transition,
@@ -195,7 +195,7 @@ fn an_untrained_model_started_at_the_mean_frame_beats_one_that_was_not() {
         let clips = clips::<f64>();
         let mut model = build::<f64>(&config);
         let before = value(&model.elbo(&clips, 1.0, &mut noise()).unwrap().objective);
-        let frames = crate::nn::tensor::values(&clips.frames);
+        let frames = nn::tensor::values(&clips.frames);
         let mean: Vec<f64> = (0..64)
             .map(|i| frames.iter().skip(i).step_by(64).sum::<f64>() / (2 * STEPS) as f64)
             .collect();
@@ -227,7 +227,7 @@ fn missing_frames_and_hidden_pixels_are_never_read() {
             let mut clips = partly_seen::<f64>();
             let seen = clips.seen.clone().unwrap();
             let pixels = seen.pixels.unwrap();
-            let shown: Vec<f64> = crate::nn::tensor::values(&clips.frames)
+            let shown: Vec<f64> = nn::tensor::values(&clips.frames)
                 .iter()
                 .enumerate()
                 .map(|(i, &v)| {
@@ -264,7 +264,7 @@ fn the_elbo_of_what_is_seen_is_the_elbo_of_the_marginal() {
         let codes = model.encode(&whole.frames).unwrap().mean;
         model.start_law(&codes, STEPS).unwrap();
         let ends: Vec<bool> = (0..2 * STEPS).map(|row| row % STEPS < SHORT).collect();
-        let all = crate::nn::tensor::values(&whole.frames);
+        let all = nn::tensor::values(&whole.frames);
         let first = (0..2).flat_map(|i| &all[i * STEPS * 64..][..SHORT * 64]);
         let short = Clips {
             frames: matrix(first.copied().collect(), 2 * SHORT, 64).unwrap(),

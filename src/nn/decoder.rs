@@ -3,9 +3,9 @@
 use super::encoder::{Layer, RELU_GAIN};
 use super::ops::{self, Activation, Geometry};
 use super::{Float, Mat, Module, Param};
-use crate::error::{Error, Result};
-use crate::latents::decoder as plain;
-use crate::seeds::Rng;
+use crate::Rng;
+use crate::plain;
+use crate::{Error, Result};
 use dfdx::prelude::{Cpu, Tape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,10 +66,10 @@ impl Default for CnnDecoder {
 
 impl DecoderConfig {
     /// # Errors
-    /// [`Error::Experiment`] names the key, what was expected and got.
+    /// [`Error::Config`] names the key, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
         let bad = |key: &str, want: &str, got: String| {
-            Err(Error::Experiment(format!(
+            Err(Error::Config(format!(
                 "{at}.{key}: {want} expected, got {got}"
             )))
         };
@@ -80,25 +80,26 @@ impl DecoderConfig {
             },
             Self::Cnn(c) => {
                 let scale = 1usize.checked_shl(c.channels.len() as u32).unwrap_or(0);
-                if c.channels.is_empty() || c.channels.contains(&0) {
-                    return bad(
-                        "cnn.channels",
-                        "at least one positive number",
-                        format!("{:?}", c.channels),
-                    );
-                }
-                if c.kernel % 2 == 0 {
-                    return bad("cnn.kernel", "an odd size", c.kernel.to_string());
-                }
-                if scale == 0 || !frame[1].is_multiple_of(scale) || !frame[2].is_multiple_of(scale)
+                let kernel = match c.kernel % 2 {
+                    0 => bad("cnn.kernel", "an odd size", c.kernel.to_string()),
+                    _ => Ok(()),
+                };
+                let channels = if c.channels.is_empty() || c.channels.contains(&0) {
+                    let want = "at least one positive number";
+                    bad("cnn.channels", want, format!("{:?}", c.channels))
+                } else if scale == 0
+                    || !frame[1].is_multiple_of(scale)
+                    || !frame[2].is_multiple_of(scale)
                 {
                     let want = format!(
                         "a number of doublings whose {scale}x divides frames of {}x{}",
                         frame[1], frame[2]
                     );
-                    return bad("cnn.channels", &want, c.channels.len().to_string());
-                }
-                Ok(())
+                    bad("cnn.channels", &want, c.channels.len().to_string())
+                } else {
+                    Ok(())
+                };
+                Error::all([kernel, channels])
             }
         }
     }

@@ -3,8 +3,8 @@
 use super::ops::{self, Activation, Geometry};
 use super::tensor::{matrix, size, values};
 use super::{Float, Mat, Module, Param};
-use crate::error::{Error, Result};
-use crate::seeds::Rng;
+use crate::Rng;
+use crate::{Error, Result};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,25 +84,28 @@ pub enum Head {
 
 impl EncoderConfig {
     /// # Errors
-    /// [`Error::Experiment`] names the key, what was expected and got.
+    /// [`Error::Config`] names the key, what was expected and got.
     pub fn check(&self, at: &str) -> Result<()> {
         match self {
             Self::Mlp(c) => positive(at, "mlp.hidden", &c.hidden),
             Self::Cnn(c) => {
                 let (n, k, s) = (c.channels.len(), c.kernels.len(), c.strides.len());
                 if n == 0 || n != k || n != s {
-                    return Err(Error::Experiment(format!(
+                    return Err(Error::Config(format!(
                         "{at}.cnn: channels, kernels and strides want the same length of at least 1, got {n}, {k} and {s}"
                     )));
                 }
-                positive(at, "cnn.channels", &c.channels)?;
-                positive(at, "cnn.strides", &c.strides)?;
-                match c.kernels.iter().find(|&&k| k % 2 == 0) {
-                    Some(k) => Err(Error::Experiment(format!(
+                let kernels = match c.kernels.iter().find(|&&k| k % 2 == 0) {
+                    Some(k) => Err(Error::Config(format!(
                         "{at}.cnn.kernels: odd sizes expected, got {k}"
                     ))),
                     None => Ok(()),
-                }
+                };
+                Error::all([
+                    positive(at, "cnn.channels", &c.channels),
+                    positive(at, "cnn.strides", &c.strides),
+                    kernels,
+                ])
             }
         }
     }
@@ -110,7 +113,7 @@ impl EncoderConfig {
 
 fn positive(at: &str, key: &str, sizes: &[usize]) -> Result<()> {
     match sizes.iter().find(|&&v| v == 0 || v > 65_536) {
-        Some(v) => Err(Error::Experiment(format!(
+        Some(v) => Err(Error::Config(format!(
             "{at}.{key}: sizes in 1..=65536 expected, got {v}"
         ))),
         None => Ok(()),
@@ -184,7 +187,7 @@ impl<F: Float> Encoder<F> {
     /// Builds the network for frames of (C, H, W) and `codes` code dimensions.
     ///
     /// # Errors
-    /// [`Error::Experiment`] when a spatial softmax is asked for an odd number of codes.
+    /// [`Error::Config`] when a spatial softmax is asked for an odd number of codes.
     pub fn new(
         config: &EncoderConfig,
         frame: [usize; 3],
@@ -229,7 +232,7 @@ impl<F: Float> Encoder<F> {
                 }
                 if c.head == Head::SpatialSoftmax {
                     if !codes.is_multiple_of(2) {
-                        return Err(Error::Experiment(format!(
+                        return Err(Error::Config(format!(
                             "encoder.cnn.head: spatial_softmax wants an even number of codes, got {codes}"
                         )));
                     }

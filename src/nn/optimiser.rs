@@ -2,7 +2,7 @@
 
 use super::tensor::out_of_memory;
 use super::{Float, Param};
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 use dfdx::optim::AdamConfig;
 use dfdx::prelude::{Cpu, Gradients};
 use rayon::prelude::*;

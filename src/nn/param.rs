@@ -1,8 +1,8 @@
 //! Learnable tensors, how modules name them, and how they start.
 
 use super::{Float, tensor};
-use crate::error::{Error, Result};
-use crate::seeds::Rng;
+use crate::Rng;
+use crate::{Error, Result};
 use dfdx::prelude::{Cpu, Gradients, HasShape, Tensor, TensorFromVec};
 use rand_distr::{Distribution, StandardNormal};
 

@@ -1,7 +1,7 @@
 //! The few tensor types, and zero-copy access to their values and gradients.
 
 use super::Float;
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 use dfdx::prelude::{
     Backward, Cpu, Gradients, HasShape, NoneTape, OwnedTape, PutTape, Rank0, Tape, Tensor,
     TensorFromVec,

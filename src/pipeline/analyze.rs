@@ -10,10 +10,10 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
-use crate::latents::{Decoder, EncodeConfig, Latents};
-use crate::lgssm::{AffineModes, Lgssm};
+use crate::latents::{Decoder, EncodeConfig, JsonFile, Latents};
 use crate::progress::Progress;
 use crate::store::json;
+use lgssm::{AffineModes, Lgssm};
 use simulators::Outline;
 use std::path::Path;
 

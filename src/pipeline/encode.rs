@@ -10,13 +10,13 @@ use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
 use crate::interrupt;
-use crate::latents::{Decoder, Latents};
-use crate::lgssm::innovations;
+use crate::latents::{Decoder, JsonFile, Latents};
 use crate::models::Model;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::store::json;
 use crate::train::{checkpoint, clips, evaluate};
+use lgssm::innovations;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 

@@ -106,11 +106,11 @@ impl RunFolder {
     pub fn decoder(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("decoder.json")
     }
-    /// The learned law, where there is one: [`crate::lgssm::Lgssm`].
+    /// The learned law, where there is one: [`lgssm::Lgssm`].
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("law.json")
     }
-    /// The modes of a law that chooses between several: [`crate::lgssm::AffineModes`].
+    /// The modes of a law that chooses between several: [`lgssm::AffineModes`].
     pub fn modes(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("modes.json")
     }

@@ -3,8 +3,8 @@
 use crate::data::Split;
 use crate::error::Result;
 use crate::models::{Clips, Model};
-use crate::nn::tensor::{matrix, value};
 use crate::seeds::Seeds;
+use nn::tensor::{matrix, value};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 

@@ -3,8 +3,8 @@
 use super::trainer::Recent;
 use crate::error::{Error, Result};
 use crate::models::Model;
-use crate::nn::optimiser::Adam;
 use crate::store::tensors::{self, NamedTensor, TensorData};
+use nn::optimiser::Adam;
 use std::collections::BTreeMap;
 use std::path::Path;
 

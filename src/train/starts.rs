@@ -5,8 +5,8 @@ use super::checkpoint::State;
 use super::trainer::{Job, Run, step};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::nn::optimiser::Adam;
 use crate::progress::Bar;
+use nn::optimiser::Adam;
 
 /// Trains every candidate for a few steps and returns the one with the best validation ELBO, its steps kept; one that diverges
 /// loses. With one candidate nothing is trained.

@@ -9,11 +9,11 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::models::Model;
-use crate::nn::optimiser::Adam;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::store::events::{Events, Summary};
 use dfdx::prelude::Backward;
+use nn::optimiser::Adam;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -238,7 +238,7 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
     let norm = run
         .adam
         .update(list, &mut gradients, -frames, config.gradient_clip, rate)
-        .map_err(|e| health::lost(at, e))?;
+        .map_err(|e| health::lost(at, e.into()))?;
     run.state.step += 1;
     values.push(("gradient_norm".into(), norm));
     values.push(("learning_rate".into(), rate));

@@ -2,8 +2,8 @@
 
 use super::gradients::derivative;
 use super::support::{case, close, normals};
-use kinostate::lgssm::{Batch, Blend, Transitions, log_likelihood, log_likelihood_and_gradients};
 use kinostate::seeds::Seeds;
+use lgssm::{Batch, Blend, Transitions, log_likelihood, log_likelihood_and_gradients};
 
 fn blend(seed: u64, n: usize, modes: usize) -> Blend {
     let mut rng = Seeds::new(seed).stream("test/blend", 0);

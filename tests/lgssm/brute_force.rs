@@ -4,7 +4,7 @@
 
 use super::dense::{joint_likelihood, joint_posterior};
 use super::support::{KINDS, Owned, case, close, sound};
-use kinostate::lgssm::{Batch, infer, log_likelihood, predict};
+use lgssm::{Batch, infer, log_likelihood, predict};
 use nalgebra::DMatrix;
 
 const TOLERANCE: f64 = 1e-10;

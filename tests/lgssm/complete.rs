@@ -3,8 +3,8 @@
 use super::dense::joint_posterior;
 use super::gradients::{ARGUMENTS, derivative, finite_differences};
 use super::support::{KINDS, case, close, normals};
-use kinostate::lgssm::{complete_log_density, log_likelihood};
 use kinostate::seeds::Seeds;
+use lgssm::{complete_log_density, log_likelihood};
 use nalgebra::DVector;
 
 /// log p(a, z) - log p(z | a) = log p(a) for any z, with p(z | a) from the dense joint Gaussian.

@@ -4,7 +4,7 @@
 //! routes that share nothing with the recursions.
 
 use super::support::{Owned, matrix};
-use kinostate::lgssm::Lgssm;
+use lgssm::Lgssm;
 use nalgebra::{DMatrix, DVector};
 
 /// What one sequence reads at frame t.

@@ -1,8 +1,8 @@
 //! EM: the likelihood never falls, actions are told from noise.
 
 use super::support::{KINDS, Owned, case, close, matrix, model, normals};
-use kinostate::lgssm::{Batch, Inputs, Lgssm, em, log_likelihood, sample_path};
 use kinostate::seeds::{Rng, Seeds};
+use lgssm::{Batch, Inputs, Lgssm, em, log_likelihood, sample_path};
 
 fn total(model: &Lgssm, batch: &Batch) -> f64 {
     log_likelihood(model, batch).unwrap().iter().sum()

@@ -1,8 +1,8 @@
 //! One EM step, parameter by parameter, against the exact gradient.
 
 use super::support::{KINDS, Owned, close, matrix, model};
-use kinostate::lgssm::{Posterior, em, infer, log_likelihood_and_gradients};
 use kinostate::seeds::Seeds;
+use lgssm::{Posterior, em, infer, log_likelihood_and_gradients};
 use nalgebra::{DMatrix, DVector};
 
 /// sum E[x x'] for x = (z, 1), as far as each is fitted, over the frames at `at`.

@@ -2,10 +2,8 @@
 
 use super::hard::newton;
 use super::support::case;
-use kinostate::Error;
-use kinostate::lgssm::{
-    Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients, predict,
-};
+use lgssm::Error;
+use lgssm::{Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients, predict};
 
 #[track_caller]
 fn refuses<T: std::fmt::Debug>(result: Result<T, Error>, words: &[&str]) {

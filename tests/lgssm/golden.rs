@@ -3,7 +3,7 @@
 //! `golden/lgssm_golden.json` tells its own conventions in the field `about`. Relative bar 1e-9: errors are measured against the largest
 //! value of the array at hand, because dynamax itself agrees with the other implementation to 6e-9 only.
 
-use kinostate::lgssm::{Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
+use lgssm::{Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
 use serde_json::Value;
 
 pub fn numbers(value: &Value) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! Every gradient against finite differences and against the textbook form of Fisher's identity.
 
 use super::support::{KINDS, Owned, case, close, matrix};
-use kinostate::lgssm::{Gradients, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
+use lgssm::{Gradients, Lgssm, infer, log_likelihood, log_likelihood_and_gradients};
 use nalgebra::{DMatrix, DVector};
 
 fn total(model: &Lgssm, batch: &Owned) -> f64 {

@@ -2,10 +2,10 @@
 
 use super::golden::{numbers, open};
 use super::support::{Owned, close, model, normals, sound};
-use kinostate::lgssm::{
+use kinostate::seeds::Seeds;
+use lgssm::{
     Batch, Lgssm, infer, log_likelihood, log_likelihood_and_gradients, predict, sample_path,
 };
-use kinostate::seeds::Seeds;
 
 /// Positions with velocities: n states, the first p of them seen.
 pub fn newton(n: usize, p: usize, process: f64, code: f64, radius: f64) -> Lgssm {

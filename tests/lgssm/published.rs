@@ -3,9 +3,9 @@
 use super::dense::joint_posterior;
 use super::gradients::{ARGUMENTS, finite_differences};
 use super::support::{KINDS, Owned, case, close, matrix, normals};
-use kinostate::lgssm::published::{bound, bound_and_gradients, gap};
-use kinostate::lgssm::{Batch, Lgssm, complete_log_density, infer, log_likelihood, sample_path};
 use kinostate::seeds::Seeds;
+use lgssm::published::{bound, bound_and_gradients, gap};
+use lgssm::{Batch, Lgssm, complete_log_density, infer, log_likelihood, sample_path};
 use nalgebra::{DMatrix, DVector};
 
 fn noise(seed: u64, model: &Lgssm, batch: &Owned, draw: u64) -> Vec<f64> {

@@ -2,8 +2,8 @@
 
 use super::dense::joint_posterior;
 use super::support::{Owned, case, model};
-use kinostate::lgssm::{Batch, Lgssm, infer, path_moments, sample_path};
 use kinostate::seeds::Seeds;
+use lgssm::{Batch, Lgssm, infer, path_moments, sample_path};
 
 const DRAWS: usize = 20_000;
 

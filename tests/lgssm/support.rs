@@ -1,7 +1,7 @@
 //! Random small models and batches from fixed seeds, and comparisons.
 
-use kinostate::lgssm::{Batch, Lgssm};
 use kinostate::seeds::{Rng, Seeds};
+use lgssm::{Batch, Lgssm};
 use nalgebra::{DMatrix, SymmetricEigen};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};

@@ -2,9 +2,9 @@
 
 use super::dense;
 use super::support::{Owned, close, model, normals, sound};
-use kinostate::lgssm::switching::{Hypotheses, Modes, ModesGradient, Reflecting};
-use kinostate::lgssm::{self, Batch, Lgssm, switching};
 use kinostate::seeds::{Rng, Seeds};
+use lgssm::switching::{Hypotheses, Modes, ModesGradient, Reflecting};
+use lgssm::{self, Batch, Lgssm, switching};
 use rand::RngExt;
 
 const MODES: usize = 3;

@@ -1,7 +1,8 @@
 //! Every kind of transition matrix: its property for any parameters, its gradient, its start.
 
 use super::*;
-use crate::seeds::{Rng, Seeds};
+use rand_chacha::ChaCha8Rng as Rng;
+use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 const KINDS: [Constraint; 4] = [
@@ -12,7 +13,7 @@ const KINDS: [Constraint; 4] = [
 ];
 
 fn rng(n: usize) -> Rng {
-    Seeds::new(1).stream("test/constraint", n as u64)
+    Rng::seed_from_u64(n as u64)
 }
 
 fn normals(rng: &mut Rng, count: usize, scale: f64) -> Vec<f64> {

@@ -7,8 +7,8 @@
 use super::regression::Regression;
 use super::{rows, state, symmetric};
 use crate::Result;
-use crate::lgssm::batch::{Seen, Sequence};
-use crate::lgssm::{Batch, Lgssm, Posterior};
+use crate::batch::{Seen, Sequence};
+use crate::{Batch, Lgssm, Posterior};
 use nalgebra::{DMatrix, DVector};
 
 /// One code given the state: y = `matrix` z + `offset` + e, e ~ N(0, `cov`).

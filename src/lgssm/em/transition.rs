@@ -3,7 +3,7 @@
 use super::regression::Regression;
 use super::{rows, state, symmetric};
 use crate::Result;
-use crate::lgssm::{Batch, Inputs, Lgssm, Posterior};
+use crate::{Batch, Inputs, Lgssm, Posterior};
 use nalgebra::{DMatrix, DVector};
 
 /// Regresses z_t (minus what the batch gives) on z_{t-1}, u_{t-1} and 1, over all t >= 1; Q is the mean expected square of the rest.

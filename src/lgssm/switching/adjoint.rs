@@ -34,9 +34,9 @@
 
 use super::filter::{Branch, Filter};
 use super::{Modes, ModesGradient, log_sum_exp};
-use crate::lgssm::batch::{Seen, Sequence};
-use crate::lgssm::gradients::Gradients;
-use crate::lgssm::matrix::*;
+use crate::batch::{Seen, Sequence};
+use crate::gradients::Gradients;
+use crate::matrix::*;
 use nalgebra::Dim;
 
 /// Space for the reverse pass of one sequence.

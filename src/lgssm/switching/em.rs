@@ -14,9 +14,9 @@
 use super::filter::Filter;
 use super::infer::paths_of;
 use super::{Hypotheses, Modes, check};
-use crate::lgssm::batch::Batch;
-use crate::lgssm::dispatch::{Job, dispatch};
-use crate::lgssm::model::{Lgssm, Roots};
+use crate::batch::Batch;
+use crate::dispatch::{Job, dispatch};
+use crate::model::{Lgssm, Roots};
 use crate::{Error, Result};
 use nalgebra::{DMatrix, Dim};
 

@@ -2,10 +2,10 @@
 
 use super::{Hypotheses, Modes, log_sum_exp};
 use crate::Result;
-use crate::lgssm::batch::Sequence;
-use crate::lgssm::filter::{Gains, Means, Step};
-use crate::lgssm::matrix::gram;
-use crate::lgssm::model::Roots;
+use crate::batch::Sequence;
+use crate::filter::{Gains, Means, Step};
+use crate::matrix::gram;
+use crate::model::Roots;
 use nalgebra::Dim;
 
 /// Modes less probable than the most probable one by more than this, in nats, are not followed.

@@ -7,11 +7,11 @@
 use super::filter::Filter;
 use super::{Hypotheses, Modes, check};
 use crate::Result;
-use crate::lgssm::batch::Batch;
-use crate::lgssm::dispatch::{Job, dispatch};
-use crate::lgssm::matrix::{add_outer, add_scaled, gram};
-use crate::lgssm::model::{Lgssm, Roots};
-use crate::lgssm::posterior::{self, Posterior};
+use crate::batch::Batch;
+use crate::dispatch::{Job, dispatch};
+use crate::matrix::{add_outer, add_scaled, gram};
+use crate::model::{Lgssm, Roots};
+use crate::posterior::{self, Posterior};
 use nalgebra::Dim;
 
 /// Moments and mode probabilities given codes, for every sequence and frame.

@@ -3,11 +3,11 @@
 use super::adjoint::Adjoint;
 use super::filter::Filter;
 use super::{Hypotheses, Modes, ModesGradient, check};
-use crate::lgssm::Evaluation;
-use crate::lgssm::batch::Batch;
-use crate::lgssm::dispatch::{Job, dispatch};
-use crate::lgssm::gradients::Gradients;
-use crate::lgssm::model::{Lgssm, Roots};
+use crate::Evaluation;
+use crate::batch::Batch;
+use crate::dispatch::{Job, dispatch};
+use crate::gradients::Gradients;
+use crate::model::{Lgssm, Roots};
 use crate::{Error, Result};
 use nalgebra::Dim;
 
@@ -23,7 +23,7 @@ pub struct SwitchingEvaluation {
 /// log p(a_0 .. a_{T-1}) of every sequence, nats, summed over frames, (B): see [the module](super) for the density.
 ///
 /// # Errors
-/// As [`crate::lgssm::log_likelihood`]; [`Error::Shape`] for modes of other latent dimensions or a batch with per-step transitions.
+/// As [`crate::log_likelihood`]; [`Error::Shape`] for modes of other latent dimensions or a batch with per-step transitions.
 pub fn log_likelihood(
     model: &Lgssm,
     modes: &Modes,

@@ -1,8 +1,8 @@
 //! Affine modes, and how probable each is where a state is about to be.
 
 use super::log_sum_exp;
-use crate::lgssm::matrix::{add_outer, add_product, add_scaled};
-use crate::lgssm::model::check_values;
+use crate::matrix::{add_outer, add_product, add_scaled};
+use crate::model::check_values;
 use crate::{Error, Result};
 use std::f64::consts::PI;
 

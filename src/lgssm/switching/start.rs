@@ -11,8 +11,8 @@
 //! the same.
 
 use super::{Hypotheses, Modes, ModesGradient};
-use crate::lgssm::batch::Batch;
-use crate::lgssm::model::Lgssm;
+use crate::batch::Batch;
+use crate::model::Lgssm;
 use crate::{Error, Result};
 use nalgebra::DMatrix;
 

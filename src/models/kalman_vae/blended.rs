@@ -3,13 +3,13 @@
 use super::Objective;
 use super::weights::Weigher;
 use crate::error::{Error, Result};
-use crate::lgssm::published::{self, Gap};
-use crate::lgssm::switching::start::from_codes;
-use crate::lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Posterior, Transitions};
+use lgssm::published::{self, Gap};
+use lgssm::switching::start::from_codes;
+use lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Posterior, Transitions};
 use crate::models::Dynamics;
-use crate::nn::ops::{self, BlendedStateSpace, Evidence};
-use crate::nn::tensor::{matrix, values};
-use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
+use nn::ops::{self, BlendedStateSpace, Evidence};
+use nn::tensor::{matrix, values};
+use nn::{Float, Grad, Mat, Module, Param, Scalar};
 use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -87,7 +87,7 @@ impl<F: Float> Blended<F> {
                 filled[row * p..][..p].copy_from_slice(&code);
             }
         }
-        modes.transitions(&self.weights(&filled, steps)?)
+        Ok(modes.transitions(&self.weights(&filled, steps)?)?)
     }
 }
 
@@ -135,12 +135,12 @@ impl<F: Float> Dynamics<F> for Blended<F> {
             seen,
             published: noise.as_deref(),
         };
-        ops::blended_log_likelihood(codes, logits, steps, evidence, &self.law)
+        Ok(ops::blended_log_likelihood(codes, logits, steps, evidence, &self.law)?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
         let made = self.transitions(codes, steps, None)?;
-        self.law.fit_code_noise(codes, steps, &made)
+        Ok(self.law.fit_code_noise(codes, steps, &made)?)
     }
 
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
@@ -152,7 +152,7 @@ impl<F: Float> Dynamics<F> for Blended<F> {
             transition_offsets: Some(&made.offsets),
             ..Batch::new(codes, codes.len() / (steps * p).max(1), steps)
         };
-        lgssm::infer(&self.law.law(), &batch)
+        Ok(lgssm::infer(&self.law.law(), &batch)?)
     }
 
     fn law(&self) -> Option<Lgssm> {
@@ -185,7 +185,7 @@ impl<F: Float> Dynamics<F> for Blended<F> {
             transition_offsets: Some(&made.offsets),
             ..Batch::new(codes, codes.len() / (steps * p).max(1), steps)
         };
-        published::gap(&self.law.law(), &batch).map(Some)
+        Ok(Some(published::gap(&self.law.law(), &batch)?))
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {
@@ -195,7 +195,7 @@ impl<F: Float> Dynamics<F> for Blended<F> {
 
 /// Frames of codes.
 pub(super) fn codes_rows<F: Float, T>(codes: &Mat<F, T>) -> usize {
-    crate::nn::tensor::size(codes).0
+    nn::tensor::size(codes).0
 }
 
 impl Objective {

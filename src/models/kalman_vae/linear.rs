@@ -3,11 +3,11 @@
 use super::Objective;
 use super::blended::codes_rows;
 use crate::error::Result;
-use crate::lgssm::published::Gap;
-use crate::lgssm::{Lgssm, Posterior};
+use lgssm::published::Gap;
+use lgssm::{Lgssm, Posterior};
 use crate::models::Dynamics;
-use crate::nn::ops::{self, Evidence, StateSpace};
-use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
+use nn::ops::{self, Evidence, StateSpace};
+use nn::{Float, Grad, Mat, Module, Param, Scalar};
 use crate::seeds::Rng;
 
 /// A [`StateSpace`] with its objective.
@@ -37,7 +37,7 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
             seen,
             published: noise.as_deref(),
         };
-        ops::log_likelihood(codes, steps, evidence, &self.space)
+        Ok(ops::log_likelihood(codes, steps, evidence, &self.space)?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {

@@ -1,11 +1,11 @@
 //! A law with modes that the state chooses, as the dynamics of a model.
 
 use crate::error::Result;
-use crate::lgssm::switching::Hypotheses;
-use crate::lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
+use lgssm::switching::Hypotheses;
+use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use crate::models::Dynamics;
-use crate::nn::ops::{self, SwitchingStateSpace};
-use crate::nn::{Float, Grad, Mat, Module, Param, Scalar};
+use nn::ops::{self, SwitchingStateSpace};
+use nn::{Float, Grad, Mat, Module, Param, Scalar};
 use crate::seeds::Rng;
 
 /// Reflecting walls or a mixture of affine modes.
@@ -26,7 +26,7 @@ impl<F: Float> Module<F> for Switching<F> {
 
 impl<F: Float> Dynamics<F> for Switching<F> {
     fn start(&mut self, codes: &[f64], steps: usize) -> Result<()> {
-        self.law.start(codes, steps, self.sharpness)
+        Ok(self.law.start(codes, steps, self.sharpness)?)
     }
 
     fn log_likelihood(
@@ -36,11 +36,11 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         seen: Option<&[bool]>,
         _: &mut Rng,
     ) -> Result<Scalar<F, Grad<F>>> {
-        ops::switching_log_likelihood(codes, steps, seen, &self.law)
+        Ok(ops::switching_log_likelihood(codes, steps, seen, &self.law)?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
-        self.law.fit_code_noise(codes, steps, self.hypotheses)
+        Ok(self.law.fit_code_noise(codes, steps, self.hypotheses)?)
     }
 
     fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
@@ -52,7 +52,7 @@ impl<F: Float> Dynamics<F> for Switching<F> {
     }
 
     fn modes(&self) -> Result<Option<AffineModes>> {
-        self.law.affine_modes()
+        Ok(self.law.affine_modes()?)
     }
 
     fn mode_weights(

@@ -5,12 +5,12 @@ use super::linear::LinearLaw;
 use super::switching::Switching;
 use super::weights::Weigher;
 use super::{HypothesesConfig, Objective};
-use crate::error::{Error, Result};
-use crate::lgssm::switching::Hypotheses;
-use crate::lgssm::{Blend, Constraint, Lgssm};
+use crate::error::{Error, Result, all};
+use lgssm::switching::Hypotheses;
+use lgssm::{Blend, Constraint, Lgssm};
 use crate::models::Dynamics;
-use crate::nn::Float;
-use crate::nn::ops::{BlendedStateSpace, ModesParams, StateSpace, SwitchingStateSpace};
+use nn::Float;
+use nn::ops::{BlendedStateSpace, ModesParams, StateSpace, SwitchingStateSpace};
 use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
@@ -68,7 +68,7 @@ pub struct Mixture {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weights {
-    /// The state before: one mode is chosen, several paths of modes are followed ([`crate::lgssm::switching`]).
+    /// The state before: one mode is chosen, several paths of modes are followed ([`lgssm::switching`]).
     #[default]
     State,
     /// The last two codes through one layer; matrices are blended.
@@ -140,57 +140,61 @@ impl Transition {
     /// # Errors
     /// Names the key under `at` (of the model), what was expected and got.
     pub(super) fn check(&self, at: &str, codes: usize, setting: &Setting) -> Result<()> {
-        let wrong = |key: &str, want: &str, got: &dyn std::fmt::Display| {
-            Err(Error::Experiment(format!(
-                "{at}.{key}: {want} expected, got {got}"
-            )))
+        let mut found = Vec::new();
+        let mut wrong = |key: &str, want: &str, got: &dyn std::fmt::Display| {
+            let message = format!("{at}.{key}: {want} expected, got {got}");
+            found.push(Err(Error::Experiment(message)));
         };
         let published = setting.objective == Objective::Published;
-        let sharpness = match self {
-            Self::Linear(_) => return Ok(()),
-            Self::Reflecting(c) => ("transition.reflecting.sharpness", c.sharpness),
-            Self::Mixture(c) => ("transition.mixture.sharpness", c.sharpness),
-        };
-        if !(sharpness.1.is_finite() && sharpness.1 > 0.0) {
-            return wrong(sharpness.0, "a positive number", &sharpness.1);
-        }
         let bound = "exact (the published bound wants a law that is linear given past codes: linear, or a mixture with weights codes or lstm)";
-        let c = match self {
-            Self::Mixture(c) => c,
-            _ if published => return wrong("objective", bound, &"published"),
-            _ if setting.constraint != Constraint::Free => {
-                let want = "free (reflecting walls have matrices of their own)";
-                return wrong("constraint", want, &setting.constraint.name());
-            }
-            _ => return Ok(()),
+        let sharpness = match self {
+            Self::Linear(_) => None,
+            Self::Reflecting(c) => Some(("transition.reflecting.sharpness", c.sharpness)),
+            Self::Mixture(c) => Some(("transition.mixture.sharpness", c.sharpness)),
         };
-        let most = match c.start {
-            MixtureStart::Codes => most_modes(codes),
-            _ => 81,
-        };
-        if c.modes == 0 || c.modes > most {
-            let want = format!("a number in 1..={most}");
-            return wrong("transition.mixture.modes", &want, &c.modes);
+        if let Some((key, got)) = sharpness
+            && !(got.is_finite() && got > 0.0)
+        {
+            wrong(key, "a positive number", &got);
         }
-        if c.weights == Weights::State {
+        if let Self::Reflecting(_) = self {
             if published {
-                return wrong("objective", bound, &"published with weights: state");
+                wrong("objective", bound, &"published");
             }
-            if c.start != MixtureStart::Codes {
-                let want = "codes (weights: state starts its cells at the edges of the codes)";
-                return wrong("transition.mixture.start", want, &c.start.name());
+            if setting.constraint != Constraint::Free {
+                let want = "free (reflecting walls have matrices of their own)";
+                wrong("constraint", want, &setting.constraint.name());
             }
-            if !c.offsets {
-                let want = "true (weights: state and start: codes want modes with offsets)";
-                return wrong("transition.mixture.offsets", want, &c.offsets);
-            }
-        } else if c.units == 0 || c.units > 4096 {
-            return wrong("transition.mixture.units", "a number in 1..=4096", &c.units);
-        } else if c.start == MixtureStart::Codes && !c.offsets {
-            let want = "true (start: codes gives modes with offsets)";
-            return wrong("transition.mixture.offsets", want, &c.offsets);
         }
-        Ok(())
+        if let Self::Mixture(c) = self {
+            let most = match c.start {
+                MixtureStart::Codes => most_modes(codes),
+                _ => 81,
+            };
+            if c.modes == 0 || c.modes > most {
+                let want = format!("a number in 1..={most}");
+                wrong("transition.mixture.modes", &want, &c.modes);
+            }
+            let of_state = c.weights == Weights::State;
+            if of_state && published {
+                wrong("objective", bound, &"published with weights: state");
+            }
+            if of_state && c.start != MixtureStart::Codes {
+                let want = "codes (weights: state starts its cells at the edges of the codes)";
+                wrong("transition.mixture.start", want, &c.start.name());
+            }
+            if (of_state || c.start == MixtureStart::Codes) && !c.offsets {
+                let want = match of_state {
+                    true => "true (weights: state and start: codes want modes with offsets)",
+                    false => "true (start: codes gives modes with offsets)",
+                };
+                wrong("transition.mixture.offsets", want, &c.offsets);
+            }
+            if !of_state && (c.units == 0 || c.units > 4096) {
+                wrong("transition.mixture.units", "a number in 1..=4096", &c.units);
+            }
+        }
+        all(found)
     }
 
     /// Whether latents have to be (place, displacement per frame) of the codes.

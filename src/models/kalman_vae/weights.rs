@@ -1,8 +1,8 @@
 //! The networks that weigh the modes of a blended transition by past codes.
 
 use crate::error::Result;
-use crate::nn::ops::{self, Activation, Direction, Lstm};
-use crate::nn::{Float, Mat, Module, Param};
+use nn::ops::{self, Activation, Direction, Lstm};
+use nn::{Float, Mat, Module, Param};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Tape};
 
@@ -52,7 +52,7 @@ impl<F: Float> Weigher<F> {
         if modes > 1 {
             bias[0] = F::of((share * (modes - 1) as f64 / (1.0 - share)).ln());
         }
-        self.bias.set(&bias)
+        Ok(self.bias.set(&bias)?)
     }
 
     /// Logits (B*T, K) of codes (B*T, p) in sequences of `steps`.
@@ -67,7 +67,7 @@ impl<F: Float> Weigher<F> {
             }
             Memory::Lstm(lstm) => ops::lstm(codes, steps, Direction::Forward, lstm)?,
         }; // (B*T, units)
-        ops::linear(memory, &self.weight, &self.bias, Activation::Identity, true)
+        Ok(ops::linear(memory, &self.weight, &self.bias, Activation::Identity, true)?)
     }
 }
 

@@ -1,11 +1,11 @@
 //! An amortised posterior of state paths: its reparameterised draw, and the density of codes and states that it is judged by.
 
 use super::state_space::{StateSpace, send_back, sequences};
-use crate::error::{Error, Result};
-use crate::lgssm::{self, Batch};
-use crate::nn::tensor::{matrix, record, scalar, size, take_gradient, values};
-use crate::nn::{Float, Mat, Param, Scalar};
+use crate::tensor::{matrix, record, scalar, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Param, Scalar};
 use dfdx::prelude::{Cpu, Merge, PutTape, SplitTape, Tape};
+use lgssm::{self, Batch};
 
 const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
 
@@ -134,9 +134,9 @@ pub fn complete_log_density<F: Float, T: Tape<F, Cpu> + Merge<T>>(
 mod tests {
     use super::super::check::{self, close, gradients_agree, numbers, param, random};
     use super::*;
-    use crate::lgssm::Lgssm;
-    use crate::nn::tensor::value;
-    use crate::nn::{Module, ops};
+    use crate::tensor::value;
+    use crate::{Module, ops};
+    use lgssm::Lgssm;
 
     /// Row by row from the equations, and log q from the density itself.
     #[test]

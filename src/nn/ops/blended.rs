@@ -3,11 +3,11 @@
 
 use super::matrices::Matrices;
 use super::state_space::{Evidence, RATE, StateSpace, send_back, sequences};
-use crate::error::{Error, Result};
-use crate::lgssm::{AffineModes, Batch, Blend, Constraint, Lgssm, Transitions};
-use crate::nn::tensor::{scalar, size, values};
-use crate::nn::{Float, Mat, Module, Param, Scalar};
+use crate::tensor::{scalar, size, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, Merge, PutTape, SplitTape, Tape};
+use lgssm::{AffineModes, Batch, Blend, Constraint, Lgssm, Transitions};
 
 /// Learnable parameters: those of [`StateSpace`] but the transition, and K modes A_k, b_k in its place.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl<F: Float> BlendedStateSpace<F> {
             transition_offsets: Some(&made.offsets),
             ..Batch::new(codes, codes.len() / (steps * self.size().1).max(1), steps)
         };
-        self.space.fit_emission_cov(&batch, crate::lgssm::infer)
+        self.space.fit_emission_cov(&batch, lgssm::infer)
     }
 
     /// Latent dimensions n and code dimensions p.
@@ -230,8 +230,8 @@ fn in_logits(weights: &[f64], of: &[f64], modes: usize) -> Vec<f64> {
 mod tests {
     use super::super::check::{self, close, gradients_agree, numbers, param, random};
     use super::*;
-    use crate::lgssm::log_likelihood;
-    use crate::nn::tensor::{matrix, value};
+    use crate::tensor::{matrix, value};
+    use lgssm::log_likelihood;
 
     fn law() -> Lgssm {
         Lgssm {

@@ -1,11 +1,10 @@
 //! What every operation is held against: central differences in f64, and wrong sizes that must be told in words.
 
-use crate::error::{Error, Result};
-use crate::nn::tensor::{matrix, scalar, size, value, values};
-use crate::nn::{Grad, Mat, Param, Scalar, ops};
-use crate::seeds::Seeds;
+use crate::tensor::{matrix, scalar, size, value, values};
+use crate::{Error, Result};
+use crate::{Grad, Mat, Param, Scalar, ops};
 use dfdx::prelude::{Backward, PutTape, SplitTape, Tape};
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 
 /// Step of the central differences: truncation h^2 = 1e-10, rounding 1e-16 |y| / h = 1e-11 |y|, both relative to third
 /// derivatives and values of order one.
@@ -17,7 +16,10 @@ const AGAIN: f64 = 0.5;
 
 /// `n` values in -1..1, the same for the same name.
 pub fn numbers(name: &str, n: usize) -> Vec<f64> {
-    let mut rng = Seeds::new(11).stream(name, 0);
+    let mut rng = crate::Rng::seed_from_u64(
+        name.bytes()
+            .fold(11, |seed, b| (31 * seed + u64::from(b)) % 0xffff_fffb),
+    );
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 

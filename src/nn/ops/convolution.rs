@@ -1,15 +1,15 @@
 //! 2-D convolution (cross-correlation) of channels-last images, bias, nonlinearity and pixel shuffle fused.
 //!
-//! Unfolded to columns and one product for several images; in f32 by [`crate::nn::winograd`] for 3x3 kernels of step 1 over many
-//! channels, by [`crate::nn::readout`] from many channels to a
-//! few, and by [`crate::nn::direct`] for the others.
+//! Unfolded to columns and one product for several images; in f32 by [`crate::winograd`] for 3x3 kernels of step 1 over many
+//! channels, by [`crate::readout`] from many channels to a
+//! few, and by [`crate::direct`] for the others.
 
 use super::Activation;
 use super::unfold::Unfold;
-use crate::error::{Error, Result};
-use crate::nn::product::{View, product};
-use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat, Param, direct, readout, winograd};
+use crate::product::{View, product};
+use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Param, direct, readout, winograd};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// Sizes of a convolution: images of H x W x C, square kernels.

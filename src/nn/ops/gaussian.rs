@@ -1,8 +1,8 @@
 //! Diagonal Gaussians: the reparameterised draw with its log density, and the divergence from the standard normal.
 
-use crate::error::{Error, Result};
-use crate::nn::tensor::{matrix, record, scalar, size, take_gradient, values};
-use crate::nn::{Float, Mat, Scalar};
+use crate::tensor::{matrix, record, scalar, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 
 const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
@@ -104,8 +104,8 @@ pub fn standard_normal_kl<F: Float, T: Tape<F, Cpu>>(head: Mat<F, T>) -> Result<
 mod tests {
     use super::super::check::{self, close, gradients_agree, numbers, random};
     use super::*;
-    use crate::nn::tensor::value;
-    use crate::nn::{Grad, ops};
+    use crate::tensor::value;
+    use crate::{Grad, ops};
 
     /// log N(a; mean, var) from the density itself.
     fn log_density(a: f64, mean: f64, var: f64) -> f64 {

@@ -1,10 +1,10 @@
 //! y = f(x W + b), fused.
 
 use super::Activation;
-use crate::error::{Error, Result};
-use crate::nn::product::{View, product};
-use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat, Param};
+use crate::product::{View, product};
+use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Param};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// y = f(x W + b): x (rows, in), W (in, out), b (out), y (rows, out).

@@ -1,10 +1,10 @@
 //! A long short-term memory over the frames of every sequence, fused over time.
 
-use crate::error::{Error, Result};
-use crate::nn::product::{View, product};
-use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat, Module, Param};
-use crate::seeds::Rng;
+use crate::Rng;
+use crate::product::{View, product};
+use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Module, Param};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// Weights of one layer of h units over inputs of k values (Hochreiter & Schmidhuber 1997, with forget gates, Gers et al. 2000):

@@ -1,8 +1,8 @@
 //! Transition matrices under a constraint, as learnable parameters.
 
-use crate::error::{Error, Result};
-use crate::lgssm::Constraint;
-use crate::nn::{Float, Param};
+use crate::{Error, Result};
+use crate::{Float, Param};
+use lgssm::Constraint;
 
 /// One transition matrix, or K of them, each of the kind that a [`Constraint`] allows at every value of the parameters.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ impl<F: Float> Matrices<F> {
         Ok(found)
     }
 
-    /// Names and parameters, as [`crate::nn::Module::parameters`].
+    /// Names and parameters, as [`crate::Module::parameters`].
     pub(super) fn parameters<'a>(
         &'a mut self,
         at: &str,

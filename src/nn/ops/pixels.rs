@@ -1,8 +1,8 @@
 //! Pixel likelihoods: Bernoulli with logits, and Gaussian with one learned standard deviation.
 
-use crate::error::{Error, Result};
-use crate::nn::tensor::{scalar, size, values};
-use crate::nn::{Float, Mat, Param, Scalar};
+use crate::tensor::{scalar, size, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 
 fn same_size<F: Float>(what: &str, outputs: &Mat<F>, pixels: &Mat<F>) -> Result<usize> {
@@ -139,7 +139,7 @@ pub fn gaussian<F: Float, T: Tape<F, Cpu>>(
 mod tests {
     use super::super::check::{self, close, gradients_agree, numbers, param, random};
     use super::*;
-    use crate::nn::tensor::{matrix, value};
+    use crate::tensor::{matrix, value};
 
     /// Grey, black and white pixels in [0, 1].
     fn pixels(rows: usize, columns: usize) -> Mat<f64> {
@@ -241,9 +241,9 @@ mod tests {
                 matrix(all.collect(), 2, 3).unwrap()
             };
             let log_std = Param::constant([1], -0.5).unwrap();
-            let gradient = |out: Scalar<F, crate::nn::Grad<F>>, of: &Mat<F>| {
-                let total = crate::nn::tensor::value(&out);
-                let mut gradients = crate::nn::tensor::backward(out).unwrap();
+            let gradient = |out: Scalar<F, crate::Grad<F>>, of: &Mat<F>| {
+                let total = crate::tensor::value(&out);
+                let mut gradients = crate::tensor::backward(out).unwrap();
                 (total, gradients.get_or_alloc_mut(of).unwrap().to_vec())
             };
             let (outputs, x) = (with(-3.0), with(1.0));

@@ -1,8 +1,8 @@
 //! Channels-last images to planes: from the networks' order of values to that of frames.
 
-use crate::error::{Error, Result};
-use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat};
+use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// (rows, P*C) to (rows, C*P): y[c, i] = x[i, c] for P pixels. With one channel nothing moves.

@@ -1,8 +1,8 @@
 //! Rows put in another place: frames that are seen among all, the last one seen, and what moved since the frame before.
 
-use crate::error::{Error, Result};
-use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat};
+use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// y_i = x_{from(i)}, or zeros where there is none: x (rows, c) to y (len of `from`, c).

@@ -1,9 +1,9 @@
 //! Expected image coordinates under a softmax over each feature map ("soft-argmax"; Finn et al. 2016, "Deep spatial
 //! autoencoders", sec. IV-B).
 
-use crate::error::{Error, Result};
-use crate::nn::tensor::{matrix, record, size, take_gradient, values};
-use crate::nn::{Float, Mat};
+use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::{Error, Result};
+use crate::{Float, Mat};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// Maps (rows, M*H*W) to coordinates (rows, 2M): for map m, sum_i p_i (u_i, v_i) with p = softmax of the map's values and

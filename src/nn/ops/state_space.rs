@@ -1,13 +1,13 @@
 //! A linear-Gaussian state-space model as learnable parameters, and its exact log likelihood of codes as one operation.
 
 use super::matrices::Matrices;
-use crate::error::{Error, Result};
-use crate::lgssm::packed::{covariance, pack, root_gradient};
-use crate::lgssm::published;
-use crate::lgssm::{self, Batch, Constraint, Evaluation, Gradients, Lgssm, Posterior};
-use crate::nn::tensor::{scalar, size, values};
-use crate::nn::{Float, Mat, Module, Param, Scalar};
+use crate::tensor::{scalar, size, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
+use lgssm::packed::{covariance, pack, root_gradient};
+use lgssm::published;
+use lgssm::{self, Batch, Constraint, Evaluation, Gradients, Lgssm, Posterior};
 
 /// Step size of these parameters relative to the networks'. Adam moves a number by about its step size a step, and a variance may
 /// have to fall by a factor of hundreds, 3 in its log root: too far for a few hundred steps at a network's rate.
@@ -18,7 +18,7 @@ const EM_STEPS: usize = 50;
 /// Relative change of the variances at which EM has arrived.
 const EM_CHANGE: f64 = 1e-3;
 
-/// Learnable parameters of a time-invariant model; the convention is that of [`crate::lgssm`].
+/// Learnable parameters of a time-invariant model; the convention is that of [`lgssm`].
 ///
 /// A covariance is L L' + 1e-8 I; L is lower triangular, stored packed by rows with the logarithms of its diagonal, so every value
 /// of the parameters is a valid covariance.
@@ -200,7 +200,7 @@ impl<F: Float> Module<F> for StateSpace<F> {
 pub struct Evidence<'a> {
     /// (B, T): false where a frame is missing; its code is never read. `None` where all are seen.
     pub seen: Option<&'a [bool]>,
-    /// Standard normal draws (B, T, n) of the published bound (see [`crate::lgssm::published`]); `None` for the exact likelihood.
+    /// Standard normal draws (B, T, n) of the published bound (see [`lgssm::published`]); `None` for the exact likelihood.
     pub published: Option<&'a [f64]>,
 }
 
@@ -270,7 +270,7 @@ pub(super) fn send_back<F: Float, T: Tape<F, Cpu>>(
 }
 
 /// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p). Exact, in f64, unless the evidence asks for a bound; every
-/// gradient in closed form (Fisher's identity, see [`crate::lgssm`]), so nothing is differentiated through the filter.
+/// gradient in closed form (Fisher's identity, see [`lgssm`]), so nothing is differentiated through the filter.
 ///
 /// # Errors
 /// [`Error::Shape`] when the codes do not fit; a covariance that lost positive definiteness, with its step.

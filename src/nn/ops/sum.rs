@@ -1,8 +1,8 @@
 //! Sums: a weighted one of scalars, how an objective is put together from its terms, and one of matrices.
 
-use crate::error::{Error, Result};
-use crate::nn::tensor::{matrix, record, scalar, size, take_gradient, value, values};
-use crate::nn::{Float, Mat, Scalar};
+use crate::tensor::{matrix, record, scalar, size, take_gradient, value, values};
+use crate::{Error, Result};
+use crate::{Float, Mat, Scalar};
 use dfdx::prelude::{Cpu, Merge, PutTape, SplitTape, Tape};
 
 /// sum_i w_i x_i; merges the tapes of all terms.
@@ -62,7 +62,7 @@ pub fn add<F: Float, T: Tape<F, Cpu> + Merge<T>>(x: Mat<F, T>, y: Mat<F, T>) -> 
 mod tests {
     use super::super::check::{self, gradients_agree, random};
     use super::*;
-    use crate::nn::Grad;
+    use crate::Grad;
     use dfdx::prelude::Backward;
 
     #[test]

@@ -2,14 +2,12 @@
 
 use super::matrices::Matrices;
 use super::state_space::{RATE, StateSpace, send_back, sequences};
-use crate::error::{Error, Result};
-use crate::lgssm::switching::{
-    self, Hypotheses, Modes, ModesGradient, Reflecting, SwitchingPosterior,
-};
-use crate::lgssm::{AffineModes, Batch, Constraint, Lgssm};
-use crate::nn::tensor::scalar;
-use crate::nn::{Float, Mat, Module, Param, Scalar};
+use crate::tensor::scalar;
+use crate::{Error, Result};
+use crate::{Float, Mat, Module, Param, Scalar};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
+use lgssm::switching::{self, Hypotheses, Modes, ModesGradient, Reflecting, SwitchingPosterior};
+use lgssm::{AffineModes, Batch, Constraint, Lgssm};
 
 /// Logits and walls that nothing reaches: a mode at this distance is never followed.
 const OUT_OF_SIGHT: f64 = 1e3;
@@ -225,7 +223,7 @@ impl Scaled {
 /// From the gradient in modes to that in their matrices, where these have parameters, and in each other parameter.
 type Pull = Box<dyn Fn(ModesGradient) -> (Option<Vec<f64>>, Vec<Vec<f64>>)>;
 
-/// Learnable parameters of a switching model with fixed emission; the convention is that of [`crate::lgssm::switching`].
+/// Learnable parameters of a switching model with fixed emission; the convention is that of [`lgssm::switching`].
 #[derive(Clone, Debug)]
 pub struct SwitchingStateSpace<F: Float> {
     space: StateSpace<F>,
@@ -362,7 +360,7 @@ impl<F: Float> Module<F> for SwitchingStateSpace<F> {
 }
 
 /// log p(a), nats, summed over sequences of `steps` frames: codes (B*T, p), of which those with `seen` (B, T) false are missing. In
-/// f64; the gradient is the reverse pass through the filter's tree of hypotheses, see [`crate::lgssm::switching`].
+/// f64; the gradient is the reverse pass through the filter's tree of hypotheses, see [`lgssm::switching`].
 ///
 /// # Errors
 /// [`Error::Shape`] when the codes do not fit; a moment that is not finite, with its step.

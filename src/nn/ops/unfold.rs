@@ -3,7 +3,7 @@
 //! Channels-last: the window of one output is K runs of K*C neighbouring values of the padded image, so a row of columns is K copies.
 
 use super::Geometry;
-use crate::nn::Float;
+use crate::Float;
 
 /// How images of one geometry become columns (places, K K C).
 #[derive(Clone, Copy)]

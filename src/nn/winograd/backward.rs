@@ -2,9 +2,9 @@
 
 use super::forward::transform_filters;
 use super::{BLOCK, PATCH, POINTS, Shape, TILE, transform, transform_patches};
-use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
-use crate::nn::strips::{Strided, product};
-use crate::nn::workspace;
+use crate::simd::{Kernel, LANES, Lanes, dispatch};
+use crate::strips::{Strided, product};
+use crate::workspace;
 use std::ops::Range;
 
 /// Tiles at a time: the gradient of all filters is read and written once for so many.
@@ -12,7 +12,7 @@ const GROUP: usize = 32;
 
 /// Adds to the gradients in x, w and b what the gradient in y sends back; shapes as in [`super::forward`]. With `outputs`, the values
 /// of y after a ReLU, gradients of outputs that are not positive count as zero.
-pub(in crate::nn) fn backward(
+pub(crate) fn backward(
     shape: Shape,
     (x, weight): (&[f32], &[f32]),
     (gy, outputs): (&[f32], Option<&[f32]>),

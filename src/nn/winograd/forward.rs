@@ -1,16 +1,16 @@
 //! The forward pass: filters and patches to their points, products, and back to pixels with bias, nonlinearity and pixel shuffle.
 
 use super::{BLOCK, PATCH, POINTS, Shape, TILE, transform, transform_patches};
-use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
-use crate::nn::strips::{Strided, product};
-use crate::nn::workspace;
+use crate::simd::{Kernel, LANES, Lanes, dispatch};
+use crate::strips::{Strided, product};
+use crate::workspace;
 
 /// Tiles at a time: their points and one block of filters stay in the second-level cache.
 const GROUP: usize = 16;
 
 /// y = x * w + b, then max(., 0) with `relu`: x (images, H, W, C), w (9 C, N) with rows (ky, kx, c), y (images, OH, OW, N) or its
 /// pixel shuffle. Every value of y is overwritten.
-pub(in crate::nn) fn forward(
+pub(crate) fn forward(
     shape: Shape,
     x: &[f32],
     weight: &[f32],

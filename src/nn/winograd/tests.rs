@@ -1,11 +1,13 @@
 //! Against plain sums in f64.
 
 use super::*;
-use crate::seeds::Seeds;
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 
 fn numbers(name: &str, n: usize) -> Vec<f32> {
-    let mut rng = Seeds::new(3).stream(name, 0);
+    let mut rng = crate::Rng::seed_from_u64(
+        name.bytes()
+            .fold(3, |seed, b| (31 * seed + u64::from(b)) % 0xffff_fffb),
+    );
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 

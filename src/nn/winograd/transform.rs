@@ -2,7 +2,7 @@
 //!
 //! Interpolation points 0, 1, -1, 2, -2 and infinity (Lavin & Gray 2016, sec. 4.3).
 
-use crate::nn::simd::Lanes;
+use crate::simd::Lanes;
 
 /// A scalar times lanes, plus lanes.
 #[inline(always)]

@@ -2,16 +2,16 @@
 
 use crate::data::{self, DataConfig, Dataset};
 use crate::error::{Error, Result};
-use crate::lgssm::{Batch, Lgssm, log_likelihood, log_likelihood_and_gradients};
 use crate::models::kalman_vae::{Mixture, MixtureStart, Transition, Weights};
 use crate::models::{AnyModel, KalmanVae, LgVae};
-use crate::nn::decoder::{CnnDecoder, Decoder, DecoderConfig};
-use crate::nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
-use crate::nn::tensor::{backward, matrix};
-use crate::nn::{Grad, Mat, ops};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::train::clips;
+use lgssm::{Batch, Lgssm, log_likelihood, log_likelihood_and_gradients};
+use nn::decoder::{CnnDecoder, Decoder, DecoderConfig};
+use nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
+use nn::tensor::{backward, matrix};
+use nn::{Grad, Mat, ops};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 

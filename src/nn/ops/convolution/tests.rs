@@ -2,8 +2,8 @@
 
 use super::super::check::{self, close, gradients_agree, param, random};
 use super::*;
-use crate::nn::Grad;
-use crate::nn::tensor::scalar;
+use crate::Grad;
+use crate::tensor::scalar;
 use dfdx::prelude::{Backward, PutTape};
 
 fn geometry(kernel: usize, stride: usize, padding: usize, upscale: usize) -> Geometry {

@@ -2,9 +2,10 @@
 
 use super::super::check::{self, close, gradients_agree, numbers, random};
 use super::*;
-use crate::lgssm::packed::VARIANCE_FLOOR;
-use crate::nn::Grad;
-use crate::nn::tensor::value;
+use crate::Grad;
+use crate::tensor::value;
+use lgssm::packed::VARIANCE_FLOOR;
+use rand::SeedableRng;
 
 /// n = 3, p = 2, nothing diagonal, nothing zero.
 fn law() -> Lgssm {
@@ -159,10 +160,10 @@ fn missing_codes_are_not_read_and_get_no_gradient() {
             seen: Some(&seen),
             published: None,
         };
-        let codes = crate::nn::tensor::matrix(codes, 6, 2).unwrap();
+        let codes = crate::tensor::matrix(codes, 6, 2).unwrap();
         let out = log_likelihood(codes.retaped::<Grad<f64>>(), 6, evidence, &model).unwrap();
         let total = value(&out);
-        let mut gradients = crate::nn::tensor::backward(out).unwrap();
+        let mut gradients = crate::tensor::backward(out).unwrap();
         (total, gradients.get_or_alloc_mut(&codes).unwrap().to_vec())
     };
     let (total, gradient) = at(0.0);
@@ -191,7 +192,7 @@ fn wrong_sizes_are_told() {
 fn the_noise_of_codes_is_found_from_a_hundred_times_too_much() {
     let truth = law();
     let (sequences, steps) = (400, 20);
-    let mut rng = crate::seeds::Seeds::new(1).stream("test/noise", 0);
+    let mut rng = crate::Rng::seed_from_u64(1);
     let never = vec![false; sequences * steps];
     let empty = vec![0.0; sequences * steps * truth.code];
     let unseen = Batch {

@@ -3,10 +3,7 @@
 //!
 //! Weights are rounded to half precision (11 bits): the frames differ from the model's by less than one grey value of 256.
 
-use crate::error::{Error, Result};
-use crate::store::json;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// Raised when a reader of the old layout would misread the new one.
 const VERSION: u32 = 1;
@@ -138,31 +135,6 @@ impl Decoder {
         }
     }
 
-    /// Writes a JSON file.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn save(&self, path: &Path) -> Result<()> {
-        json::write(path, self).map(drop)
-    }
-
-    /// Reads a JSON file and checks that its layers fit each other.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::File`] with the layer, expected and got.
-    pub fn load(path: &Path) -> Result<Self> {
-        let this: Self = json::read(path)?;
-        if this.format_version != VERSION {
-            let got = this.format_version;
-            return Err(Error::file(
-                path,
-                format!("expected format version {VERSION}, got {got}"),
-            ));
-        }
-        this.check().map_err(|e| Error::file(path, e))?;
-        Ok(this)
-    }
-
     /// Number of latent dimensions: those of states, or of codes where there are no states.
     pub fn latent(&self) -> usize {
         match &self.emission {
@@ -171,7 +143,15 @@ impl Decoder {
         }
     }
 
-    fn check(&self) -> std::result::Result<(), String> {
+    /// Whether the version is known and the layers fit each other.
+    ///
+    /// # Errors
+    /// The layer, expected and got.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        if self.format_version != VERSION {
+            let got = self.format_version;
+            return Err(format!("expected format version {VERSION}, got {got}"));
+        }
         if let Some((matrix, offset)) = &self.emission
             && (offset.len() != self.codes || self.codes == 0 || matrix.len() % self.codes != 0)
         {

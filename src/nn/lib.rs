@@ -12,6 +12,7 @@ mod kernels;
 pub mod ops;
 pub mod optimiser;
 pub mod param;
+pub mod plain;
 mod product;
 mod readout;
 mod simd;
@@ -21,6 +22,10 @@ mod winograd;
 mod workspace;
 
 pub use float::Float;
+pub use lgssm::{Error, Result};
 pub use ops::Activation;
 pub use param::{Module, Param};
 pub use tensor::{Grad, Mat, Scalar};
+
+/// The generator behind every random start: the same on every platform.
+pub type Rng = rand_chacha::ChaCha8Rng;
