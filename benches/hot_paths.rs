@@ -7,7 +7,7 @@ use kinostate::analysis::regression::Readout;
 use kinostate::array::Array;
 use kinostate::lgssm::switching::{Hypotheses, Reflecting, log_likelihood_and_gradients};
 use kinostate::lgssm::{self, Batch, Lgssm};
-use kinostate::nn::ops::{self, Geometry};
+use kinostate::nn::ops::{self, Geometry, Precision};
 use kinostate::nn::tensor::{backward, matrix};
 use kinostate::nn::{Activation, Grad, Param};
 use rand_chacha::rand_core::SeedableRng;
@@ -32,6 +32,7 @@ fn convolutions(c: &mut Criterion) {
         stride,
         padding,
         upscale,
+        precision: Precision::F32,
     };
     let relu = Activation::Relu;
     let layers = [

@@ -6,7 +6,7 @@
 
 use cpu_time::ThreadTime;
 use kinostate::lgssm::{Batch, Lgssm, log_likelihood_and_gradients};
-use kinostate::nn::ops::{self, Geometry};
+use kinostate::nn::ops::{self, Geometry, Precision};
 use kinostate::nn::tensor::{matrix, value};
 use kinostate::nn::{Activation, Param};
 use nalgebra::{DMatrix, DVector};
@@ -53,6 +53,7 @@ fn convolution() -> f64 {
         stride: 1,
         padding: 1,
         upscale: 1,
+        precision: Precision::F32,
     };
     let weight = Param::<f32>::new([9 * channels, out], &wave(9 * channels * out, 0.1)).unwrap();
     let bias = Param::<f32>::new([out], &wave(out, 0.1)).unwrap();

@@ -64,7 +64,7 @@ impl Vae {
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Cnn(CnnDecoder {
                 channels: vec![2, 3],
-                kernel: 3,
+                ..CnnDecoder::default()
             }),
             likelihood: Likelihood::Gaussian { std: 0.3 },
         }

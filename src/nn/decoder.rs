@@ -1,7 +1,7 @@
 //! Codes to frames: the networks behind p(x_t | a_t), one frame at a time.
 
 use super::encoder::{Layer, RELU_GAIN};
-use super::ops::{self, Activation, Geometry};
+use super::ops::{self, Activation, Geometry, Precision};
 use super::{Float, Mat, Module, Param};
 use crate::Rng;
 use crate::plain;
@@ -53,6 +53,8 @@ pub struct CnnDecoder {
     /// Kernel side of the convolutions, odd.
     #[schemars(range(min = 1, max = 65_535))]
     pub kernel: usize,
+    /// What the products of the doublings are rounded to.
+    pub precision: Precision,
 }
 
 impl Default for CnnDecoder {
@@ -60,6 +62,7 @@ impl Default for CnnDecoder {
         Self {
             channels: vec![32, 32, 32],
             kernel: 3,
+            precision: Precision::default(),
         }
     }
 }
@@ -164,6 +167,7 @@ impl<F: Float> Decoder<F> {
                         stride: 1,
                         padding: c.kernel / 2,
                         upscale: 2,
+                        precision: c.precision,
                     };
                     decoder.doublings.push((
                         Layer::convolution(inputs, 4 * outputs, c.kernel, RELU_GAIN, rng)?,
@@ -180,6 +184,7 @@ impl<F: Float> Decoder<F> {
                     stride: 1,
                     padding: 0,
                     upscale: 1,
+                    precision: Precision::F32,
                 };
                 let mut last = Layer::convolution(inputs, channels, 1, 1.0, rng)?;
                 last.bias = Param::constant([channels], start)?;

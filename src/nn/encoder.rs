@@ -1,6 +1,6 @@
 //! Frames to codes: the networks behind q(a_t | x_t), one frame at a time.
 
-use super::ops::{self, Activation, Geometry};
+use super::ops::{self, Activation, Geometry, Precision};
 use super::tensor::{matrix, size, values};
 use super::{Float, Mat, Module, Param};
 use crate::Rng;
@@ -222,6 +222,7 @@ impl<F: Float> Encoder<F> {
                         stride,
                         padding,
                         upscale: 1,
+                        precision: Precision::F32,
                     };
                     encoder.convolutions.push((
                         Layer::convolution(channels, outputs, kernel, RELU_GAIN, rng)?,
@@ -244,6 +245,7 @@ impl<F: Float> Encoder<F> {
                         stride: 1,
                         padding: 0,
                         upscale: 1,
+                        precision: Precision::F32,
                     };
                     let mut maps = Layer::convolution(channels, codes / 2, 1, MAP_GAIN, rng)?;
                     let positive: Vec<f64> = maps.weight.to_f64().iter().map(|w| w.abs()).collect();

@@ -4,6 +4,7 @@
 //! frame: (B*T, features); images are rows of C*H*W values. Parallelism is over data: a training batch is cut into micro-batches,
 //! each with its own tape on its own thread, so nothing in here starts a thread.
 
+mod bf16;
 pub mod decoder;
 mod direct;
 pub mod encoder;
@@ -18,6 +19,7 @@ mod readout;
 mod simd;
 mod strips;
 pub mod tensor;
+mod tiles;
 mod winograd;
 mod workspace;
 

@@ -21,7 +21,7 @@ mod unfold;
 
 pub use amortised::{amortised_path, complete_log_density};
 pub use blended::{BlendedStateSpace, blended_log_likelihood, weights_before};
-pub use convolution::{Geometry, convolution};
+pub use convolution::{Geometry, Precision, convolution};
 pub use gaussian::{sample, standard_normal_kl};
 pub use linear::linear;
 pub use lstm::{Direction, Lstm, lstm};

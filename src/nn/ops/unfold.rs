@@ -106,6 +106,7 @@ impl Unfold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Precision;
 
     /// Every window gathered pixel by pixel.
     fn by_hand(g: Geometry, image: &[f64]) -> Vec<f64> {
@@ -153,6 +154,7 @@ mod tests {
                         stride,
                         padding,
                         upscale: 1,
+                        precision: Precision::F32,
                     });
                 }
             }

@@ -65,17 +65,17 @@ impl Shape {
     }
 
     /// Channels after the pixel shuffle.
-    fn pixel_channels(&self) -> usize {
+    pub fn pixel_channels(&self) -> usize {
         self.out / (self.upscale * self.upscale)
     }
 
     /// Values of one input image.
-    fn input_len(&self) -> usize {
+    pub fn input_len(&self) -> usize {
         self.channels * self.height * self.width
     }
 
     /// Values of one output image.
-    fn output_len(&self) -> usize {
+    pub fn output_len(&self) -> usize {
         let (height, width) = self.output();
         height * width * self.out
     }
@@ -102,7 +102,7 @@ impl Shape {
     }
 
     /// Where output channel `channel` of the output at (row, column) stands in its image, and how far it is to the next row and column.
-    fn place(&self, row: usize, column: usize, channel: usize) -> (usize, usize, usize) {
+    pub fn place(&self, row: usize, column: usize, channel: usize) -> (usize, usize, usize) {
         let (channels, r) = (self.pixel_channels(), self.upscale);
         let line = self.output().1 * r * channels;
         let (part, c) = (channel / channels, channel % channels);
@@ -194,4 +194,4 @@ fn transform_patches<L: Lanes>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

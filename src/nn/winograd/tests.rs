@@ -3,7 +3,7 @@
 use super::*;
 use rand::{RngExt, SeedableRng};
 
-fn numbers(name: &str, n: usize) -> Vec<f32> {
+pub fn numbers(name: &str, n: usize) -> Vec<f32> {
     let mut rng = crate::Rng::seed_from_u64(
         name.bytes()
             .fold(3, |seed, b| (31 * seed + u64::from(b)) % 0xffff_fffb),
@@ -33,7 +33,7 @@ fn shapes() -> Vec<(usize, Shape)> {
 }
 
 /// Calls `f(output, pixel, weight, output channel)` for every product of the convolution; places of all images count on.
-fn products(images: usize, s: &Shape, mut f: impl FnMut(usize, usize, usize, usize)) {
+pub fn products(images: usize, s: &Shape, mut f: impl FnMut(usize, usize, usize, usize)) {
     let ((oh, ow), r) = (s.output(), s.upscale);
     let channels = s.out / (r * r);
     for image in 0..images {

@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::train::{Job, Steps, TrainConfig};
 use clock::{Budget, Time, measure, peak_memory};
+use nn::ops::Precision;
 use rayon::ThreadPool;
 use serde::Serialize;
 use work::{Data, Networks, StateSpaces};
@@ -76,9 +77,15 @@ pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -
         pools: [pool(1)?, pool(most)?],
     };
     let last = bench.pools.len() - 1;
-    bench.steps(1, (20, 32), last, told)?;
-    bench.steps(3, (20, 32), last, told)?;
-    bench.parts(last, told)?;
+    let precisions = match Precision::Bf16.is_its_own() {
+        true => &[Precision::F32, Precision::Bf16][..],
+        false => &[Precision::F32],
+    };
+    for &precision in precisions {
+        bench.steps((1, precision), (20, 32), last, told)?;
+        bench.steps((3, precision), (20, 32), last, told)?;
+        bench.parts(precision, last, told)?;
+    }
     for laws in [1, 3] {
         for steps in [20, 200, 2000] {
             bench.state_space(laws, (steps, 32), told)?;
@@ -88,10 +95,10 @@ pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -
         return Ok(());
     }
     if most > 1 {
-        bench.steps(1, (20, 32), 0, told)?;
+        bench.steps((1, Precision::F32), (20, 32), 0, told)?;
     }
     for size in [(20, 8), (20, 128), (50, 32), (100, 32), (200, 32)] {
-        bench.steps(1, size, last, told)?;
+        bench.steps((1, Precision::F32), size, last, told)?;
     }
     Ok(())
 }
@@ -126,7 +133,7 @@ impl Bench {
     fn row(
         &self,
         what: &str,
-        laws: usize,
+        (laws, precision): (usize, Precision),
         (steps, sequences): (usize, usize),
         threads: usize,
         mut call: impl FnMut() -> Result<()>,
@@ -139,7 +146,7 @@ impl Bench {
             steps,
             sequences,
             dec: "subpixel",
-            prec: "f32",
+            prec: name(precision),
             threads,
             time,
             fps: (steps * sequences) as f64 / time.ms * 1e3,
@@ -150,12 +157,12 @@ impl Bench {
     /// Training steps as `kinostate train` makes them: memory-mapped data, ELBO, backward pass, clipping, Adam.
     fn steps(
         &self,
-        laws: usize,
+        (laws, precision): (usize, Precision),
         (steps, batch): (usize, usize),
         pool: usize,
         told: &mut dyn FnMut(&Row) -> Result<()>,
     ) -> Result<()> {
-        let model = published(laws);
+        let model = published(laws, precision);
         let data = Data::new(batch.max(64), steps)?;
         let config = TrainConfig {
             batch,
@@ -182,7 +189,7 @@ impl Bench {
         let mut all = Steps::new(&job)?;
         let row = self.row(
             "step",
-            laws,
+            (laws, precision),
             (steps, batch),
             pool.current_num_threads(),
             || pool.install(|| all.step()).map(drop),
@@ -193,9 +200,15 @@ impl Bench {
         })
     }
 
-    fn parts(&self, pool: usize, told: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
+    fn parts(
+        &self,
+        precision: Precision,
+        pool: usize,
+        told: &mut dyn FnMut(&Row) -> Result<()>,
+    ) -> Result<()> {
         let (steps, batch) = (20, 32);
-        let networks = Networks::new(&Data::new(batch, steps)?, batch, micro_batches(batch))?;
+        let data = Data::new(batch, steps)?;
+        let networks = Networks::new(&data, (batch, micro_batches(batch)), precision)?;
         let pool = &self.pools[pool];
         type Part = fn(&Networks) -> Result<()>;
         let parts: [(&str, Part); 4] = [
@@ -206,9 +219,11 @@ impl Bench {
         ];
         for (what, part) in parts {
             let threads = pool.current_num_threads();
-            told(&self.row(what, 1, (steps, batch), threads, || {
-                pool.install(|| part(&networks))
-            })?)?;
+            told(
+                &self.row(what, (1, precision), (steps, batch), threads, || {
+                    pool.install(|| part(&networks))
+                })?,
+            )?;
         }
         Ok(())
     }
@@ -221,29 +236,38 @@ impl Bench {
         told: &mut dyn FnMut(&Row) -> Result<()>,
     ) -> Result<()> {
         let work = StateSpaces::new(laws, sequences, steps);
+        let laws = (laws, Precision::F32);
         told(&self.row("lgssm", laws, (steps, sequences), 1, || work.likelihood())?)?;
         told(&self.row("lgssm_fb", laws, (steps, sequences), 1, || work.gradients())?)
     }
 }
 
 /// The published network with K laws.
-fn published(laws: usize) -> AnyModel {
+fn published(laws: usize, precision: Precision) -> AnyModel {
     match laws {
-        1 => work::one_law(),
-        _ => work::mixture(laws),
+        1 => work::one_law(precision),
+        _ => work::mixture(laws, precision),
+    }
+}
+
+fn name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::Bf16 => "bf16",
     }
 }
 
 /// The head of the table.
-pub const HEAD: &str = "what          K     T    B threads         ms     min ms  quiet     cpu ms    frames/s  peak MB";
+pub const HEAD: &str = "what          prec  K     T    B threads         ms     min ms  quiet     cpu ms    frames/s  peak MB";
 
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let t = &self.time;
         write!(
             f,
-            "{:<12} {:>2} {:>5} {:>4} {:>7} {:>10.3} {:>10.3} {:>6} {:>10.3} {:>11.0}",
+            "{:<12} {:>5} {:>2} {:>5} {:>4} {:>7} {:>10.3} {:>10.3} {:>6} {:>10.3} {:>11.0}",
             self.what,
+            self.prec,
             self.laws,
             self.steps,
             self.sequences,

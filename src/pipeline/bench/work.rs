@@ -10,6 +10,7 @@ use crate::train::clips;
 use lgssm::{Batch, Lgssm, log_likelihood, log_likelihood_and_gradients};
 use nn::decoder::{CnnDecoder, Decoder, DecoderConfig};
 use nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
+use nn::ops::Precision;
 use nn::tensor::{backward, matrix};
 use nn::{Grad, Mat, ops};
 use rayon::prelude::*;
@@ -31,31 +32,32 @@ pub fn encoder() -> EncoderConfig {
 }
 
 /// Three sub-pixel convolutions 32 -> 128 on 4x4, 8x8 and 16x16, then 1x1 to the logits.
-pub fn decoder() -> DecoderConfig {
+pub fn decoder(precision: Precision) -> DecoderConfig {
     DecoderConfig::Cnn(CnnDecoder {
         channels: vec![32; 3],
         kernel: 3,
+        precision,
     })
 }
 
 /// The published network with one law of motion (K = 1).
-pub fn one_law() -> AnyModel {
+pub fn one_law(precision: Precision) -> AnyModel {
     AnyModel::LgVae(LgVae {
         codes: CODES,
         latent: 2 * CODES,
         encoder: encoder(),
-        decoder: decoder(),
+        decoder: decoder(precision),
         ..LgVae::default()
     })
 }
 
 /// The published network with a mixture of K laws that an LSTM over past codes weighs, and the exact likelihood.
-pub fn mixture(laws: usize) -> AnyModel {
+pub fn mixture(laws: usize, precision: Precision) -> AnyModel {
     AnyModel::KalmanVae(KalmanVae {
         codes: CODES,
         latent: 2 * CODES,
         encoder: encoder(),
-        decoder: decoder(),
+        decoder: decoder(precision),
         transition: Transition::Mixture(Mixture {
             modes: laws,
             weights: Weights::Lstm,
@@ -108,7 +110,11 @@ pub struct Networks {
 }
 
 impl Networks {
-    pub fn new(data: &Data, batch: usize, micro_batches: usize) -> Result<Self> {
+    pub fn new(
+        data: &Data,
+        (batch, micro_batches): (usize, usize),
+        precision: Precision,
+    ) -> Result<Self> {
         let seeds = Seeds::new(0);
         let steps = data.set.frames();
         let all: Vec<usize> = (0..batch).collect();
@@ -122,7 +128,7 @@ impl Networks {
             parts: parts.collect::<Result<_>>()?,
             encoder: Encoder::new(&encoder(), FRAME, CODES, &mut seeds.stream("encoder", 0))?,
             decoder: Decoder::new(
-                &decoder(),
+                &decoder(precision),
                 FRAME,
                 CODES,
                 true,

@@ -15,6 +15,7 @@ fn geometry(kernel: usize, stride: usize, padding: usize, upscale: usize) -> Geo
         stride,
         padding,
         upscale,
+        precision: Precision::F32,
     }
 }
 
@@ -182,6 +183,7 @@ fn kernels_in_f32_agree_with_f64() {
                 stride,
                 padding,
                 upscale: 1,
+                precision: Precision::F32,
             };
             for (f, through) in [
                 (Activation::Relu, true),

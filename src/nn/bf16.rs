@@ -1,0 +1,580 @@
+//! 3x3 convolutions of step 1 with factors rounded to bf16 and sums in f32, on the matrix unit of machines that have one.
+//!
+//! A padded image, channels-last, is a long line of places; the window of an output is 9 runs of channels at fixed distances from its
+//! place. So all outputs of an image are one product of a strided matrix, and nothing is unfolded; those that stand in the padding
+//! to the right are computed and thrown away. With p the place in the padded image and s one of the 9 shifts:
+//!
+//! ```text
+//! y[p, n]     =  sum over s, c of  x[p + s, c] W[s, c, n]
+//! dx[p, c]    =  sum over s, n of  dy[p + s, n] W[8 - s, c, n]
+//! dW[s, c, n] =  sum over p of     x[p + s, c] dy[p, n]
+//! ```
+//!
+//! Rounding a factor to 8 bits errs by 2^-9 of it at most: outputs and gradients differ from those in f32 by some 3e-3 of their
+//! largest (tests below).
+
+pub(super) use super::tiles::available;
+use super::tiles::{Left, PANEL, SIDE, Tiles};
+use super::winograd::Shape;
+use super::workspace;
+use bytemuck::cast_slice_mut;
+
+/// Whether this machine and these sizes suit: whole panels of channels, one pixel of padding, pairs of places.
+pub(super) fn suits(shape: &Shape) -> bool {
+    shape.padding == 1
+        && shape.width.is_multiple_of(2)
+        && shape.channels.is_multiple_of(SIDE)
+        && shape.pixel_channels().is_multiple_of(SIDE)
+        && available()
+}
+
+/// Images whose sums over places are one product: enough to be worth reading the gradient of all filters, few enough for the cache.
+const GROUP: usize = 2;
+/// Shifts of a window.
+const SHIFTS: usize = 9;
+
+/// Places of one image.
+#[derive(Clone, Copy)]
+struct Places {
+    width: usize,
+    height: usize,
+}
+
+impl Places {
+    fn of(shape: &Shape) -> Self {
+        Self {
+            width: shape.width,
+            height: shape.height,
+        }
+    }
+    /// From a place to that below it.
+    fn line(self) -> usize {
+        self.width + 2
+    }
+    /// Places of outputs, whole blocks of them.
+    fn rows(self) -> usize {
+        (self.height * self.line()).next_multiple_of(SIDE)
+    }
+    /// Places of a padded image, as far as windows reach.
+    fn span(self) -> usize {
+        (self.rows() + self.shift(SHIFTS - 1) + 1).next_multiple_of(2)
+    }
+    /// Distance of a window's run number `s` from its place.
+    fn shift(self, s: usize) -> usize {
+        s / 3 * self.line() + s % 3
+    }
+    /// In bytes, of the runs of windows in an image of `channels`, [`SIDE`] channels at a time.
+    fn runs(self, channels: usize) -> Vec<usize> {
+        let blocks = |s| (0..channels).step_by(SIDE).map(move |c| (s, c));
+        let all = (0..SHIFTS).flat_map(blocks);
+        all.map(|(s, c)| (self.shift(s) * channels + c) * size_of::<u16>())
+            .collect()
+    }
+}
+
+/// x (rows, H*W*C), W (9 C, N), b (N) to y: W * x + b, after a ReLU where `relu`, shuffled as `shape` says.
+pub(super) fn forward(
+    shape: Shape,
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    relu: bool,
+    y: &mut [f32],
+) {
+    let (c, n) = (shape.channels, shape.out);
+    assert!(suits(&shape) && weight.len() == SHIFTS * c * n && bias.len() == n);
+    let images = x.len() / shape.input_len();
+    assert_eq!(
+        (x.len(), y.len()),
+        (images * shape.input_len(), images * shape.output_len())
+    );
+    let places = Places::of(&shape);
+    let sizes = [weight.len() / 2, places.span() * c / 2, places.rows() * n];
+    workspace::with(sizes, |[filters, padded, found]| {
+        let narrow = (cast_slice_mut(filters), cast_slice_mut(padded));
+        // SAFETY: `suits` was asked.
+        unsafe { forward_with(shape, (x, weight, bias), relu, y, narrow, found) }
+    });
+}
+
+/// [`forward`] compiled for this machine, with scratch memory.
+#[cfg_attr(
+    target_arch = "x86_64",
+    target_feature(enable = "avx512f,avx512bw,avx512bf16")
+)]
+fn forward_with(
+    shape: Shape,
+    (x, weight, bias): (&[f32], &[f32], &[f32]),
+    relu: bool,
+    y: &mut [f32],
+    (filters, padded): (&mut [u16], &mut [u16]),
+    found: &mut [f32],
+) {
+    let Some(tiles) = Tiles::new() else { return };
+    let (places, c, n) = (Places::of(&shape), shape.channels, shape.out);
+    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+    pack(weight, SHIFTS * c, n, filters);
+    let runs = places.runs(c);
+    padded.fill(0);
+    let images = x.chunks_exact(shape.input_len());
+    for (x, y) in images.zip(y.chunks_exact_mut(shape.output_len())) {
+        for (i, row) in x.chunks_exact(places.width * c).enumerate() {
+            let start = ((i + 1) * places.line() + 1) * c;
+            round(row, &mut padded[start..][..row.len()]);
+        }
+        outputs(&tiles, (places, c), padded, (filters, &runs), found);
+        for block in 0..n / SIDE {
+            let found = &found[block * SIDE * places.rows()..];
+            let bias = &bias[block * SIDE..][..SIDE];
+            for (i, j) in each(places) {
+                let from = &found[(i * places.line() + j) * SIDE..][..SIDE];
+                let (at, ..) = shape.place(i, j, block * SIDE);
+                let sums = from.iter().zip(bias).map(|(v, b)| (v + b).max(least));
+                y[at..][..SIDE]
+                    .iter_mut()
+                    .zip(sums)
+                    .for_each(|(y, v)| *y = v);
+            }
+        }
+    }
+}
+
+/// Adds to the gradients in x, w and b what the gradient in y sends back; shapes as in [`forward`]. With `outputs`, the values of y
+/// after a ReLU, gradients of outputs that are not positive count as zero.
+pub(super) fn backward(
+    shape: Shape,
+    (x, weight): (&[f32], &[f32]),
+    (gy, y): (&[f32], Option<&[f32]>),
+    gx: Option<&mut [f32]>,
+    gw: &mut [f32],
+    gb: &mut [f32],
+) {
+    let (places, c, n) = (Places::of(&shape), shape.channels, shape.out);
+    let images = x.len() / shape.input_len();
+    assert!(suits(&shape) && gy.len() == images * shape.output_len());
+    assert!(y.is_none_or(|y| y.len() == gy.len()));
+    assert!(gx.as_ref().is_none_or(|gx| gx.len() == x.len()));
+    assert_eq!(
+        (weight.len(), gw.len(), gb.len()),
+        (SHIFTS * c * n, SHIFTS * c * n, n)
+    );
+    let through = usize::from(gx.is_some());
+    let sizes = [
+        weight.len() / 2 * through,
+        c * GROUP * places.span() / 2,
+        n * GROUP * places.rows() / 2,
+        places.span() * n / 2 * through,
+        places.rows() * c * through,
+        gw.len(),
+        places.width * c / 2,
+    ];
+    workspace::with(
+        sizes,
+        |[filters, planes, pairs, padded, found, sums, row]| {
+            let space = Space {
+                filters: cast_slice_mut(filters),
+                planes: cast_slice_mut(planes),
+                pairs: cast_slice_mut(pairs),
+                padded: cast_slice_mut(padded),
+                found,
+                sums,
+                row: cast_slice_mut(row),
+            };
+            // SAFETY: `suits` was asked.
+            unsafe { backward_with(shape, (x, weight), (gy, y), (gx, gw, gb), space) }
+        },
+    );
+}
+
+/// Scratch memory of the backward pass.
+struct Space<'a> {
+    filters: &'a mut [u16],
+    /// Of x: a line of places for each channel.
+    planes: &'a mut [u16],
+    /// Of dy: places of outputs, packed as a right factor.
+    pairs: &'a mut [u16],
+    /// Of dy: a padded image.
+    padded: &'a mut [u16],
+    found: &'a mut [f32],
+    sums: &'a mut [f32],
+    row: &'a mut [u16],
+}
+
+/// [`backward`] compiled for this machine, with scratch memory.
+#[cfg_attr(
+    target_arch = "x86_64",
+    target_feature(enable = "avx512f,avx512bw,avx512bf16")
+)]
+fn backward_with(
+    shape: Shape,
+    (x, weight): (&[f32], &[f32]),
+    (gy, y): (&[f32], Option<&[f32]>),
+    (mut gx, gw, gb): (Option<&mut [f32]>, &mut [f32], &mut [f32]),
+    space: Space,
+) {
+    let Some(tiles) = Tiles::new() else { return };
+    let (places, c, n) = (Places::of(&shape), shape.channels, shape.out);
+    let images = x.len() / shape.input_len();
+    let Space {
+        filters,
+        planes,
+        pairs,
+        padded,
+        found,
+        sums,
+        row: narrow,
+    } = space;
+    if gx.is_some() {
+        pack_turned(weight, c, n, filters);
+    }
+    let runs = places.runs(n);
+    let plane = GROUP * places.span();
+    let steps = places.rows() / SIDE;
+    planes.fill(0);
+    pairs.fill(0);
+    padded.fill(0);
+    sums.fill(0.0);
+    for first in (0..images).step_by(GROUP) {
+        let count = GROUP.min(images - first);
+        for k in 0..count {
+            let image = first + k;
+            let x = &x[image * shape.input_len()..][..shape.input_len()];
+            for (i, row) in x.chunks_exact(places.width * c).enumerate() {
+                round(row, narrow);
+                let start = k * places.span() + (i + 1) * places.line() + 1;
+                for (channel, plane) in planes.chunks_exact_mut(plane).enumerate() {
+                    let to = &mut plane[start..][..places.width];
+                    let from = narrow[channel..].iter().step_by(c);
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                }
+            }
+            let outputs = image * shape.output_len()..(image + 1) * shape.output_len();
+            let (gy, y) = (&gy[outputs.clone()], y.map(|y| &y[outputs]));
+            let mut gated = [[0.0; SIDE]; 2];
+            for block in 0..n / SIDE {
+                let gb = &mut gb[block * SIDE..][..SIDE];
+                for (i, j) in each(places).step_by(2) {
+                    for (side, gated) in gated.iter_mut().enumerate() {
+                        let (at, ..) = shape.place(i, j + side, block * SIDE);
+                        gate(&gy[at..][..SIDE], y.map(|y| &y[at..][..SIDE]), gated, gb);
+                        if gx.is_some() {
+                            let place = (i + 1) * places.line() + j + side + 1;
+                            round(gated, &mut padded[place * n + block * SIDE..][..SIDE]);
+                        }
+                    }
+                    let place = i * places.line() + j;
+                    let step = (block * GROUP + k) * steps + place / SIDE;
+                    interleave(
+                        &gated[0],
+                        &gated[1],
+                        &mut pairs[step * PANEL..][..PANEL],
+                        place % SIDE / 2,
+                    );
+                }
+            }
+            if let Some(gx) = gx.as_deref_mut() {
+                self::outputs(&tiles, (places, n), padded, (filters, &runs), found);
+                let gx = &mut gx[image * shape.input_len()..][..shape.input_len()];
+                for block in 0..c / SIDE {
+                    let found = &found[block * SIDE * places.rows()..];
+                    for (i, j) in each(places) {
+                        let from = &found[(i * places.line() + j) * SIDE..][..SIDE];
+                        let to = &mut gx[(i * places.width + j) * c + block * SIDE..][..SIDE];
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                    }
+                }
+            }
+        }
+        let offsets: Vec<usize> = (0..count)
+            .flat_map(|k| (0..steps).map(move |step| k * places.span() + step * SIDE))
+            .map(|place| place * size_of::<u16>())
+            .collect();
+        let mut sums = sums.chunks_exact_mut(PANEL);
+        for (s, channel) in (0..SHIFTS).flat_map(|s| (0..c).step_by(SIDE).map(move |c| (s, c))) {
+            for block in 0..n / SIDE {
+                let left = Left {
+                    start: planes[channel * plane + places.shift(s)..].as_ptr(),
+                    stride: plane * size_of::<u16>(),
+                    offsets: &offsets,
+                };
+                let right = pairs[block * GROUP * steps * PANEL..].as_ptr();
+                let Some(sums) = sums.next() else { continue };
+                // SAFETY: the last of 32 lines of places ends where `planes` does, shifts included (`Places::span`); `pairs` has as many
+                // panels as there are offsets.
+                unsafe { tiles.block(left, right, sums.as_mut_ptr(), true) };
+            }
+        }
+    }
+    let blocks = n / SIDE;
+    for (k, sums) in sums.chunks_exact(PANEL).enumerate() {
+        let (rows, block) = (k / blocks * SIDE, k % blocks * SIDE);
+        for (r, sums) in sums.chunks_exact(SIDE).enumerate() {
+            let to = &mut gw[(rows + r) * n + block..][..SIDE];
+            to.iter_mut().zip(sums).for_each(|(to, s)| *to += s);
+        }
+    }
+}
+
+/// All (row, column) of an image.
+fn each(places: Places) -> impl Iterator<Item = (usize, usize)> {
+    (0..places.height).flat_map(move |i| (0..places.width).map(move |j| (i, j)))
+}
+
+/// Products of all windows of one padded image of `c` channels: a block of 32 columns after the other, in each place after place.
+fn outputs(
+    tiles: &Tiles,
+    (places, c): (Places, usize),
+    padded: &[u16],
+    (filters, runs): (&[u16], &[usize]),
+    found: &mut [f32],
+) {
+    assert_eq!(padded.len(), places.span() * c);
+    let panels = runs.len() * PANEL;
+    let found = found.chunks_exact_mut(places.rows() * SIDE);
+    for (filters, found) in filters.chunks_exact(panels).zip(found) {
+        for (k, found) in found.chunks_exact_mut(PANEL).enumerate() {
+            let left = Left {
+                start: padded[k * SIDE * c..].as_ptr(),
+                stride: c * size_of::<u16>(),
+                offsets: runs,
+            };
+            // SAFETY: the last window of the last place ends where `padded` does (`Places::span`); `filters` has a panel for each run.
+            unsafe { tiles.block(left, filters.as_ptr(), found.as_mut_ptr(), false) };
+        }
+    }
+}
+
+/// The right factor W[8 - s, c, n] with rows (s, n) and columns c, rounded and packed. A row's neighbours are a pair already.
+fn pack_turned(weight: &[f32], c: usize, n: usize, to: &mut [u16]) {
+    let mut row = [0; SIDE];
+    for (k, panel) in to.chunks_exact_mut(PANEL).enumerate() {
+        let (column, step) = (k / (SHIFTS * n / SIDE) * SIDE, k % (SHIFTS * n / SIDE));
+        let (s, first) = (step / (n / SIDE), step % (n / SIDE) * SIDE);
+        for j in 0..SIDE {
+            let at = ((SHIFTS - 1 - s) * c + column + j) * n + first;
+            round(&weight[at..][..SIDE], &mut row);
+            let start = j / 16 * PANEL / 2 + j % 16 * 2;
+            let pairs = panel[start..].chunks_mut(SIDE);
+            for (pair, to) in row.chunks_exact(2).zip(pairs) {
+                to[..2].copy_from_slice(pair);
+            }
+        }
+    }
+}
+
+/// A right factor (rows, columns), rounded and packed for [`Tiles::block`], 32 columns after the other.
+fn pack(from: &[f32], rows: usize, columns: usize, to: &mut [u16]) {
+    for (k, panel) in to.chunks_exact_mut(PANEL).enumerate() {
+        let (column, row) = (k / (rows / SIDE) * SIDE, k % (rows / SIDE) * SIDE);
+        for pair in 0..SIDE / 2 {
+            let line = |r: usize| &from[(row + 2 * pair + r) * columns + column..][..SIDE];
+            interleave(line(0), line(1), panel, pair);
+        }
+    }
+}
+
+/// Rounds to nearest, ties to even.
+#[inline(always)]
+fn round(from: &[f32], to: &mut [u16]) {
+    assert!(from.len() == to.len() && from.len().is_multiple_of(SIDE));
+    // SAFETY: `suits` was asked, so the vector units are there; sizes as asserted.
+    unsafe { vectors::round(from.as_ptr(), to.as_mut_ptr(), from.len()) }
+}
+
+/// Numbers where `y` is positive, else 0; adds them to `sum`.
+#[inline(always)]
+fn gate(from: &[f32], y: Option<&[f32]>, to: &mut [f32; SIDE], sum: &mut [f32]) {
+    assert!(from.len() == SIDE && y.is_none_or(|y| y.len() == SIDE) && sum.len() == SIDE);
+    // SAFETY: as in `round`.
+    unsafe {
+        let y = y.unwrap_or(&[1.0; SIDE]).as_ptr();
+        vectors::gate(from.as_ptr(), y, to.as_mut_ptr(), sum.as_mut_ptr());
+    }
+}
+
+/// Two rows of 32 numbers as pair number `pair` of a panel.
+#[inline(always)]
+fn interleave(even: &[f32], odd: &[f32], panel: &mut [u16], pair: usize) {
+    assert!(even.len() == SIDE && odd.len() == SIDE && panel.len() == PANEL && pair < SIDE / 2);
+    // SAFETY: as in `round`; a half of a panel is 512 numbers, a pair of them 32.
+    unsafe {
+        let to = panel.as_mut_ptr().add(pair * SIDE);
+        vectors::interleave(even.as_ptr(), odd.as_ptr(), to);
+        let (even, odd) = (even.as_ptr().add(16), odd.as_ptr().add(16));
+        vectors::interleave(even, odd, to.add(PANEL / 2));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod vectors {
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    pub unsafe fn round(from: *const f32, to: *mut u16, n: usize) {
+        // SAFETY: `n` numbers, a multiple of 32, are there on both sides.
+        unsafe {
+            for i in (0..n).step_by(32) {
+                let low = _mm512_loadu_ps(from.add(i));
+                let high = _mm512_loadu_ps(from.add(i + 16));
+                let both: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+                _mm512_storeu_si512(to.add(i).cast(), both);
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    pub unsafe fn gate(from: *const f32, y: *const f32, to: *mut f32, sum: *mut f32) {
+        // SAFETY: 32 numbers each are there.
+        unsafe {
+            for i in [0, 16] {
+                let y = _mm512_loadu_ps(y.add(i));
+                let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(y, _mm512_setzero_ps());
+                let kept = _mm512_maskz_loadu_ps(positive, from.add(i));
+                _mm512_storeu_ps(to.add(i), kept);
+                let sum = sum.add(i);
+                _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), kept));
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    pub unsafe fn interleave(even: *const f32, odd: *const f32, to: *mut u16) {
+        const ORDER: [u16; 32] = {
+            let mut order = [0; 32];
+            let mut i = 0;
+            while i < 32 {
+                order[i] = (i / 2 + i % 2 * 16) as u16;
+                i += 1;
+            }
+            order
+        };
+        // SAFETY: 16 numbers each are there, and room for 32.
+        unsafe {
+            let both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(odd), _mm512_loadu_ps(even));
+            let order = _mm512_loadu_si512(ORDER.as_ptr().cast());
+            let mixed =
+                _mm512_permutexvar_epi16(order, std::mem::transmute::<__m512bh, __m512i>(both));
+            _mm512_storeu_si512(to.cast(), mixed);
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod vectors {
+    pub unsafe fn round(_: *const f32, _: *mut u16, _: usize) {}
+    pub unsafe fn gate(_: *const f32, _: *const f32, _: *mut f32, _: *mut f32) {}
+    pub unsafe fn interleave(_: *const f32, _: *const f32, _: *mut u16) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::winograd;
+    use crate::winograd::tests::{numbers, products};
+
+    /// Images smaller than a block, lines that cut blocks, pixel shuffle, several blocks of channels, more images than a group.
+    fn shapes() -> Vec<(usize, Shape)> {
+        let shape = |channels, out, height, width, upscale| Shape {
+            channels,
+            height,
+            width,
+            padding: 1,
+            out,
+            upscale,
+        };
+        let all = [
+            (3, shape(32, 32, 8, 8, 1)),
+            (9, shape(32, 128, 4, 4, 2)),
+            (5, shape(64, 64, 5, 6, 1)),
+            (2, shape(32, 128, 16, 12, 2)),
+        ];
+        if !all.iter().all(|(_, s)| suits(s)) {
+            eprintln!("skipped: this machine has no matrix unit for bf16");
+            return vec![];
+        }
+        all.into()
+    }
+
+    /// Whole numbers from -3 to 3: exact in bf16, and so are their sums in f32.
+    fn whole(name: &str, n: usize) -> Vec<f32> {
+        let all = numbers(name, n).into_iter();
+        all.map(|v| (v * 3.49).round()).collect()
+    }
+
+    #[test]
+    fn whole_numbers_give_exactly_the_plain_sums() {
+        for (images, s) in shapes() {
+            let x = whole("x", images * s.input_len());
+            let (w, b) = (whole("w", 9 * s.channels * s.out), whole("b", s.out));
+            let gy = whole("gy", images * s.output_len());
+            let mut want = vec![0.0; gy.len()];
+            let (mut gx, mut gw) = (whole("start", x.len()), whole("start", w.len()));
+            let (mut wx, mut ww) = (gx.clone(), gw.clone());
+            let (mut gb, mut wb) = (whole("start", s.out), whole("start", s.out));
+            let mut of = vec![0; gy.len()];
+            products(images, &s, |to, pixel, weight, o| {
+                want[to] += x[pixel] * w[weight];
+                of[to] = o;
+            });
+            want.iter_mut()
+                .zip(&of)
+                .for_each(|(y, &o)| *y = (*y + b[o]).max(0.0));
+            let mut y = vec![f32::NAN; gy.len()];
+            forward(s, &x, &w, &b, true, &mut y);
+            assert_eq!(y, want, "{s:?}");
+            let through = |to: usize| if want[to] > 0.0 { gy[to] } else { 0.0 };
+            products(images, &s, |to, pixel, weight, _| {
+                wx[pixel] += through(to) * w[weight];
+                ww[weight] += through(to) * x[pixel];
+            });
+            (0..gy.len()).for_each(|to| wb[of[to]] += through(to));
+            backward(
+                s,
+                (&x, &w),
+                (&gy, Some(&y)),
+                Some(&mut gx),
+                &mut gw,
+                &mut gb,
+            );
+            assert_eq!(gx, wx, "{s:?} gx");
+            assert_eq!(gw, ww, "{s:?} gw");
+            assert_eq!(gb, wb, "{s:?} gb");
+            let mut again = whole("start", w.len());
+            backward(s, (&x, &w), (&gy, Some(&y)), None, &mut again, &mut wb);
+            assert_eq!(again, gw, "without the gradient of the image");
+        }
+    }
+
+    #[test]
+    fn rounding_errs_by_less_than_five_thousandths_of_the_largest() {
+        for (images, s) in shapes() {
+            let x = numbers("x", images * s.input_len());
+            let (w, b) = (numbers("w", 9 * s.channels * s.out), numbers("b", s.out));
+            let gy = numbers("gy", images * s.output_len());
+            let mut found = [(); 2].map(|()| {
+                let zeros = |n: usize| vec![0.0; n];
+                [gy.len(), x.len(), w.len(), b.len()].map(zeros)
+            });
+            let [narrow, wide] = &mut found;
+            let [y, gx, gw, gb] = narrow;
+            forward(s, &x, &w, &b, false, y);
+            backward(s, (&x, &w), (&gy, None), Some(gx), gw, gb);
+            let [y, gx, gw, gb] = wide;
+            winograd::forward(s, &x, &w, &b, false, y);
+            winograd::backward(s, (&x, &w), (&gy, None), Some(gx), gw, gb);
+            for (k, (narrow, wide)) in narrow.iter().zip(&*wide).enumerate() {
+                let largest = wide.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                let errors = narrow.iter().zip(wide).map(|(a, b)| (a - b).abs());
+                let worst = errors.fold(0.0f32, f32::max) / largest;
+                assert!(worst < 5e-3, "{s:?}, array {k}: {worst}");
+                // The bias alone sees no product.
+                assert!(
+                    k == 3 || worst > 1e-5,
+                    "{s:?}, array {k}: nothing was rounded"
+                );
+            }
+        }
+    }
+}
