@@ -73,6 +73,7 @@ impl Places {
 }
 
 /// x (rows, H*W*C), W (9 C, N), b (N) to y: W * x + b, after a ReLU where `relu`, shuffled as `shape` says.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_unsafe))]
 pub(super) fn forward(
     shape: Shape,
     x: &[f32],
@@ -141,6 +142,7 @@ fn forward_with(
 
 /// Adds to the gradients in x, w and b what the gradient in y sends back; shapes as in [`forward`]. With `outputs`, the values of y
 /// after a ReLU, gradients of outputs that are not positive count as zero.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_unsafe))]
 pub(super) fn backward(
     shape: Shape,
     (x, weight): (&[f32], &[f32]),
