@@ -50,7 +50,7 @@ impl Stage<'_> {
         match self {
             Self::Generate | Self::Baselines => 1,
             Self::Train(..) => 3,
-            Self::Encode(..) => 4,
+            Self::Encode(..) => 5,
             Self::Analyze(..)
             | Self::Plot(..)
             | Self::Agreement(..)

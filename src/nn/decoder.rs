@@ -215,45 +215,66 @@ impl<F: Float> Decoder<F> {
         }
     }
 
-    /// The same network as plain arrays, in half precision.
+    /// The same network as plain arrays, in half precision. There channels come first, here they come last: the maps of the linear layer, the
+    /// weights and the channels before a pixel shuffle change places.
     pub fn plain(&self) -> Vec<plain::Layer> {
-        let half = |p: &Param<F>| plain::Half::new(p.values().iter().map(|v| v.widen()));
+        let wide = |p: &Param<F>| p.values().iter().map(|v| v.widen()).collect::<Vec<f64>>();
         let mut layers = Vec::new();
         for (i, layer) in self.linears.iter().enumerate() {
             let &[inputs, outputs] = layer.weight.shape() else {
                 continue;
             };
+            let maps = self.doublings.first().map(|(_, g)| g.channels);
+            // Of an output there, its place here.
+            let from = |o: usize| match maps {
+                Some(channels) => {
+                    let (channel, place) = (o / (outputs / channels), o % (outputs / channels));
+                    place * channels + channel
+                }
+                None => o,
+            };
+            let (weight, bias) = (wide(&layer.weight), wide(&layer.bias));
+            let rows = weight.chunks_exact(outputs.max(1));
             layers.push(plain::Layer::Linear {
                 inputs,
                 outputs,
                 relu: i + 1 < self.linears.len() || self.output.is_some(),
-                weight: half(&layer.weight),
-                bias: half(&layer.bias),
+                weight: plain::Half::new(rows.flat_map(|row| (0..outputs).map(|o| row[from(o)]))),
+                bias: plain::Half::new((0..outputs).map(|o| bias[from(o)])),
             });
         }
-        let convolution = |layer: &Layer<F>, g: &Geometry, relu| plain::Layer::Convolution {
-            channels: g.channels,
-            height: g.height,
-            width: g.width,
-            kernel: g.kernel,
-            outputs: layer.bias.values().len(),
-            relu,
-            weight: half(&layer.weight),
-            bias: half(&layer.bias),
+        // `from`: of an output channel there, that here.
+        let convolution = |layer: &Layer<F>, g: &Geometry, relu, from: &dyn Fn(usize) -> usize| {
+            let (weight, bias) = (wide(&layer.weight), wide(&layer.bias));
+            let (outputs, window) = (bias.len(), g.kernel * g.kernel);
+            let patch = (0..g.channels).flat_map(|c| (0..window).map(move |k| k * g.channels + c));
+            let patch: Vec<usize> = patch.collect();
+            let of = |o: usize| patch.iter().map(move |k| (k * outputs, o));
+            let weights = (0..outputs).flat_map(|o| of(from(o)));
+            plain::Layer::Convolution {
+                channels: g.channels,
+                height: g.height,
+                width: g.width,
+                kernel: g.kernel,
+                outputs,
+                relu,
+                weight: plain::Half::new(weights.map(|(row, o)| weight[row + o])),
+                bias: plain::Half::new((0..outputs).map(|o| bias[from(o)])),
+            }
         };
         for (layer, g) in &self.doublings {
-            layers.push(convolution(layer, g, true));
+            let channels = layer.bias.values().len() / 4;
+            // y[c, 2i+a, 2j+b] is channel 4c + 2a + b there, (2a + b) C + c here.
+            let from = |o: usize| o % 4 * channels + o / 4;
+            layers.push(convolution(layer, g, true, &from));
             layers.push(plain::Layer::PixelShuffle {
-                channels: layer.weight.shape()[0] / 4,
+                channels,
                 height: g.height,
                 width: g.width,
             });
         }
-        layers.extend(
-            self.output
-                .iter()
-                .map(|(layer, g)| convolution(layer, g, false)),
-        );
+        let output = self.output.iter();
+        layers.extend(output.map(|(layer, g)| convolution(layer, g, false, &|o| o)));
         layers
     }
 
@@ -300,6 +321,58 @@ impl<F: Float> Module<F> for Decoder<F> {
         }
         if let Some((layer, _)) = &mut self.output {
             layer.parameters(format!("{at}.output"), out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{matrix, values};
+    use rand::{RngExt, SeedableRng};
+
+    /// Parameters that half precision holds exactly, biases among them: what is left is the order of sums.
+    #[test]
+    fn plain_arrays_decode_the_same_frames() {
+        let convolutional = |channels: &[usize], kernel| {
+            DecoderConfig::Cnn(CnnDecoder {
+                channels: channels.to_vec(),
+                kernel,
+                precision: Precision::F32,
+            })
+        };
+        let (codes, frame) = (3, [2, 8, 12]);
+        for config in [
+            DecoderConfig::Mlp(MlpDecoder { hidden: vec![5, 7] }),
+            convolutional(&[6], 3),
+            convolutional(&[4, 3], 5),
+        ] {
+            let mut rng = Rng::seed_from_u64(1);
+            let mut decoder = Decoder::<f32>::new(&config, frame, codes, true, &mut rng).unwrap();
+            let mut parameters = Vec::new();
+            decoder.parameters("", &mut parameters);
+            for (_, parameter) in parameters {
+                let eighths = (0..parameter.values().len()).map(|_| rng.random_range(-4..=4));
+                let eighths: Vec<f32> = eighths.map(|n| n as f32 / 8.0).collect();
+                parameter.set(&eighths).unwrap();
+            }
+            let plain = plain::Decoder::new(codes, decoder.plain(), plain::Pixels::Sigmoid);
+            assert_eq!(plain.check(), Ok(()), "{config:?}");
+            let latent = [0.5, -0.25, 0.75];
+            let logits = matrix(latent.map(|z| z as f32).to_vec(), 1, codes).unwrap();
+            let logits = decoder.forward(logits).unwrap();
+            let want = values(&logits)
+                .iter()
+                .map(|y| 1.0 / (1.0 + (-f64::from(*y)).exp()));
+            let got = plain.decode(&latent);
+            assert_eq!(got.len(), frame.iter().product::<usize>());
+            for (i, (got, want)) in got.iter().zip(want).enumerate() {
+                assert!(
+                    (got - want).abs() < 1e-5,
+                    "{config:?}, {i}: {got} against {want}"
+                );
+            }
+            assert!(got.iter().any(|y| (y - got[0]).abs() > 0.05), "{config:?}");
         }
     }
 }
