@@ -140,8 +140,8 @@ fn forward_with(
     }
 }
 
-/// Adds to the gradients in x, w and b what the gradient in y sends back; shapes as in [`forward`]. With `outputs`, the values of y
-/// after a ReLU, gradients of outputs that are not positive count as zero.
+/// Adds to the gradients in x, w and b what the gradient in y sends back; shapes as in [`forward`]. With `y`, the
+/// outputs after a ReLU, gradients of outputs that are not positive count as zero.
 #[cfg_attr(not(target_arch = "x86_64"), allow(unused_unsafe))]
 pub(super) fn backward(
     shape: Shape,
@@ -212,107 +212,131 @@ fn backward_with(
     (x, weight): (&[f32], &[f32]),
     (gy, y): (&[f32], Option<&[f32]>),
     (mut gx, gw, gb): (Option<&mut [f32]>, &mut [f32], &mut [f32]),
-    space: Space,
+    mut space: Space,
 ) {
     let Some(tiles) = Tiles::new() else { return };
     let (places, c, n) = (Places::of(&shape), shape.channels, shape.out);
     let images = x.len() / shape.input_len();
-    let Space {
-        filters,
-        planes,
-        pairs,
-        padded,
-        found,
-        sums,
-        row: narrow,
-    } = space;
     if gx.is_some() {
-        pack_turned(weight, c, n, filters);
+        pack_turned(weight, c, n, space.filters);
     }
     let runs = places.runs(n);
-    let plane = GROUP * places.span();
-    let steps = places.rows() / SIDE;
-    planes.fill(0);
-    pairs.fill(0);
-    padded.fill(0);
-    sums.fill(0.0);
+    space.planes.fill(0);
+    space.pairs.fill(0);
+    space.padded.fill(0);
+    space.sums.fill(0.0);
     for first in (0..images).step_by(GROUP) {
         let count = GROUP.min(images - first);
         for k in 0..count {
-            let image = first + k;
-            let x = &x[image * shape.input_len()..][..shape.input_len()];
-            for (i, row) in x.chunks_exact(places.width * c).enumerate() {
-                round(row, narrow);
-                let start = k * places.span() + (i + 1) * places.line() + 1;
-                for (channel, plane) in planes.chunks_exact_mut(plane).enumerate() {
-                    let to = &mut plane[start..][..places.width];
-                    let from = narrow[channel..].iter().step_by(c);
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                }
-            }
-            let outputs = image * shape.output_len()..(image + 1) * shape.output_len();
-            let (gy, y) = (&gy[outputs.clone()], y.map(|y| &y[outputs]));
-            let mut gated = [[0.0; SIDE]; 2];
-            for block in 0..n / SIDE {
-                let gb = &mut gb[block * SIDE..][..SIDE];
-                for (i, j) in each(places).step_by(2) {
-                    for (side, gated) in gated.iter_mut().enumerate() {
-                        let (at, ..) = shape.place(i, j + side, block * SIDE);
-                        gate(&gy[at..][..SIDE], y.map(|y| &y[at..][..SIDE]), gated, gb);
-                        if gx.is_some() {
-                            let place = (i + 1) * places.line() + j + side + 1;
-                            round(gated, &mut padded[place * n + block * SIDE..][..SIDE]);
-                        }
-                    }
-                    let place = i * places.line() + j;
-                    let step = (block * GROUP + k) * steps + place / SIDE;
-                    interleave(
-                        &gated[0],
-                        &gated[1],
-                        &mut pairs[step * PANEL..][..PANEL],
-                        place % SIDE / 2,
-                    );
-                }
-            }
+            let inputs = (first + k) * shape.input_len()..(first + k + 1) * shape.input_len();
+            let outputs = (first + k) * shape.output_len()..(first + k + 1) * shape.output_len();
+            space.take_image(shape, k, &x[inputs.clone()]);
+            let gy = (&gy[outputs.clone()], y.map(|y| &y[outputs]));
+            space.take_gradient(shape, k, gy, gb, gx.is_some());
             if let Some(gx) = gx.as_deref_mut() {
-                self::outputs(&tiles, (places, n), padded, (filters, &runs), found);
-                let gx = &mut gx[image * shape.input_len()..][..shape.input_len()];
-                for block in 0..c / SIDE {
-                    let found = &found[block * SIDE * places.rows()..];
-                    for (i, j) in each(places) {
-                        let from = &found[(i * places.line() + j) * SIDE..][..SIDE];
-                        let to = &mut gx[(i * places.width + j) * c + block * SIDE..][..SIDE];
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-                    }
-                }
+                space.add_to_image(&tiles, shape, &runs, &mut gx[inputs]);
             }
         }
-        let offsets: Vec<usize> = (0..count)
-            .flat_map(|k| (0..steps).map(move |step| k * places.span() + step * SIDE))
-            .map(|place| place * size_of::<u16>())
-            .collect();
-        let mut sums = sums.chunks_exact_mut(PANEL);
-        for (s, channel) in (0..SHIFTS).flat_map(|s| (0..c).step_by(SIDE).map(move |c| (s, c))) {
-            for block in 0..n / SIDE {
-                let left = Left {
-                    start: planes[channel * plane + places.shift(s)..].as_ptr(),
-                    stride: plane * size_of::<u16>(),
-                    offsets: &offsets,
-                };
-                let right = pairs[block * GROUP * steps * PANEL..].as_ptr();
-                let Some(sums) = sums.next() else { continue };
-                // SAFETY: the last of 32 lines of places ends where `planes` does, shifts included (`Places::span`); `pairs` has as many
-                // panels as there are offsets.
-                unsafe { tiles.block(left, right, sums.as_mut_ptr(), true) };
-            }
-        }
+        space.add_to_filters(&tiles, shape, count);
     }
     let blocks = n / SIDE;
-    for (k, sums) in sums.chunks_exact(PANEL).enumerate() {
+    for (k, sums) in space.sums.chunks_exact(PANEL).enumerate() {
         let (rows, block) = (k / blocks * SIDE, k % blocks * SIDE);
         for (r, sums) in sums.chunks_exact(SIDE).enumerate() {
             let to = &mut gw[(rows + r) * n + block..][..SIDE];
             to.iter_mut().zip(sums).for_each(|(to, s)| *to += s);
+        }
+    }
+}
+
+// Inlined, so that they are compiled with the vectors of `backward_with`.
+impl Space<'_> {
+    /// x of image `k` of the group, as lines of places.
+    #[inline(always)]
+    fn take_image(&mut self, shape: Shape, k: usize, x: &[f32]) {
+        let (places, c) = (Places::of(&shape), shape.channels);
+        for (i, row) in x.chunks_exact(places.width * c).enumerate() {
+            round(row, self.row);
+            let start = k * places.span() + (i + 1) * places.line() + 1;
+            let planes = self.planes.chunks_exact_mut(GROUP * places.span());
+            for (channel, plane) in planes.enumerate() {
+                let to = &mut plane[start..][..places.width];
+                let from = self.row[channel..].iter().step_by(c);
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+
+    /// dy of image `k` of the group where y is positive: in pairs of places, its sum, and padded where asked for.
+    #[inline(always)]
+    fn take_gradient(
+        &mut self,
+        shape: Shape,
+        k: usize,
+        (gy, y): (&[f32], Option<&[f32]>),
+        gb: &mut [f32],
+        pad: bool,
+    ) {
+        let (places, n) = (Places::of(&shape), shape.out);
+        let steps = places.rows() / SIDE;
+        let mut kept = [[0.0; SIDE]; 2];
+        for block in 0..n / SIDE {
+            let gb = &mut gb[block * SIDE..][..SIDE];
+            for (i, j) in each(places).step_by(2) {
+                for (side, kept) in kept.iter_mut().enumerate() {
+                    let (at, ..) = shape.place(i, j + side, block * SIDE);
+                    gate(&gy[at..][..SIDE], y.map(|y| &y[at..][..SIDE]), kept, gb);
+                    if pad {
+                        let place = (i + 1) * places.line() + j + side + 1;
+                        round(kept, &mut self.padded[place * n + block * SIDE..][..SIDE]);
+                    }
+                }
+                let place = i * places.line() + j;
+                let step = (block * GROUP + k) * steps + place / SIDE;
+                let panel = &mut self.pairs[step * PANEL..][..PANEL];
+                interleave(&kept[0], &kept[1], panel, place % SIDE / 2);
+            }
+        }
+    }
+
+    /// dx of the image whose gradient was taken last.
+    #[inline(always)]
+    fn add_to_image(&mut self, tiles: &Tiles, shape: Shape, runs: &[usize], gx: &mut [f32]) {
+        let (places, c) = (Places::of(&shape), shape.channels);
+        let padded = (places, shape.out);
+        outputs(tiles, padded, self.padded, (self.filters, runs), self.found);
+        for block in 0..c / SIDE {
+            let found = &self.found[block * SIDE * places.rows()..];
+            for (i, j) in each(places) {
+                let from = &found[(i * places.line() + j) * SIDE..][..SIDE];
+                let to = &mut gx[(i * places.width + j) * c + block * SIDE..][..SIDE];
+                to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+            }
+        }
+    }
+
+    /// dW of the first `count` images of the group.
+    #[inline(always)]
+    fn add_to_filters(&mut self, tiles: &Tiles, shape: Shape, count: usize) {
+        let places = Places::of(&shape);
+        let (plane, steps) = (GROUP * places.span(), places.rows() / SIDE);
+        let offsets: Vec<usize> = (0..count)
+            .flat_map(|k| (0..steps).map(move |step| k * places.span() + step * SIDE))
+            .map(|place| place * size_of::<u16>())
+            .collect();
+        let channels = || (0..shape.channels).step_by(SIDE);
+        let windows = (0..SHIFTS).flat_map(|s| channels().map(move |c| (s, c)));
+        let blocks = windows.flat_map(|(s, c)| (0..shape.out / SIDE).map(move |n| (s, c, n)));
+        for ((s, channel, block), sums) in blocks.zip(self.sums.chunks_exact_mut(PANEL)) {
+            let left = Left {
+                start: self.planes[channel * plane + places.shift(s)..].as_ptr(),
+                stride: plane * size_of::<u16>(),
+                offsets: &offsets,
+            };
+            let right = self.pairs[block * GROUP * steps * PANEL..].as_ptr();
+            // SAFETY: the last of 32 lines of places ends where `planes` does, shifts included (`Places::span`); `pairs` has as many
+            // panels as there are offsets.
+            unsafe { tiles.block(left, right, sums.as_mut_ptr(), true) };
         }
     }
 }
