@@ -233,7 +233,7 @@ impl Cli {
             false => {
                 let root = pipeline::sweep(&plan, &options, steps, &work.only)?;
                 match steps.contains(&Step::Report) && work.only.is_empty() {
-                    true => compared(&root, options.quiet),
+                    true => compared(&root, &plan, options.quiet),
                     false => Ok(()),
                 }
             }
@@ -241,9 +241,10 @@ impl Cli {
     }
 }
 
-/// Writes the comparison of a whole sweep beside its runs.
-fn compared(root: &Path, quiet: bool) -> Result<()> {
-    let found = kinostate::report::compare(&[root.to_path_buf()], &[])?;
+/// Writes the comparison of a whole sweep beside its runs: with the first that the file names.
+fn compared(root: &Path, plan: &Plan, quiet: bool) -> Result<()> {
+    let runs: Vec<_> = plan.runs.iter().map(|run| root.join(&run.name)).collect();
+    let found = kinostate::report::compare(&runs, &[])?;
     found.write(&root.join("compare"))?;
     match quiet {
         true => Ok(()),

@@ -166,9 +166,21 @@ fn runs_are_named_by_what_differs_share_their_data_and_are_not_run_again() {
 
 #[test]
 fn another_configuration_under_the_same_name_gets_its_own_data_and_leaves_those_of_others() {
-    let folder = fresh("\nsweep: { list: [{ train.steps: 4 }, { train.steps: 6 }] }\n");
+    let folder = fresh("\nsweep: { list: [{ train.steps: 6 }, { train.steps: 4 }] }\n");
     let root = folder.path().join("results/tiny");
     succeeds(folder.path(), &["run", "tiny.yaml", "--quiet"]);
+    // The file's first run is what the others are compared with, not the alphabet's.
+    let table = std::fs::read_to_string(root.join("compare/compare.md")).unwrap();
+    let line = |name: &str| {
+        let mut lines = table.lines();
+        lines
+            .find(|line| line.starts_with(&format!("| {name} ")))
+            .unwrap()
+    };
+    assert!(
+        !line("steps-6").contains('Δ') && line("steps-4").contains('Δ'),
+        "{table}"
+    );
     let link = |run: &str| std::fs::read_link(root.join(run).join("data")).unwrap();
     let (first, second) = (link("steps-4"), link("steps-6"));
     assert_eq!(first, second);
