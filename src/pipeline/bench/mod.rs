@@ -86,8 +86,12 @@ pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -
         bench.steps((3, precision), (20, 32), last, told)?;
         bench.parts(precision, last, told)?;
     }
+    let lengths = match options.quick {
+        true => &[20, 200, 2000][..],
+        false => &[20, 200, 2000, 10_000],
+    };
     for laws in [1, 3] {
-        for steps in [20, 200, 2000] {
+        for &steps in lengths {
             bench.state_space(laws, (steps, 32), told)?;
         }
     }
