@@ -115,15 +115,18 @@ impl Simulator for BouncingBalls {
         }
         self.walls.check(&key("walls"))?;
         let any = (f64::NEG_INFINITY, f64::INFINITY);
-        Error::all([
-            ("radius", &self.radius, (0.01, f64::INFINITY)),
-            ("mass", &self.mass, (0.001, f64::INFINITY)),
-            ("restitution", &self.restitution, (0.2, 1.0)),
-            ("gravity[0]", &self.gravity[0], any),
-            ("gravity[1]", &self.gravity[1], any),
-            ("speed", &self.speed, (0.0, f64::INFINITY)),
-            ("direction", &self.direction, any),
-        ].map(|(field, law, (low, high))| law.check(&key(field), low, high)))?;
+        Error::all(
+            [
+                ("radius", &self.radius, (0.01, f64::INFINITY)),
+                ("mass", &self.mass, (0.001, f64::INFINITY)),
+                ("restitution", &self.restitution, (0.2, 1.0)),
+                ("gravity[0]", &self.gravity[0], any),
+                ("gravity[1]", &self.gravity[1], any),
+                ("speed", &self.speed, (0.0, f64::INFINITY)),
+                ("direction", &self.direction, any),
+            ]
+            .map(|(field, law, (low, high))| law.check(&key(field), low, high)),
+        )?;
         let half = 0.5 * self.walls.size()[0].min(self.walls.size()[1]);
         if self.radius.range()[1] >= half {
             let expected = format!("less than half the smaller side of the box, {half}");

@@ -73,18 +73,23 @@ impl Simulator for DoublePendulum {
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
         let lengths = (0.1, f64::INFINITY);
         let masses = (0.001, f64::INFINITY);
-        Error::all([
-            ("length[0]", &self.length[0], lengths),
-            ("length[1]", &self.length[1], lengths),
-            ("mass[0]", &self.mass[0], masses),
-            ("mass[1]", &self.mass[1], masses),
-            ("gravity", &self.gravity, positive),
-            ("angle[0]", &self.angle[0], any),
-            ("angle[1]", &self.angle[1], any),
-            ("angular_velocity[0]", &self.angular_velocity[0], any),
-            ("angular_velocity[1]", &self.angular_velocity[1], any),
-            ("radius", &self.radius, (0.01, f64::INFINITY)),
-        ].map(|(field, law, (low, high))| law.check(&format!("double_pendulum.{field}"), low, high)))
+        Error::all(
+            [
+                ("length[0]", &self.length[0], lengths),
+                ("length[1]", &self.length[1], lengths),
+                ("mass[0]", &self.mass[0], masses),
+                ("mass[1]", &self.mass[1], masses),
+                ("gravity", &self.gravity, positive),
+                ("angle[0]", &self.angle[0], any),
+                ("angle[1]", &self.angle[1], any),
+                ("angular_velocity[0]", &self.angular_velocity[0], any),
+                ("angular_velocity[1]", &self.angular_velocity[1], any),
+                ("radius", &self.radius, (0.01, f64::INFINITY)),
+            ]
+            .map(|(field, law, (low, high))| {
+                law.check(&format!("double_pendulum.{field}"), low, high)
+            }),
+        )
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -145,15 +145,18 @@ impl Pendulum {
 impl Simulator for Pendulum {
     fn check(&self) -> Result<(), Error> {
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
-        Error::all([
-            ("length", &self.length, (0.1, f64::INFINITY)),
-            ("mass", &self.mass, (0.001, f64::INFINITY)),
-            ("gravity", &self.gravity, positive),
-            ("damping", &self.damping, positive),
-            ("angle", &self.angle, any),
-            ("angular_velocity", &self.angular_velocity, any),
-            ("radius", &self.radius, (0.01, f64::INFINITY)),
-        ].map(|(field, law, (low, high))| law.check(&format!("pendulum.{field}"), low, high)))
+        Error::all(
+            [
+                ("length", &self.length, (0.1, f64::INFINITY)),
+                ("mass", &self.mass, (0.001, f64::INFINITY)),
+                ("gravity", &self.gravity, positive),
+                ("damping", &self.damping, positive),
+                ("angle", &self.angle, any),
+                ("angular_velocity", &self.angular_velocity, any),
+                ("radius", &self.radius, (0.01, f64::INFINITY)),
+            ]
+            .map(|(field, law, (low, high))| law.check(&format!("pendulum.{field}"), low, high)),
+        )
     }
 
     fn state_columns(&self) -> Vec<Column> {

@@ -164,13 +164,16 @@ impl Simulator for Pong {
         let key = |field: &str| format!("pong.{field}");
         self.court.check(&key("court"))?;
         let [thickness, length] = self.paddle;
-        Error::all([
-            (&self.radius, "radius", 0.01, f64::INFINITY),
-            (&self.speed, "speed", 1e-3, f64::INFINITY),
-            (&self.direction, "direction", -80.0, 80.0),
-            (&self.aim, "aim", -0.9, 0.9),
-            (&self.start, "start", 0.0, 1.0),
-        ].map(|(law, field, low, high)| law.check(&key(field), low, high)))?;
+        Error::all(
+            [
+                (&self.radius, "radius", 0.01, f64::INFINITY),
+                (&self.speed, "speed", 1e-3, f64::INFINITY),
+                (&self.direction, "direction", -80.0, 80.0),
+                (&self.aim, "aim", -0.9, 0.9),
+                (&self.start, "start", 0.0, 1.0),
+            ]
+            .map(|(law, field, low, high)| law.check(&key(field), low, high)),
+        )?;
         if !(thickness > 0.0 && length > 0.0 && length < self.court.size()[1]) {
             let expected = "sizes above 0 px, shorter than the court is high";
             let got = format!("{:?}", self.paddle);

@@ -53,15 +53,18 @@ impl Projectile {
 impl Simulator for Projectile {
     fn check(&self) -> Result<(), Error> {
         let any = (f64::NEG_INFINITY, f64::INFINITY);
-        Error::all([
-            ("radius", &self.radius, (0.01, f64::INFINITY)),
-            ("speed", &self.speed, (0.0, f64::INFINITY)),
-            ("direction", &self.direction, any),
-            ("gravity[0]", &self.gravity[0], any),
-            ("gravity[1]", &self.gravity[1], any),
-            ("start[0]", &self.start[0], any),
-            ("start[1]", &self.start[1], any),
-        ].map(|(field, law, (low, high))| law.check(&format!("projectile.{field}"), low, high)))
+        Error::all(
+            [
+                ("radius", &self.radius, (0.01, f64::INFINITY)),
+                ("speed", &self.speed, (0.0, f64::INFINITY)),
+                ("direction", &self.direction, any),
+                ("gravity[0]", &self.gravity[0], any),
+                ("gravity[1]", &self.gravity[1], any),
+                ("start[0]", &self.start[0], any),
+                ("start[1]", &self.start[1], any),
+            ]
+            .map(|(field, law, (low, high))| law.check(&format!("projectile.{field}"), low, high)),
+        )
     }
 
     fn state_columns(&self) -> Vec<Column> {

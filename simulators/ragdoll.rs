@@ -206,22 +206,25 @@ impl Ragdoll {
 impl Simulator for Ragdoll {
     fn check(&self) -> Result<(), Error> {
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
-        Error::all([
-            ("size", &self.size, (0.1, f64::INFINITY)),
-            ("density", &self.density, (0.001, f64::INFINITY)),
-            ("stiffness", &self.stiffness, positive),
-            ("damping", &self.damping, positive),
-            ("gravity[0]", &self.gravity[0], any),
-            ("gravity[1]", &self.gravity[1], any),
-            ("start[0]", &self.start[0], any),
-            ("start[1]", &self.start[1], any),
-            ("velocity[0]", &self.velocity[0], any),
-            ("velocity[1]", &self.velocity[1], any),
-            ("lean", &self.lean, any),
-            ("spin", &self.spin, any),
-            ("bend", &self.bend, any),
-            ("swing", &self.swing, any),
-        ].map(|(field, law, (low, high))| law.check(&format!("ragdoll.{field}"), low, high)))
+        Error::all(
+            [
+                ("size", &self.size, (0.1, f64::INFINITY)),
+                ("density", &self.density, (0.001, f64::INFINITY)),
+                ("stiffness", &self.stiffness, positive),
+                ("damping", &self.damping, positive),
+                ("gravity[0]", &self.gravity[0], any),
+                ("gravity[1]", &self.gravity[1], any),
+                ("start[0]", &self.start[0], any),
+                ("start[1]", &self.start[1], any),
+                ("velocity[0]", &self.velocity[0], any),
+                ("velocity[1]", &self.velocity[1], any),
+                ("lean", &self.lean, any),
+                ("spin", &self.spin, any),
+                ("bend", &self.bend, any),
+                ("swing", &self.swing, any),
+            ]
+            .map(|(field, law, (low, high))| law.check(&format!("ragdoll.{field}"), low, high)),
+        )
     }
 
     /// Of the trunk's middle; then the angles of all parts, 0 upright; then their angular velocities.

@@ -122,19 +122,22 @@ impl Simulator for SpringMass {
             ));
         }
         let (any, positive) = ((f64::NEG_INFINITY, f64::INFINITY), (0.0, f64::INFINITY));
-        Error::all([
-            ("mass", &self.mass, (0.001, f64::INFINITY)),
-            ("stiffness[0]", &self.stiffness[0], positive),
-            ("stiffness[1]", &self.stiffness[1], positive),
-            ("damping", &self.damping, positive),
-            ("displacement[0]", &self.displacement[0], any),
-            ("displacement[1]", &self.displacement[1], any),
-            ("velocity[0]", &self.velocity[0], any),
-            ("velocity[1]", &self.velocity[1], any),
-            ("radius", &self.radius, (0.01, f64::INFINITY)),
-            ("rest[0]", &Distribution::Constant(self.rest[0]), any),
-            ("rest[1]", &Distribution::Constant(self.rest[1]), any),
-        ].map(|(field, law, (low, high))| law.check(&key(field), low, high)))
+        Error::all(
+            [
+                ("mass", &self.mass, (0.001, f64::INFINITY)),
+                ("stiffness[0]", &self.stiffness[0], positive),
+                ("stiffness[1]", &self.stiffness[1], positive),
+                ("damping", &self.damping, positive),
+                ("displacement[0]", &self.displacement[0], any),
+                ("displacement[1]", &self.displacement[1], any),
+                ("velocity[0]", &self.velocity[0], any),
+                ("velocity[1]", &self.velocity[1], any),
+                ("radius", &self.radius, (0.01, f64::INFINITY)),
+                ("rest[0]", &Distribution::Constant(self.rest[0]), any),
+                ("rest[1]", &Distribution::Constant(self.rest[1]), any),
+            ]
+            .map(|(field, law, (low, high))| law.check(&key(field), low, high)),
+        )
     }
 
     fn state_columns(&self) -> Vec<Column> {

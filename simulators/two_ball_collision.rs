@@ -63,15 +63,18 @@ impl Simulator for TwoBallCollision {
     fn check(&self) -> Result<(), Error> {
         let key = |field: &str| format!("two_ball_collision.{field}");
         let any = (f64::NEG_INFINITY, f64::INFINITY);
-        Error::all([
-            ("radius", &self.radius, (0.01, f64::INFINITY)),
-            ("speed", &self.speed, (0.0, f64::INFINITY)),
-            ("density", &self.density, (0.001, f64::INFINITY)),
-            ("restitution", &self.restitution, (0.0, 1.0)),
-            ("start[0]", &self.start[0], any),
-            ("start[1]", &self.start[1], any),
-            ("offset", &self.offset, any),
-        ].map(|(field, law, (low, high))| law.check(&key(field), low, high)))?;
+        Error::all(
+            [
+                ("radius", &self.radius, (0.01, f64::INFINITY)),
+                ("speed", &self.speed, (0.0, f64::INFINITY)),
+                ("density", &self.density, (0.001, f64::INFINITY)),
+                ("restitution", &self.restitution, (0.0, 1.0)),
+                ("start[0]", &self.start[0], any),
+                ("start[1]", &self.start[1], any),
+                ("offset", &self.offset, any),
+            ]
+            .map(|(field, law, (low, high))| law.check(&key(field), low, high)),
+        )?;
         let apart = self.start[1].range()[0] - self.start[0].range()[1];
         let most = 2.0 * self.radius.range()[1];
         if apart <= most {

@@ -22,14 +22,14 @@
 
 use super::{Dynamics, FrameVaeConfig, LgVae, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
+use crate::seeds::Rng;
+use dfdx::prelude::{Cpu, Merge, Tape};
 use lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
 use nn::decoder::{DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use nn::ops::{self, Activation, Direction, Lstm, StateSpace};
 use nn::tensor::{matrix, size, values};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
-use crate::seeds::Rng;
-use dfdx::prelude::{Cpu, Merge, Tape};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,8 @@ impl Dkf {
                 got => bad("units", "a number in 1..=4096".into(), got),
             },
             self.constraint
-                .check(&format!("{at}.constraint"), self.latent).map_err(Error::from),
+                .check(&format!("{at}.constraint"), self.latent)
+                .map_err(Error::from),
         ])
     }
 
@@ -201,7 +202,11 @@ impl<F: Float> Amortised<F> {
             .flat_map(|r| &r[n..])
             .map(|v| v.widen().exp())
             .collect();
-        Ok(lgssm::path_moments(&self.feedback.to_f64(), (&drift, &variances), steps)?)
+        Ok(lgssm::path_moments(
+            &self.feedback.to_f64(),
+            (&drift, &variances),
+            steps,
+        )?)
     }
 }
 

@@ -33,11 +33,11 @@ pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weig
 use super::lg_vae::Start;
 use super::{FrameVaeConfig, LgVae, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
+use crate::seeds::Rng;
 use lgssm::Constraint;
 use nn::Float;
 use nn::decoder::{DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use crate::seeds::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use transition::Setting;
@@ -175,7 +175,9 @@ impl KalmanVae {
             latent,
             paths("train", self.hypotheses.train),
             paths("infer", self.hypotheses.infer),
-            self.constraint.check(&format!("{at}.constraint"), got).map_err(Error::from),
+            self.constraint
+                .check(&format!("{at}.constraint"), got)
+                .map_err(Error::from),
             self.transition.check(at, codes, &self.setting()),
         ])
     }

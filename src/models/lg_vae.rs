@@ -16,12 +16,12 @@
 
 use super::{FrameVaeConfig, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
+use crate::seeds::Rng;
 use lgssm::{Constraint, Lgssm};
 use nn::Float;
 use nn::decoder::{DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use nn::ops::StateSpace;
-use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -115,7 +115,11 @@ impl LgVae {
             Ok(())
         };
         let constraint = self.constraint.check(&format!("{at}.constraint"), got);
-        all([self.frames().check(at, frame), latent, constraint.map_err(Error::from)])
+        all([
+            self.frames().check(at, frame),
+            latent,
+            constraint.map_err(Error::from),
+        ])
     }
 
     /// Builds the model.

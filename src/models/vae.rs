@@ -7,11 +7,11 @@
 use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
 use crate::error::Result;
 use crate::latents::Decoder;
+use crate::seeds::Rng;
 use nn::decoder::{CnnDecoder, DecoderConfig};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use nn::tensor::value;
 use nn::{Float, Mat, Module, Param, ops};
-use crate::seeds::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,14 +3,14 @@
 use super::Objective;
 use super::weights::Weigher;
 use crate::error::{Error, Result};
+use crate::models::Dynamics;
+use crate::seeds::Rng;
 use lgssm::published::{self, Gap};
 use lgssm::switching::start::from_codes;
 use lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Posterior, Transitions};
-use crate::models::Dynamics;
 use nn::ops::{self, BlendedStateSpace, Evidence};
 use nn::tensor::{matrix, values};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
-use crate::seeds::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// What mode 0, free flight, is weighed by when the modes start from codes: elsewhere a bounce is rare.
@@ -135,7 +135,9 @@ impl<F: Float> Dynamics<F> for Blended<F> {
             seen,
             published: noise.as_deref(),
         };
-        Ok(ops::blended_log_likelihood(codes, logits, steps, evidence, &self.law)?)
+        Ok(ops::blended_log_likelihood(
+            codes, logits, steps, evidence, &self.law,
+        )?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {

@@ -3,12 +3,12 @@
 use super::Objective;
 use super::blended::codes_rows;
 use crate::error::Result;
+use crate::models::Dynamics;
+use crate::seeds::Rng;
 use lgssm::published::Gap;
 use lgssm::{Lgssm, Posterior};
-use crate::models::Dynamics;
 use nn::ops::{self, Evidence, StateSpace};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
-use crate::seeds::Rng;
 
 /// A [`StateSpace`] with its objective.
 #[derive(Debug)]

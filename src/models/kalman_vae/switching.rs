@@ -1,12 +1,12 @@
 //! A law with modes that the state chooses, as the dynamics of a model.
 
 use crate::error::Result;
+use crate::models::Dynamics;
+use crate::seeds::Rng;
 use lgssm::switching::Hypotheses;
 use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
-use crate::models::Dynamics;
 use nn::ops::{self, SwitchingStateSpace};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
-use crate::seeds::Rng;
 
 /// Reflecting walls or a mixture of affine modes.
 #[derive(Debug)]
@@ -36,7 +36,9 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         seen: Option<&[bool]>,
         _: &mut Rng,
     ) -> Result<Scalar<F, Grad<F>>> {
-        Ok(ops::switching_log_likelihood(codes, steps, seen, &self.law)?)
+        Ok(ops::switching_log_likelihood(
+            codes, steps, seen, &self.law,
+        )?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {

@@ -1,10 +1,10 @@
 //! The networks that weigh the modes of a blended transition by past codes.
 
 use crate::error::Result;
-use nn::ops::{self, Activation, Direction, Lstm};
-use nn::{Float, Mat, Module, Param};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Tape};
+use nn::ops::{self, Activation, Direction, Lstm};
+use nn::{Float, Mat, Module, Param};
 
 /// From codes (B*T, p) to logits (B*T, K) of the modes: row t is known at frame t and makes the transition to t + 1.
 #[derive(Debug)]
@@ -67,7 +67,13 @@ impl<F: Float> Weigher<F> {
             }
             Memory::Lstm(lstm) => ops::lstm(codes, steps, Direction::Forward, lstm)?,
         }; // (B*T, units)
-        Ok(ops::linear(memory, &self.weight, &self.bias, Activation::Identity, true)?)
+        Ok(ops::linear(
+            memory,
+            &self.weight,
+            &self.bias,
+            Activation::Identity,
+            true,
+        )?)
     }
 }
 
