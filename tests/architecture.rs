@@ -37,7 +37,7 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
 /// A library and the only modules that may name it.
 const HOMES: [(&str, &[&str]); 14] = [
     ("ctrlc", &["interrupt"]),
-    ("libc", &["memory"]),
+    ("libc", &["memory", "nn"]),
     ("dfdx", &["nn", "models", "train"]),
     ("gemm", &["nn"]),
     ("nalgebra", &["lgssm", "analysis"]),
