@@ -120,7 +120,8 @@ pub fn ablation(variants: &[Variant]) -> Finding {
             Figure::Curves(curves),
         );
     }
-    let gaps = panels(variants, &[GAP]);
+    let mut gaps = panels(variants, &[GAP]);
+    let apart = far_above(&mut gaps);
     if gaps.panels.iter().any(|panel| !panel.series.is_empty()) {
         finding.define(
             "published_gap",
@@ -131,7 +132,7 @@ pub fn ablation(variants: &[Variant]) -> Finding {
             "published_gap",
             format!(
                 "How much of the likelihood does the published bound leave out? Exact log likelihood of validation codes minus the mean of the published \
-                 bound, for the law that each variant has learned at that step; median over {seeds} seeds, bands from least to largest."
+                 bound, for the law that each variant has learned at that step; median over {seeds} seeds, bands from least to largest.{apart}"
             ),
             Figure::Curves(gaps),
         );
@@ -173,6 +174,40 @@ fn spread(values: &[f64], digits: usize) -> String {
     match values.len() {
         0 | 1 => String::new(),
         _ => format!(" [{low:.digits$}, {high:.digits$}]"),
+    }
+}
+
+/// Times the median variant's last value, beyond which a curve would flatten all others.
+const APART: f64 = 20.0;
+
+/// Takes away curves that end far above most others; what a caption says of them.
+fn far_above(curves: &mut Curves) -> String {
+    let mut names = Vec::new();
+    for panel in &mut curves.panels {
+        let ends: Vec<f64> = panel
+            .series
+            .iter()
+            .filter_map(|s| s.y.last().copied())
+            .collect();
+        let Some(most) = middle(&ends).map(|m| APART * m) else {
+            continue;
+        };
+        let far = |s: &Series| s.y.last().is_some_and(|end| *end > most);
+        names.extend(
+            panel
+                .series
+                .iter()
+                .filter(|s| far(s))
+                .map(|s| s.label.clone()),
+        );
+        panel.series.retain(|s| !far(s));
+    }
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(
+            " Left out, since they end over {APART} times above the median variant (see the table): {}.",
+            names.join(", ")
+        ),
     }
 }
 
@@ -302,6 +337,29 @@ mod tests {
             .figures
             .iter()
             .for_each(|f| drop(f.figure.svg().unwrap()));
+    }
+
+    #[test]
+    fn a_gap_far_above_the_others_is_named_in_place_of_a_curve() {
+        let one = |name, gap| variant(name, vec![log(&[(-1.0, 0.9)], Some(gap))]);
+        let all = [
+            one("a", 0.3),
+            one("b", 0.2),
+            one("far", 1e4),
+            one("c", 0.01),
+        ];
+        let finding = ablation(&all);
+        let Figure::Curves(curves) = &finding.figures[1].figure else {
+            panic!("{finding:?}");
+        };
+        let drawn = curves.panels[0].series.iter().map(|s| s.label.as_str());
+        assert_eq!(drawn.collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert!(
+            finding.figures[1]
+                .caption
+                .ends_with("(see the table): far.")
+        );
+        assert_eq!(finding.value("ablation_published_gap/far"), Some(1e4));
     }
 
     #[test]

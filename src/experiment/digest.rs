@@ -51,11 +51,8 @@ impl Stage<'_> {
             Self::Generate | Self::Baselines => 1,
             Self::Train(..) => 3,
             Self::Encode(..) => 5,
-            Self::Analyze(..)
-            | Self::Plot(..)
-            | Self::Agreement(..)
-            | Self::Ablation
-            | Self::Report => 1,
+            Self::Analyze(..) | Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
+            Self::Ablation => 2,
         }
     }
 

@@ -44,7 +44,7 @@ pub enum Precision {
     #[default]
     F32,
     /// 8 bits, with sums in f32, in 3x3 kernels of step 1 over multiples of 32 channels on machines with matrix units (Intel AMX): there
-    /// outputs and gradients err by some 3e-3 of their largest. Everywhere else as `f32`.
+    /// outputs and gradients err by less than 5e-3 of their largest. Everywhere else as `f32`.
     Bf16,
 }
 
