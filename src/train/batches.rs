@@ -2,9 +2,9 @@
 
 use crate::data::Split;
 use crate::error::Result;
-use crate::models::{Clips, Model};
+use crate::models::{Clips, Model, bound};
 use crate::seeds::Seeds;
-use nn::tensor::{matrix, value};
+use nn::tensor::matrix;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
@@ -24,6 +24,7 @@ pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32
         sequences: indices.len(),
         steps,
         seen: None,
+        actions: None,
     })
 }
 
@@ -79,9 +80,7 @@ pub fn evaluate(
         .enumerate()
         .map(|(i, part)| {
             let mut rng = seeds.stream("evaluate/noise", i as u64);
-            Ok(model
-                .elbo(&clips(split, part, steps)?, 1.0, &mut rng)?
-                .terms)
+            Ok(bound(model, &clips(split, part, steps)?, &mut rng)?.1)
         })
         .collect::<Result<_>>()?;
     let frames = (all.len() * steps).max(1) as f64;
@@ -96,9 +95,4 @@ pub fn evaluate(
         }
     }
     Ok(means)
-}
-
-/// The loss of one micro-batch as a number; kept here so that the loop reads without tensors.
-pub(super) fn objective(elbo: &crate::models::Elbo<f32>) -> f64 {
-    value(&elbo.objective)
 }
