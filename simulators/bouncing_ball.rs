@@ -10,6 +10,7 @@
 use crate::engine::{Ball, Wall};
 use crate::exact::Axis;
 use crate::flight::Flight;
+use crate::record::fits;
 use crate::room;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
@@ -175,19 +176,51 @@ impl BouncingBall {
         let faces = self.faces();
         let [x, y] = self.draw_start(radius, &faces, rng)?;
         let drag = self.drag.sample(rng)?;
-        let ball = Ball {
-            radius,
-            restitution,
-            state: [x, y, speed * direction.cos(), speed * direction.sin()],
-        };
-        let [width, height] = self.bounds().size();
-        let length = 2.0 * width.max(height);
-        let flight = Flight::new(&faces, length, ball, gravity).with_drag(drag);
         let mut parameters = vec![radius, restitution, gravity[0], gravity[1], speed];
         if !self.undamped() {
             parameters.push(drag);
         }
+        let state = [x, y, speed * direction.cos(), speed * direction.sin()];
+        let flight = self.flight(&faces, state, &parameters);
         Ok((parameters, flight))
+    }
+
+    /// The ball at a state, under parameters of [`Simulator::parameter_columns`].
+    fn flight(&self, faces: &[Wall], state: [f64; 4], parameters: &[f64]) -> Flight {
+        let ball = Ball {
+            radius: parameters[0],
+            restitution: parameters[1],
+            state,
+        };
+        let [width, height] = self.bounds().size();
+        let length = 2.0 * width.max(height);
+        let drag = parameters.get(5).copied().unwrap_or(0.0);
+        Flight::new(faces, length, ball, [parameters[2], parameters[3]]).with_drag(drag)
+    }
+
+    /// The ball at a recorded state under recorded parameters.
+    ///
+    /// # Errors
+    /// As [`Simulator::resume`].
+    pub(crate) fn relaunch(&self, state: &[f64], parameters: &[f64]) -> Result<Flight, Error> {
+        fits(self, state, parameters)?;
+        let (&[x, y, vx, vy], radius) = (state, parameters[0]) else {
+            return Err(Error::parameter(
+                "state",
+                "x, y, vx, vy",
+                format!("{state:?}"),
+            )); // fits: 4 columns
+        };
+        let faces = self.faces();
+        // A bounce can push a ball 1e-10 px into its wall.
+        if faces
+            .iter()
+            .any(|face| face.distance([x, y]) < radius - 1e-6)
+        {
+            let expected = format!("a ball of radius {radius} px inside the room");
+            return Err(Error::parameter("state", expected, format!("{state:?}")));
+        }
+        Ok(self.flight(&faces, [x, y, vx, vy], parameters))
     }
 }
 
@@ -265,6 +298,20 @@ impl Simulator for BouncingBall {
         let (parameters, flight) = self.launch(rng)?;
         let motion = Box::new(flight);
         Ok(Begun { parameters, motion })
+    }
+
+    /// A ball that lies on a wall, which the state does not say, finds it again within 1e-10 px.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        let flight = self.relaunch(state, parameters)?;
+        Ok(Some(Begun {
+            parameters: parameters.to_vec(),
+            motion: Box::new(flight),
+        }))
     }
 
     /// In the box: without drag or gravity in closed form, with both by roots that are bracketed to the last bit.

@@ -44,15 +44,23 @@ mod video;
 
 pub use distribution::Distribution;
 pub use looks::{Colour, Look, Looks, Texture};
-pub use record::{Recording, energy_columns, record};
+pub use record::{Recording, energy_columns, future, record};
 pub use render::{render, render_as};
 pub use scene::{Outline, Rectangle, Shape};
 pub use video::{Camera, Video};
 
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
 /// The generator behind every random draw: a counter-based stream cipher, the same on every platform.
 pub type Rng = rand_chacha::ChaCha8Rng;
+
+/// A stream of its own, seeded from `rng`: what is drawn from the one does not depend on how much is drawn from the other.
+pub(crate) fn branch(rng: &mut Rng) -> Rng {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    Rng::from_seed(seed)
+}
 
 /// What can go wrong in a simulator.
 #[derive(Debug, thiserror::Error)]
@@ -198,6 +206,22 @@ pub trait Simulator: Send + Sync {
     /// # Errors
     /// [`Error::Parameter`] where [`Simulator::check`] would have refused; [`Error::Physics`] where no first state is found.
     fn begin(&self, rng: &mut Rng) -> Result<Begun, Error>;
+    /// The world at a recorded state (D) under its recorded parameters (P), going on from there: what is left to chance is
+    /// drawn from `rng`, a stream of its own, so that one state has many futures. Where nothing is left to chance the
+    /// recorded future comes back (to the accuracy of the world's motion). The motion's clock starts anew. None where
+    /// the state columns do not hold all there is.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a state or parameters that are none of this world's; [`Error::Physics`] as
+    /// [`Simulator::begin`].
+    fn resume(
+        &self,
+        _state: &[f64],
+        _parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        Ok(None)
+    }
     /// Moves one world for `frames` frames, `dt` seconds apart.
     ///
     /// # Errors

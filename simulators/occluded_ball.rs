@@ -75,6 +75,15 @@ impl Simulator for OccludedBall {
         self.ball.begin(rng)
     }
 
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        self.ball.resume(state, parameters, rng)
+    }
+
     fn exact(&self, initial: &[f64], parameters: &[f64], t: f64) -> Option<Vec<f64>> {
         self.ball.exact(initial, parameters, t)
     }

@@ -8,6 +8,7 @@
 use crate::elliptic;
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
+use crate::record::fits;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,35 @@ impl Pendulum {
         state.extend(hung(pivot, length, angle, speed));
         state
     }
+
+    /// The pendulum at an angle (rad) and angular velocity (rad/s), under parameters of [`Simulator::parameter_columns`].
+    fn hang(&self, at: [f64; 2], parameters: Vec<f64>) -> Result<Begun, Error> {
+        let &[_, length, mass, gravity, damping] = parameters.as_slice() else {
+            let expected = "radius, length, mass, gravity, damping";
+            return Err(Error::parameter(
+                "parameters",
+                expected,
+                format!("{parameters:?}"),
+            ));
+        };
+        let link = Link {
+            parent: None,
+            from: BOB.pivot,
+            to: [0.0, length],
+            mass,
+            inertia: 0.0,
+            spring: [0.0; 2],
+            damping: damping * mass * length * length, // of the torque
+        };
+        let linkage = Linkage::new(&[link], true, [0.0, -gravity]).ok_or_else(BOB.broken())?;
+        let shown = move |y: &[f64], state: &mut Vec<f64>| {
+            state.extend(Self::columns_of(y[0], y[1], length));
+        };
+        Ok(Begun {
+            parameters,
+            motion: Box::new(Extrapolated::new(linkage, at.to_vec(), TOLERANCE, shown)),
+        })
+    }
 }
 
 impl Simulator for Pendulum {
@@ -205,28 +235,20 @@ impl Simulator for Pendulum {
         let damping = self.damping.sample(rng)?;
         let angle = self.angle.sample(rng)?.to_radians();
         let speed = self.angular_velocity.sample(rng)?.to_radians();
-        let link = Link {
-            parent: None,
-            from: BOB.pivot,
-            to: [0.0, length],
-            mass,
-            inertia: 0.0,
-            spring: [0.0; 2],
-            damping: damping * mass * length * length, // of the torque
-        };
-        let linkage = Linkage::new(&[link], true, [0.0, -gravity]).ok_or_else(BOB.broken())?;
-        let shown = move |y: &[f64], state: &mut Vec<f64>| {
-            state.extend(Self::columns_of(y[0], y[1], length));
-        };
-        Ok(Begun {
-            parameters: vec![radius, length, mass, gravity, damping],
-            motion: Box::new(Extrapolated::new(
-                linkage,
-                vec![angle, speed],
-                TOLERANCE,
-                shown,
-            )),
-        })
+        let parameters = vec![radius, length, mass, gravity, damping];
+        self.hang([angle, speed], parameters)
+    }
+
+    /// The angles do not wrap, so they hold all there is.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let begun = self.hang([state[0], state[1]], parameters.to_vec())?;
+        Ok(Some(begun))
     }
 
     /// Without damping.

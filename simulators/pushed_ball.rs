@@ -5,11 +5,11 @@
 //! ball under constant acceleration force/mass + gravity.
 
 use crate::flight::Flight;
+use crate::record::fits;
 use crate::{
     Begun, BouncingBall, Column, Contact, Distribution, Error, Motion, Rectangle, Rng, Shape,
-    Simulator,
+    Simulator, branch,
 };
-use rand_chacha::rand_core::{Rng as _, SeedableRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -140,19 +140,39 @@ impl Simulator for PushedBall {
         let mass = self.mass.sample(rng)?;
         let gravity = [parameters[2], parameters[3]];
         parameters.push(mass);
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
         let motion = Pushed {
             flight,
             gravity,
             mass,
             force: self.force,
-            rng: Rng::from_seed(seed),
+            rng: branch(rng),
         };
         Ok(Begun {
             parameters,
             motion: Box::new(motion),
         })
+    }
+
+    /// The forces to come are drawn from `rng`.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let (&mass, ball) = parameters.split_last().unwrap_or((&1.0, &[]));
+        let motion = Pushed {
+            flight: self.ball.relaunch(state, ball)?,
+            gravity: [parameters[2], parameters[3]],
+            mass,
+            force: self.force,
+            rng: branch(rng),
+        };
+        Ok(Some(Begun {
+            parameters: parameters.to_vec(),
+            motion: Box::new(motion),
+        }))
     }
 
     fn view(&self) -> Rectangle {

@@ -59,6 +59,72 @@ pub fn record(
     })
 }
 
+/// One future of a recorded state (D) under its recorded parameters (P): `frames` frames `dt` s apart, of which row 0 is that
+/// state, with contacts timed from it. What is left to chance is drawn from `rng`: another stream, another future.
+///
+/// ```
+/// use rand_chacha::rand_core::SeedableRng;
+/// use simulators::{PushedBall, Rng, Simulator, future};
+///
+/// let ball = PushedBall::default();
+/// let past = ball.simulate(5, 0.2, &mut Rng::seed_from_u64(1))?;
+/// let now = &past.states[4 * 4..]; // of frame 4
+/// let [one, other] = [2, 3].map(|seed| future(&ball, now, &past.parameters, 30, 0.2, &mut Rng::seed_from_u64(seed)));
+/// let (one, other) = (one?, other?);
+/// assert_eq!(one.states[..4], other.states[..4]);
+/// assert_ne!(one.states, other.states);
+/// # Ok::<(), simulators::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Simulator::simulate`] and [`Simulator::resume`]; [`Error::Parameter`] for a world that cannot be resumed.
+pub fn future(
+    simulator: &dyn Simulator,
+    state: &[f64],
+    parameters: &[f64],
+    frames: usize,
+    dt: f64,
+    rng: &mut Rng,
+) -> Result<Trajectory, Error> {
+    simulator.check()?;
+    check_dt(dt)?;
+    let begun = simulator.resume(state, parameters, rng)?;
+    let begun = begun.ok_or_else(|| {
+        let expected = "a world whose state columns hold all that its future depends on";
+        Error::parameter("future", expected, "one that cannot be resumed")
+    })?;
+    run(simulator, begun, frames, dt, None)
+}
+
+/// Checks that a state (D) and parameters (P) are a simulator's, and finite.
+///
+/// # Errors
+/// [`Error::Parameter`] names which are not.
+pub(crate) fn fits(
+    simulator: &dyn Simulator,
+    state: &[f64],
+    parameters: &[f64],
+) -> Result<(), Error> {
+    for (key, columns, values) in [
+        ("state", simulator.state_columns(), state),
+        ("parameters", simulator.parameter_columns(), parameters),
+    ] {
+        let names: Vec<_> = columns.into_iter().map(|column| column.name).collect();
+        if values.len() != names.len() || values.iter().any(|value| !value.is_finite()) {
+            let expected = format!("{} finite numbers ({})", names.len(), names.join(", "));
+            return Err(Error::parameter(key, expected, format!("{values:?}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_dt(dt: f64) -> Result<(), Error> {
+    match dt > 0.0 && dt.is_finite() {
+        true => Ok(()),
+        false => Err(Error::parameter("dt", "finite and above 0 s", dt)),
+    }
+}
+
 /// Moves one world for `frames` frames, `dt` s apart; with an exposure, looks at the moments of each frame as well.
 ///
 /// The shutter is open from `time/2` before a frame's state to `time/2` after it. To have it open for frame 0 too, the
@@ -74,14 +140,24 @@ pub(crate) fn simulate<S: Simulator + ?Sized>(
     rng: &mut Rng,
 ) -> Result<Trajectory, Error> {
     simulator.check()?;
-    if !(dt > 0.0 && dt.is_finite()) {
-        return Err(Error::parameter("dt", "finite and above 0 s", dt));
-    }
+    check_dt(dt)?;
     if let Some(Exposure { time, .. }) = exposure.filter(|open| open.time > dt) {
         let expected = format!("at most the time between frames, {dt} s");
         return Err(Error::parameter("video.exposure", expected, time));
     }
-    let Begun { parameters, motion } = simulator.begin(rng)?;
+    let begun = simulator.begin(rng)?;
+    run(simulator, begun, frames, dt, exposure)
+}
+
+/// Moves on what has begun, and records it.
+fn run<S: Simulator + ?Sized>(
+    simulator: &S,
+    begun: Begun,
+    frames: usize,
+    dt: f64,
+    exposure: Option<Exposure>,
+) -> Result<Trajectory, Error> {
+    let Begun { parameters, motion } = begun;
     let kinds = simulator.event_columns().len();
     let width = simulator.state_columns().len();
     let mut to = Recorder {
