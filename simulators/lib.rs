@@ -35,6 +35,7 @@ mod flight;
 mod impact;
 mod linkage;
 mod looks;
+mod obstacle;
 mod record;
 mod registry;
 mod render;
@@ -44,6 +45,7 @@ mod video;
 
 pub use distribution::Distribution;
 pub use looks::{Colour, Look, Looks, Texture};
+pub use obstacle::Obstacle;
 pub use record::{Recording, energy_columns, future, record};
 pub use render::{render, render_as};
 pub use scene::{Outline, Rectangle, Shape};
@@ -81,6 +83,14 @@ impl Error {
         got: impl std::fmt::Display,
     ) -> Self {
         Self::Parameter(format!("{key}: expected {expected}, got {got}"))
+    }
+
+    /// The same of a world inside another: keys that begin with `from` begin with `to`.
+    pub(crate) fn renamed(self, from: &str, to: &str) -> Self {
+        match self {
+            Self::Parameter(message) => Self::Parameter(message.replace(from, to)),
+            other => other,
+        }
     }
 
     /// The complaints of several checks at once, a line each; anything but a parameter out of its range alone.
@@ -250,6 +260,7 @@ pub trait Simulator: Send + Sync {
 registry::simulators! {
     bouncing_ball::BouncingBall,
     bouncing_balls::BouncingBalls,
+    coin_bounce::CoinBounce,
     double_pendulum::DoublePendulum,
     occluded_ball::OccludedBall,
     pendulum::Pendulum,

@@ -40,13 +40,7 @@ impl OccludedBall {
 
 impl Simulator for OccludedBall {
     fn check(&self) -> Result<(), Error> {
-        let inside = |error: Error| match error {
-            Error::Parameter(message) => {
-                let message = message.replace("bouncing_ball.", "occluded_ball.ball.");
-                Error::Parameter(message)
-            }
-            other => other,
-        };
+        let inside = |error: Error| error.renamed("bouncing_ball.", "occluded_ball.ball.");
         let bar = self.bar.check("occluded_ball.bar");
         Error::all([self.ball.check().map_err(inside), bar])
     }

@@ -91,12 +91,7 @@ impl Motion for Pushed {
 
 impl Simulator for PushedBall {
     fn check(&self) -> Result<(), Error> {
-        let inside = |error: Error| match error {
-            Error::Parameter(message) => {
-                Error::Parameter(message.replace("bouncing_ball.", "pushed_ball.ball."))
-            }
-            other => other,
-        };
+        let inside = |error: Error| error.renamed("bouncing_ball.", "pushed_ball.ball.");
         let any = (f64::NEG_INFINITY, f64::INFINITY);
         Error::all([
             self.ball.check().map_err(inside),
