@@ -36,16 +36,19 @@ mod impact;
 mod linkage;
 mod looks;
 mod obstacle;
+mod picture;
 mod record;
 mod registry;
 mod render;
 mod room;
 mod scene;
+mod steps;
 mod video;
 
 pub use distribution::Distribution;
 pub use looks::{Colour, Look, Looks, Texture};
 pub use obstacle::Obstacle;
+pub use picture::Picture;
 pub use record::{Recording, energy_columns, future, record};
 pub use render::{render, render_as};
 pub use scene::{Outline, Rectangle, Shape};
@@ -250,6 +253,11 @@ pub trait Simulator: Send + Sync {
     fn parts(&self) -> Vec<String> {
         vec!["body".into()]
     }
+    /// Hue (deg), saturation and value of every part, where the world itself says them: then of the looks' colour only the
+    /// value counts, as a factor. In grey pictures the value is all there is. Empty, the default: the looks say all.
+    fn tints(&self, _parameters: &[f64]) -> Vec<[f64; 3]> {
+        Vec::new()
+    }
     /// What stands still behind the bodies (walls), in the order of painting. Drawn once a sequence, and only where
     /// [`Video::walls`] asks for it. Brightness 1 is wall, 0 is ground.
     fn background(&self, parameters: &[f64]) -> Vec<Shape>;
@@ -261,13 +269,19 @@ registry::simulators! {
     bouncing_ball::BouncingBall,
     bouncing_balls::BouncingBalls,
     coin_bounce::CoinBounce,
+    curtain::Curtain,
     double_pendulum::DoublePendulum,
+    kinds::Kinds,
+    linear_gaussian::LinearGaussian,
+    moving_sprites::MovingSprites,
     occluded_ball::OccludedBall,
     pendulum::Pendulum,
     pong::Pong,
     projectile::Projectile,
+    published_balls::PublishedBalls,
     pushed_ball::PushedBall,
     ragdoll::Ragdoll,
     spring_mass::SpringMass,
     two_ball_collision::TwoBallCollision,
+    weather::Weather,
 }

@@ -1,7 +1,7 @@
 //! Worlds whose futures are left to chance, against what can be enumerated or computed.
 
 use rand_chacha::rand_core::SeedableRng;
-use simulators::{CoinBounce, Rng, Simulator, future};
+use simulators::{CoinBounce, LinearGaussian, MovingSprites, Rng, Simulator, Weather, future};
 
 const DT: f64 = 0.2; // s
 
@@ -158,4 +158,212 @@ fn coins_keep_the_speed_and_kicks_are_as_frequent_as_said() {
             .to_string()
             .starts_with("coin_bounce.kick: expected no kicks")
     );
+}
+
+#[test]
+fn futures_of_a_linear_law_have_the_mean_and_covariance_of_its_forecast() {
+    let world = LinearGaussian::default();
+    let past = world.simulate(1, DT, &mut rng(1)).unwrap();
+    let (steps, n) = (6, 4000);
+    let none = vec![vec![0.0; 4]; 4];
+    let (mean, cov) = world.forecast(&past.states, &none, steps);
+    // A^n = r^(n-1) (sin(n w) A - r sin((n-1) w) I)/sin w for a 2 x 2 block with eigenvalues r e^(+-iw).
+    let (r, w) = ((0.98f64 * 0.93 + 0.19 * 0.3).sqrt(), {
+        let r = (0.98f64 * 0.93 + 0.19 * 0.3).sqrt();
+        (0.5 * (0.98 + 0.93) / r).acos()
+    });
+    let k = steps as f64;
+    let a = r.powi(steps as i32 - 1) * (k * w).sin() / w.sin();
+    let b = -r.powi(steps as i32) * ((k - 1.0) * w).sin() / w.sin();
+    for axis in 0..2 {
+        let (x, v) = (past.states[axis], past.states[2 + axis]);
+        let want = a * (0.98 * x + 0.19 * v) + b * x;
+        assert!((mean[axis] - want).abs() < 1e-12, "{} {want}", mean[axis]);
+    }
+    let ends: Vec<Vec<f64>> = (0..n)
+        .map(|seed| {
+            let mut rng = rng(100 + seed);
+            let one = future(
+                &world,
+                &past.states,
+                &past.parameters,
+                steps + 1,
+                DT,
+                &mut rng,
+            );
+            one.unwrap().states[4 * steps..].to_vec()
+        })
+        .collect();
+    for i in 0..4 {
+        let sample = |f: &dyn Fn(&[f64]) -> f64| ends.iter().map(|z| f(z)).sum::<f64>() / n as f64;
+        let error = (cov[i][i] / n as f64).sqrt();
+        let got = sample(&|z| z[i]);
+        assert!(
+            (got - mean[i]).abs() < 6.0 * error,
+            "mean {i}: {got} {}",
+            mean[i]
+        );
+        for j in 0..4 {
+            let got = sample(&|z| (z[i] - mean[i]) * (z[j] - mean[j]));
+            // A product of two normals has the variance c_ii c_jj + c_ij^2.
+            let error = ((cov[i][i] * cov[j][j] + cov[i][j] * cov[i][j]) / n as f64).sqrt();
+            assert!(
+                (got - cov[i][j]).abs() < 6.0 * error,
+                "({i}, {j}): {got} {}",
+                cov[i][j]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_linear_law_at_rest_has_its_stationary_covariance() {
+    let world = LinearGaussian::default();
+    let (_, cov) = world.forecast(&[0.0; 4], &world.start_cov, 3000);
+    // From numpy, S = A S A^T + Q iterated 20,000 times for one axis: [[6.39532198, -0.33166335], [., 10.3674843]].
+    for (i, j, want) in [
+        (0, 0, 6.395_321_98),
+        (0, 2, -0.331_663_35),
+        (2, 2, 10.367_484_3),
+    ] {
+        assert!((cov[i][j] - want).abs() < 1e-7, "({i}, {j}): {}", cov[i][j]);
+    }
+}
+
+#[test]
+fn the_filter_of_the_wind_is_bayes_rule_over_all_its_histories() {
+    let world = Weather {
+        dwell: 6.0,
+        ..Weather::default()
+    };
+    let frames = 6;
+    for seed in 0..10 {
+        let trajectory = world.simulate(frames, DT, &mut rng(seed)).unwrap();
+        let beliefs = world.filter(&trajectory.states);
+        let places: Vec<&[f64]> = trajectory.states.chunks(3).collect();
+        for t in 0..frames {
+            let mut posterior = [0.0; 4];
+            // A history is a number of base 4: the wind of every frame up to t.
+            for history in 0..4usize.pow(t as u32 + 1) {
+                let wind = |k: usize| history / 4usize.pow(k as u32) % 4;
+                let mut chance = 0.25;
+                for k in 1..=t {
+                    let stays = wind(k) == wind(k - 1);
+                    chance *= if stays { 1.0 - 1.0 / 6.0 } else { 1.0 / 18.0 };
+                    let pulled = 0.1 * 7.0;
+                    let towards = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]][wind(k)];
+                    for axis in 0..2 {
+                        let from = places[k - 1][axis];
+                        let mean = 16.0 + 0.9 * (from - 16.0) + pulled * towards[axis];
+                        chance *= (-0.5 * ((places[k][axis] - mean) / 0.7).powi(2)).exp();
+                    }
+                }
+                posterior[wind(t)] += chance;
+            }
+            let sum: f64 = posterior.iter().sum();
+            for (got, want) in beliefs[t].iter().zip(posterior) {
+                assert!((got - want / sum).abs() < 1e-12, "seed {seed}, frame {t}"); // rounding
+            }
+        }
+    }
+}
+
+#[test]
+fn the_wind_stays_as_often_as_its_forecast_says_and_the_filter_is_calibrated() {
+    let world = Weather::default();
+    let (frames, n) = (129, 600);
+    let (mut same, horizons) = ([0usize; 3], [16, 64, 128]);
+    let (mut believed, mut right, mut spread) = (0.0, 0.0, 0.0);
+    for seed in 0..n {
+        let trajectory = world.simulate(frames, DT, &mut rng(seed)).unwrap();
+        let wind = |t: usize| trajectory.states[3 * t + 2];
+        for (count, h) in same.iter_mut().zip(horizons) {
+            *count += usize::from(wind(h) == wind(0));
+        }
+        let belief = world.filter(&trajectory.states)[frames - 1];
+        let best = (0..4)
+            .max_by(|&a, &b| belief[a].total_cmp(&belief[b]))
+            .unwrap();
+        believed += belief[best];
+        spread += belief[best] * (1.0 - belief[best]);
+        right += f64::from(u8::from(wind(frames - 1) == best as f64));
+    }
+    for (count, h) in same.iter().zip(horizons) {
+        let want = world.forecast([1.0, 0.0, 0.0, 0.0], h)[0];
+        let page = 0.25 + 0.75 * (-4.0 * h as f64 / 192.0).exp();
+        assert!((want - page).abs() < 0.01, "{h}: {want} {page}");
+        let (mean, std) = (n as f64 * want, (n as f64 * want * (1.0 - want)).sqrt());
+        assert!(
+            (*count as f64 - mean).abs() < 6.0 * std,
+            "{h}: {count} of {n}, expected {mean:.0}"
+        );
+    }
+    println!("the filter's best wind is right in {right} of {n}, {believed:.1} expected");
+    assert!(
+        (right - believed).abs() < 6.0 * f64::sqrt(spread),
+        "{right} {believed}"
+    );
+    assert!(right > 0.8 * n as f64, "{right}");
+}
+
+#[test]
+fn sprites_move_straight_until_a_wall_draws_them_anew() {
+    let world = MovingSprites {
+        count: 1,
+        ..MovingSprites::default()
+    };
+    let (frames, n) = (25, 4000);
+    let (mut hits, mut outcomes) = (0usize, [0usize; 36]);
+    for seed in 0..n {
+        let trajectory = world.simulate(frames, DT, &mut rng(seed)).unwrap();
+        let row = |t: usize| -> [i64; 4] {
+            let state = &trajectory.states[4 * t..4 * t + 4];
+            let whole = |x: f64| {
+                assert!((x - x.round()).abs() < 1e-9, "{x}");
+                x.round() as i64
+            };
+            [
+                whole(state[0] - 16.0),
+                whole(state[1] - 16.0),
+                whole(state[2] * DT),
+                whole(state[3] * DT),
+            ]
+        };
+        for t in 1..frames {
+            let ([x, y, vx, vy], [nx, ny, nvx, nvy]) = (row(t - 1), row(t));
+            let events = &trajectory.events[4 * t..4 * t + 4];
+            let over = |x: i64| !(0..32).contains(&x);
+            assert_eq!(events.iter().any(|&e| e > 0), over(x + vx) || over(y + vy));
+            match (over(x + vx), over(y + vy)) {
+                (false, false) => assert_eq!([nx, ny, nvx, nvy], [x + vx, y + vy, vx, vy]),
+                (true, false) => {
+                    hits += 1;
+                    assert_eq!([nx, ny], [(x + vx).clamp(0, 31), y + vy]);
+                    let away = if x + vx < 0 { nvx } else { -nvx };
+                    assert!((1..=4).contains(&away) && (-4..=4).contains(&nvy));
+                    outcomes[(9 * (away - 1) + nvy + 4) as usize] += 1;
+                }
+                (false, true) => {
+                    hits += 1;
+                    assert_eq!([nx, ny], [x + vx, (y + vy).clamp(0, 31)]);
+                    let away = if y + vy < 0 { nvy } else { -nvy };
+                    assert!((1..=4).contains(&away) && (-4..=4).contains(&nvx));
+                    outcomes[(9 * (away - 1) + nvx + 4) as usize] += 1;
+                }
+                (true, true) => hits += 1,
+            }
+        }
+    }
+    let total: usize = outcomes.iter().sum();
+    let expected = total as f64 / 36.0;
+    let chi: f64 = outcomes
+        .iter()
+        .map(|&c| (c as f64 - expected).powi(2) / expected)
+        .sum();
+    // Chi-square with 35 degrees of freedom: mean 35, standard deviation 8.4; 6 of them.
+    assert!(chi < 35.0 + 6.0 * 8.4, "{chi}: {outcomes:?}");
+    let rate = hits as f64 / (frames as f64 * n as f64);
+    // From the rule in numpy, 4,000 paths of 25 frames (the first has no hit): 0.119; standard error 0.001 each.
+    println!("{rate:.4} hits a frame, chi-square {chi:.1} of 35");
+    assert!((rate - 0.119).abs() < 0.008, "{rate}");
 }
