@@ -16,7 +16,7 @@ use crate::flight::Flight;
 use crate::record::fits;
 use crate::{
     Begun, BouncingBall, Column, Contact, Distribution, Error, Motion, Rectangle, Rng, Shape,
-    Simulator, branch,
+    Simulator, branch, check_action,
 };
 use rand::RngExt;
 use schemars::JsonSchema;
@@ -195,6 +195,12 @@ impl Motion for Tossed {
         self.flight.advance_turning(duration, contacts, &mut toss)?;
         self.time += duration;
         Ok(())
+    }
+
+    /// Nothing acts from outside; kicks come all the same.
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        check_action(action, 0)?;
+        self.act(&mut Vec::new())
     }
 
     /// Kicks come between frames.

@@ -139,6 +139,10 @@ impl Motion for Hidden {
     fn act(&mut self, action: &mut Vec<f64>) -> Result<(), Error> {
         self.ball.act(action)
     }
+
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        self.ball.apply(action)
+    }
 }
 
 impl Simulator for Curtain {

@@ -206,6 +206,7 @@ fn hanging(y: Vec<f64>, parameters: Vec<f64>) -> Result<Begun, Error> {
         inertia: 0.0,
         spring: [0.0; 2],
         damping: 0.0,
+        slides: false,
     };
     let links = [link(0), link(1)];
     let linkage = Linkage::new(&links, true, [0.0, -gravity]).ok_or_else(BOB.broken())?;

@@ -29,6 +29,7 @@ mod crowd;
 mod distribution;
 mod elliptic;
 mod engine;
+mod episode;
 pub mod exact;
 mod extrapolation;
 mod flight;
@@ -46,6 +47,7 @@ mod steps;
 mod video;
 
 pub use distribution::Distribution;
+pub use episode::Episode;
 pub use looks::{Colour, Look, Looks, Texture};
 pub use obstacle::Obstacle;
 pub use picture::Picture;
@@ -187,6 +189,29 @@ pub trait Motion {
     fn act(&mut self, _action: &mut Vec<f64>) -> Result<(), Error> {
         Ok(())
     }
+    /// In place of [`Motion::act`]: an action (A) from outside acts until the next frame.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for an action of another length, or that is not finite; a world that is left to itself takes one of
+    /// length 0.
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        check_action(action, 0)
+    }
+}
+
+/// Checks that an action has `components` finite numbers.
+///
+/// # Errors
+/// [`Error::Parameter`] where it has not.
+pub(crate) fn check_action(action: &[f64], components: usize) -> Result<(), Error> {
+    if action.len() == components && action.iter().all(|x| x.is_finite()) {
+        return Ok(());
+    }
+    let expected = match components {
+        0 => "none, as this world is left to itself".into(),
+        n => format!("{n} finite numbers"),
+    };
+    Err(Error::parameter("action", expected, format!("{action:?}")))
 }
 
 /// A world that moves by known physics, and what is to be seen of it.
@@ -205,6 +230,15 @@ pub trait Simulator: Send + Sync {
     /// Name and unit of every component of an action; A is their number. Most worlds are left to themselves.
     fn action_columns(&self) -> Vec<Column> {
         Vec::new()
+    }
+    /// Least and greatest value of every component of an action (A); infinite where there is none.
+    fn action_limits(&self) -> Vec<[f64; 2]> {
+        vec![[f64::NEG_INFINITY, f64::INFINITY]; self.action_columns().len()]
+    }
+    /// What it costs to be in a state (D) and to act (A) until the next frame, under `parameters` (P), where the world has a
+    /// task. A task is done well where the sum of costs over the frames is small.
+    fn cost(&self, _state: &[f64], _action: &[f64], _parameters: &[f64]) -> Option<f64> {
+        None
     }
     /// Unit of [`Simulator::energy`].
     fn energy_unit(&self) -> Option<&'static str> {
@@ -268,6 +302,7 @@ pub trait Simulator: Send + Sync {
 registry::simulators! {
     bouncing_ball::BouncingBall,
     bouncing_balls::BouncingBalls,
+    cartpole::Cartpole,
     coin_bounce::CoinBounce,
     curtain::Curtain,
     double_pendulum::DoublePendulum,
@@ -276,12 +311,15 @@ registry::simulators! {
     moving_sprites::MovingSprites,
     occluded_ball::OccludedBall,
     pendulum::Pendulum,
+    pendulum_v1::PendulumV1,
     pong::Pong,
     projectile::Projectile,
     published_balls::PublishedBalls,
     pushed_ball::PushedBall,
     ragdoll::Ragdoll,
+    reacher::Reacher,
     spring_mass::SpringMass,
     two_ball_collision::TwoBallCollision,
+    two_rooms::TwoRooms,
     weather::Weather,
 }

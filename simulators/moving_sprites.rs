@@ -260,6 +260,16 @@ impl Simulator for MovingSprites {
         rng: &mut Rng,
     ) -> Result<Option<Begun>, Error> {
         fits(self, state, parameters)?;
+        let n = self.shown().len();
+        let whole = |which: &f64| which.fract() == 0.0 && (0.0..n as f64).contains(which);
+        if !parameters.iter().all(whole) {
+            let expected = format!("numbers of pictures below {n}");
+            return Err(Error::parameter(
+                "parameters",
+                expected,
+                format!("{parameters:?}"),
+            ));
+        }
         Ok(Some(self.motion(
             state.to_vec(),
             branch(rng),

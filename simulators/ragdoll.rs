@@ -375,6 +375,7 @@ fn leaping(y: Vec<f64>, parameters: Vec<f64>) -> Result<Begun, Error> {
             inertia,
             spring: [stiffness, part.relaxed.to_radians()],
             damping,
+            slides: false,
         }
     };
     let links: Vec<Link> = PARTS.iter().map(link).collect();

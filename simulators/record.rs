@@ -88,12 +88,25 @@ pub fn future(
 ) -> Result<Trajectory, Error> {
     simulator.check()?;
     check_dt(dt)?;
+    let begun = resumed(simulator, state, parameters, rng)?;
+    run(simulator, begun, frames, dt, None)
+}
+
+/// [`Simulator::resume`] of a world that can.
+///
+/// # Errors
+/// As there; [`Error::Parameter`] for a world that cannot.
+pub(crate) fn resumed(
+    simulator: &dyn Simulator,
+    state: &[f64],
+    parameters: &[f64],
+    rng: &mut Rng,
+) -> Result<Begun, Error> {
     let begun = simulator.resume(state, parameters, rng)?;
-    let begun = begun.ok_or_else(|| {
+    begun.ok_or_else(|| {
         let expected = "a world whose state columns hold all that its future depends on";
         Error::parameter("future", expected, "one that cannot be resumed")
-    })?;
-    run(simulator, begun, frames, dt, None)
+    })
 }
 
 /// Checks that a state (D) and parameters (P) are a simulator's, and finite.
@@ -118,7 +131,7 @@ pub(crate) fn fits(
     Ok(())
 }
 
-fn check_dt(dt: f64) -> Result<(), Error> {
+pub(crate) fn check_dt(dt: f64) -> Result<(), Error> {
     match dt > 0.0 && dt.is_finite() {
         true => Ok(()),
         false => Err(Error::parameter("dt", "finite and above 0 s", dt)),
@@ -157,21 +170,7 @@ fn run<S: Simulator + ?Sized>(
     dt: f64,
     exposure: Option<Exposure>,
 ) -> Result<Trajectory, Error> {
-    let Begun { parameters, motion } = begun;
-    let kinds = simulator.event_columns().len();
-    let width = simulator.state_columns().len();
-    let mut to = Recorder {
-        motion,
-        kinds,
-        contacts: Vec::new(),
-        began: 0.0,
-        trajectory: Trajectory {
-            states: Vec::with_capacity(width * frames),  // (T, D)
-            events: vec![0; kinds * frames],             // (T, E)
-            event_times: vec![f64::NAN; kinds * frames], // (T, E)
-            ..Trajectory::default()
-        },
-    };
+    let mut to = Recorder::new(simulator, begun);
     match exposure {
         None => {
             for t in 0..frames {
@@ -183,32 +182,48 @@ fn run<S: Simulator + ?Sized>(
         }
         Some(exposure) => to.exposed(frames, dt, exposure)?,
     }
-    let mut trajectory = to.trajectory;
-    if simulator.energy_unit().is_some() {
-        let energies = trajectory.states.chunks_exact(width);
-        let energies = energies.filter_map(|state| simulator.energy(state, &parameters));
-        trajectory.energies = energies.flatten().collect(); // (T, 2)
-    }
-    trajectory.parameters = parameters;
-    Ok(trajectory)
+    Ok(to.finish(simulator))
 }
 
-struct Recorder {
-    motion: Box<dyn Motion>,
+/// Writes down a motion, frame by frame.
+pub(crate) struct Recorder {
+    pub motion: Box<dyn Motion>,
     /// Event columns, E.
     kinds: usize,
     /// Since the last frame.
-    contacts: Vec<Contact>,
+    pub contacts: Vec<Contact>,
     /// When the sequence began, on the motion's clock, s.
     began: f64,
-    trajectory: Trajectory,
+    pub trajectory: Trajectory,
 }
 
 impl Recorder {
-    /// Frame t is now.
+    /// Nothing is written yet.
+    pub fn new<S: Simulator + ?Sized>(simulator: &S, begun: Begun) -> Self {
+        Self {
+            motion: begun.motion,
+            kinds: simulator.event_columns().len(),
+            contacts: Vec::new(),
+            began: 0.0,
+            trajectory: Trajectory {
+                parameters: begun.parameters,
+                ..Trajectory::default()
+            },
+        }
+    }
+
+    /// Frame t is now, and what acts next is drawn.
     fn frame(&mut self, t: usize) -> Result<(), Error> {
+        self.observe(t);
+        self.motion.act(&mut self.trajectory.actions)
+    }
+
+    /// Frame t is now.
+    pub fn observe(&mut self, t: usize) {
         let to = &mut self.trajectory;
-        self.motion.state(&mut to.states);
+        self.motion.state(&mut to.states); // (T, D)
+        to.events.resize(self.kinds * (t + 1), 0); // (T, E)
+        to.event_times.resize(self.kinds * (t + 1), f64::NAN); // (T, E)
         for Contact { kind, time } in self.contacts.drain(..) {
             if t > 0 {
                 let (cell, time) = (self.kinds * t + kind, time - self.began);
@@ -216,7 +231,18 @@ impl Recorder {
                 to.event_times[cell] = to.event_times[cell].min(time); // NaN.min(time) is time
             }
         }
-        self.motion.act(&mut to.actions)
+    }
+
+    /// What was written, with its energies.
+    pub fn finish<S: Simulator + ?Sized>(self, simulator: &S) -> Trajectory {
+        let mut trajectory = self.trajectory;
+        if simulator.energy_unit().is_some() {
+            let width = simulator.state_columns().len();
+            let energies = trajectory.states.chunks_exact(width);
+            let energies = energies.filter_map(|s| simulator.energy(s, &trajectory.parameters));
+            trajectory.energies = energies.flatten().collect(); // (T, 2)
+        }
+        trajectory
     }
 
     fn exposed(

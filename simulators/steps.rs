@@ -4,7 +4,7 @@
 //! a whole number of steps apart show the law's own states; frames between them, and the moments of an exposure, show the
 //! straight line from step to step.
 
-use crate::{Contact, Error, Motion};
+use crate::{Contact, Error, Motion, check_action};
 
 /// A law that goes from step to step.
 pub(crate) trait Law {
@@ -20,6 +20,13 @@ pub(crate) trait Law {
     /// As there.
     fn act(&mut self, _action: &mut Vec<f64>) -> Result<(), Error> {
         Ok(())
+    }
+    /// What [`Motion::apply`] does.
+    ///
+    /// # Errors
+    /// As there.
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        check_action(action, 0)
     }
 }
 
@@ -93,6 +100,10 @@ impl<L: Law> Motion for Stepped<L> {
 
     fn act(&mut self, action: &mut Vec<f64>) -> Result<(), Error> {
         self.law.act(action)
+    }
+
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        self.law.apply(action)
     }
 }
 

@@ -175,10 +175,10 @@ fn futures_of_a_linear_law_have_the_mean_and_covariance_of_its_forecast() {
     let k = steps as f64;
     let a = r.powi(steps as i32 - 1) * (k * w).sin() / w.sin();
     let b = -r.powi(steps as i32) * ((k - 1.0) * w).sin() / w.sin();
-    for axis in 0..2 {
+    for (axis, got) in mean.iter().take(2).enumerate() {
         let (x, v) = (past.states[axis], past.states[2 + axis]);
         let want = a * (0.98 * x + 0.19 * v) + b * x;
-        assert!((mean[axis] - want).abs() < 1e-12, "{} {want}", mean[axis]);
+        assert!((got - want).abs() < 1e-12, "{got} {want}");
     }
     let ends: Vec<Vec<f64>> = (0..n)
         .map(|seed| {

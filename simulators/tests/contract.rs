@@ -403,6 +403,14 @@ const GOLDEN: &[(&str, &str)] = &[
         "7c04b59a27ce77e527c122830ce3951fc092243ee500d8b92593208ab3462f32",
     ),
     (
+        "cartpole",
+        "d7aad496a33ac74ac4f0963c227fd757795df5a9f2e052f7448a3877920c9dc4",
+    ),
+    (
+        "cartpole",
+        "5d5e9469e8f12832609d20422d16b8d3088e0eb455a7afa57286f01dbb7f3e6e",
+    ),
+    (
         "coin_bounce",
         "04ff80d57e1b9137884819abaf9d5f8d62674b4d2078cceb3ab2f9fa8295abb4",
     ),
@@ -463,6 +471,14 @@ const GOLDEN: &[(&str, &str)] = &[
         "895e58d6f6a807b7c31c18c5257d05ff49af912587cdc64908a6bb97b2b20e52",
     ),
     (
+        "pendulum",
+        "1870d14490ecf001dae9badb09d804771a169603b3ec2cb32f6b5176162bbf09",
+    ),
+    (
+        "pendulum_v1",
+        "7d73655eeed6fb7732a499ce88c3365f019c41f08053fc609045ed4cb67b36d9",
+    ),
+    (
         "pong",
         "e309d8b95c01b6fbb22b5a145b5767c8979952b667eb5e46ac6d9ee04e3c38ab",
     ),
@@ -487,12 +503,24 @@ const GOLDEN: &[(&str, &str)] = &[
         "3b5179986a6563e07976a68a2cbacccb8cbd1441090bb068ea4f7873e87ac30b",
     ),
     (
+        "pushed_ball",
+        "975912cb673c7b30752e79e3d8eeccdc62b3900c00f5d902d7f629f3f14555be",
+    ),
+    (
         "ragdoll",
         "3c451a9b8d457ff39ac397ec3adef3f7fb116844853b05a5e39081d6486078fe",
     ),
     (
         "ragdoll",
         "a6427c9e6b6e5e43b01d495393222db32a585077029de0147b27777e5f61b288",
+    ),
+    (
+        "reacher",
+        "f204f6c29158867acc7f23ef292de48685930c4a85b8f3a4672f1854e429aa30",
+    ),
+    (
+        "reacher",
+        "075fbdc43e73e4829336cc72438530b5c0726e530d2cb70a5f97cd2bccba5437",
     ),
     (
         "spring_mass",
@@ -509,6 +537,14 @@ const GOLDEN: &[(&str, &str)] = &[
     (
         "two_ball_collision",
         "8249972095dee5a57ce32d6f140494a4e25751d6d4fe2e4b195fe97432915214",
+    ),
+    (
+        "two_rooms",
+        "a2370748af5c5ec1c7d8cdf3e8f8bc65385fa555e842e6b28ad455db991c2a80",
+    ),
+    (
+        "two_rooms",
+        "da22870ef2e98cab66b44bfb6eaea1c35ec8ec1ebbccccfb3fe77725c63782b7",
     ),
     (
         "weather",
