@@ -15,7 +15,7 @@ use crate::models::Model;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::store::json;
-use crate::train::{checkpoint, clips, evaluate};
+use crate::train::{checkpoint, clips, evaluate, frames_seen, whole};
 use lgssm::innovations;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -116,7 +116,11 @@ pub fn encode(
 
 /// Lets the law expect of code means the noise that they have on training sequences.
 fn fit_code_noise(model: &mut dyn Model<f32>, train: &Split, steps: usize) -> Result<()> {
-    let all: Vec<usize> = (0..train.len().min(NOISE_SEQUENCES)).collect();
+    let all = whole(train, NOISE_SEQUENCES);
+    if all.is_empty() {
+        // Codes of missing frames are none; the law keeps the noise that it learned.
+        return Ok(());
+    }
     let mut codes = Vec::new();
     for part in all.chunks(CUT) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
@@ -209,7 +213,8 @@ impl Part<'_> {
         self.each(|from, to| {
             let all: Vec<usize> = (from..to).collect();
             let codes = model.encode(&clips(self.split, &all, self.steps)?.frames)?;
-            let posterior = model.infer(&codes.mean, self.steps, None)?;
+            let seen = frames_seen(self.split, &all);
+            let posterior = model.infer(&codes.mean, self.steps, seen.as_deref())?;
             let mut out = Vec::new();
             if let (Some(law), Some(p)) = (&law, &posterior) {
                 let found = innovations(law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
@@ -260,9 +265,14 @@ impl Part<'_> {
         to: usize,
     ) -> Result<Vec<(String, Vec<f64>)>> {
         let codes: Vec<f64> = (from..to).flat_map(|i| encoder.row(i)).copied().collect();
-        let known: Vec<bool> = (from..to)
+        let mut known: Vec<bool> = (from..to)
             .flat_map(|_| (0..self.steps).map(|t| t < missing.settings.context))
             .collect();
+        let all: Vec<usize> = (from..to).collect();
+        if let Some(seen) = frames_seen(self.split, &all) {
+            let both = known.iter_mut().zip(seen);
+            both.for_each(|(known, seen)| *known &= seen);
+        }
         let mut out = Vec::new();
         if let Some(p) = model.infer(&codes, self.steps, Some(&known))? {
             out.push(("predicted".to_string(), p.filtered_mean));

@@ -11,7 +11,7 @@ use crate::models::{Codes, Common, Model};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
-use crate::train::{self, Job, clips};
+use crate::train::{self, Job, clips, frames_seen};
 
 /// Sequences whose latents are watched during training.
 const WATCHED: usize = 200;
@@ -33,10 +33,11 @@ pub fn train(
     std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
     let all: Vec<usize> = (0..split.len().min(WATCHED)).collect();
     let states: Vec<f64> = all.iter().flat_map(|&i| split.states(i)).copied().collect();
+    let seen = frames_seen(split, &all);
     let watch = |trained: &dyn Model<f32>| {
         let codes = trained.encode(&clips(split, &all, steps)?.frames)?;
         let mut arrays = vec![("encoder", codes.mean.clone())];
-        if let Some(posterior) = trained.infer(&codes.mean, steps, None)? {
+        if let Some(posterior) = trained.infer(&codes.mean, steps, seen.as_deref())? {
             arrays.push(("filtered", posterior.filtered_mean));
             arrays.push(("smoothed", posterior.smoothed_mean));
         }

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::batches::{Order, clips, evaluate, objective};
+use super::batches::{Order, both, clips, evaluate, objective, whole};
 use super::checkpoint::{self, State};
 use super::config::TrainConfig;
 use super::health;
@@ -198,9 +198,10 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                 .stream("train/noise", (at * config.micro_batches + i) as u64);
             let mut clips = clips(job.train, part, job.steps)?;
             let first = (at * config.batch + i * cut) as u64;
-            clips.seen = config
+            let hidden = config
                 .missing
                 .draw(job.seeds, (first, part.len()), job.steps, job.frame);
+            clips.seen = both(clips.seen.take(), hidden);
             let elbo = model.elbo(&clips, weight, &mut rng)?;
             if !objective(&elbo).is_finite() {
                 let terms: Vec<String> =
@@ -251,7 +252,11 @@ const LAW_SEQUENCES: usize = 500;
 
 /// Lets the law start from the codes of training clips.
 fn start_law(job: &Job, run: &mut Run) -> Result<()> {
-    let all: Vec<usize> = (0..job.train.len().min(LAW_SEQUENCES)).collect();
+    let all = whole(job.train, LAW_SEQUENCES);
+    if all.is_empty() {
+        let message = "every training sequence has missing frames, and a law starts from codes of whole ones; import shorter clips (--clip)";
+        return Err(Error::Experiment(format!("data.dataset: {message}")));
+    }
     let mut codes = Vec::new();
     for part in all.chunks(50) {
         let clips = clips(job.train, part, job.steps)?;
