@@ -3,10 +3,10 @@
 //! Convolutions are those of the published Kalman VAE's networks on 20 frames, forward, and forward with all gradients. One thread.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kinostate::analysis::regression::Readout;
 use kinostate::array::Array;
 use kinostate::lgssm::switching::{Hypotheses, Reflecting, log_likelihood_and_gradients};
 use kinostate::lgssm::{self, Batch, Lgssm};
+use kinostate::measure::regression::Readout;
 use kinostate::nn::ops::{self, Geometry, Precision};
 use kinostate::nn::tensor::{backward, matrix};
 use kinostate::nn::{Activation, Grad, Param};

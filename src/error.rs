@@ -69,6 +69,26 @@ impl From<lgssm::Error> for Error {
     }
 }
 
+impl From<nn::Error> for Error {
+    fn from(error: nn::Error) -> Self {
+        match error {
+            nn::Error::Config(message) => Self::Experiment(message),
+            nn::Error::Shape(message) => Self::Shape(message),
+            nn::Error::Numeric(message) => Self::Numeric(message),
+        }
+    }
+}
+
+impl From<laws::Error> for Error {
+    fn from(error: laws::Error) -> Self {
+        match error {
+            laws::Error::Shape(message) => Self::Shape(message),
+            laws::Error::Network(error) => error.into(),
+            laws::Error::Inference(error) => error.into(),
+        }
+    }
+}
+
 impl Error {
     /// For `map_err`: attaches the path to what the system said.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {

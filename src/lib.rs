@@ -11,14 +11,16 @@ pub mod experiment;
 pub mod figures;
 pub mod interrupt;
 pub mod latents;
+pub mod measure;
 pub mod memory;
 pub mod models;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod run;
 pub mod seeds;
 pub mod store;
 pub mod train;
 
 pub use error::{Error, Result};
-pub use {lgssm, nn};
+pub use {laws, lgssm, nn};

@@ -3,54 +3,42 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Crates of their own below all rows, kept apart by the compiler.
-const CRATES: [&str; 2] = ["lgssm", "nn"];
+/// A line of the table of rooms in ARCHITECTURE.md.
+struct Room {
+    /// Modules of the library stand above those with lower rows; crates of their own have none: the compiler keeps them apart.
+    row: Option<u32>,
+    /// As `use crate::NAME` has it.
+    name: String,
+    /// Libraries that may be named here.
+    home_of: Vec<String>,
+}
 
-/// Every module of `src/` with its row; a module uses rows below its own, and itself.
-const ROWS: [(&str, u32); 17] = [
-    ("error", 0),
-    ("interrupt", 1),
-    ("memory", 1),
-    ("seeds", 1),
-    ("array", 1),
-    ("progress", 1),
-    ("store", 1),
-    ("latents", 3),
-    ("data", 4),
-    ("exchange", 5),
-    ("models", 5),
-    ("train", 6),
-    ("figures", 4),
-    ("analysis", 6),
-    ("experiment", 7),
-    ("pipeline", 9),
-    ("report", 8),
-];
-
-/// Pairs that break the rule, each with its reason.
-const EXCEPTIONS: [(&str, &str, &str); 1] = [(
-    "report",
-    "pipeline",
-    "reads the paths of a run folder and the command that made it",
-)];
-
-/// A library and the only modules that may name it.
-const HOMES: [(&str, &[&str]); 14] = [
-    ("ctrlc", &["interrupt"]),
-    ("libc", &["memory", "nn"]),
-    ("dfdx", &["nn", "models", "train"]),
-    ("gemm", &["nn"]),
-    ("nalgebra", &["lgssm", "analysis"]),
-    ("statrs", &["analysis"]),
-    ("plotters", &["figures"]),
-    ("safetensors", &["store"]),
-    ("clap", &["cli", "main"]),
-    ("indicatif", &["progress"]),
-    ("zip", &["exchange"]),
-    ("image", &["exchange"]),
-    ("csv", &["exchange"]),
-    ("rapier2d", &[]),
-];
+/// The table under "## Rooms".
+fn rooms() -> Vec<Room> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let text = fs::read_to_string(path).unwrap();
+    let section = text.split("## Rooms").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let lines = section.lines().filter(|line| line.starts_with("| "));
+    let rooms: Vec<Room> = lines
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let name = cells[1].trim_matches(['`', '/']).trim_end_matches(".rs");
+            Room {
+                row: cells[0].parse().ok(),
+                name: name.rsplit('/').next().unwrap().to_string(),
+                home_of: cells[2]
+                    .split(',')
+                    .map(|library| library.trim().to_string())
+                    .filter(|library| !library.is_empty())
+                    .collect(),
+            }
+        })
+        .collect();
+    assert!(rooms.len() > 20, "the table of rooms was not found");
+    rooms
+}
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -136,26 +124,20 @@ fn uses(code: &str) -> Vec<String> {
 
 #[test]
 fn a_module_uses_lower_rows_only() {
-    let row = |name: &str| {
-        ROWS.iter()
-            .find(|(module, _)| *module == name)
-            .map(|(_, row)| *row)
-    };
+    let rooms = rooms();
+    let room = |name: &str| rooms.iter().find(|room| room.name == name);
     let mut wrong = Vec::new();
     for (module, path, code) in modules() {
-        if ["main", "cli", "lib"].contains(&module.as_str()) || CRATES.contains(&module.as_str()) {
+        if module == "lib" {
             continue;
         }
-        let own = row(&module).unwrap_or_else(|| panic!("{module} has no row in this test"));
+        let own = room(&module).unwrap_or_else(|| panic!("{module} has no row in ARCHITECTURE.md"));
+        let Some(row) = own.row else { continue };
         for used in uses(&code) {
-            let excepted = EXCEPTIONS
-                .iter()
-                .any(|(from, to, _)| *from == module && *to == used);
-            if let Some(other) =
-                row(&used).filter(|other| used != module && *other >= own && !excepted)
-            {
+            let other = room(&used).and_then(|room| room.row);
+            if let Some(other) = other.filter(|&other| used != module && other >= row) {
                 wrong.push(format!(
-                    "{}: {module} (row {own}) uses {used} (row {other})",
+                    "{}: {module} (row {row}) uses {used} (row {other})",
                     path.display()
                 ));
             }
@@ -165,19 +147,34 @@ fn a_module_uses_lower_rows_only() {
 }
 
 #[test]
-fn a_library_has_one_home() {
+fn a_library_has_its_homes() {
+    let rooms = rooms();
+    let homes = |library: &str| -> Vec<&str> {
+        let at_home = rooms
+            .iter()
+            .filter(|room| room.home_of.iter().any(|l| l == library));
+        at_home.map(|room| room.name.as_str()).collect()
+    };
+    let mut libraries: Vec<&str> = rooms
+        .iter()
+        .flat_map(|room| &room.home_of)
+        .map(String::as_str)
+        .collect();
+    libraries.sort_unstable();
+    libraries.dedup();
     let mut wrong = Vec::new();
     for (module, path, code) in modules() {
-        for (library, homes) in HOMES {
+        for library in &libraries {
             // A path that starts with the library, not one that ends in its name (`write_image::<L>`).
             let path_from = code.match_indices(&format!("{library}::")).any(|(i, _)| {
                 !code[..i].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.')
             });
             let named = path_from || code.contains(&format!("use {library};"));
-            if named && !homes.contains(&module.as_str()) {
+            if named && !homes(library).contains(&module.as_str()) {
                 wrong.push(format!(
-                    "{}: {library} belongs to {homes:?}",
-                    path.display()
+                    "{}: {library} belongs to {:?}",
+                    path.display(),
+                    homes(library)
                 ));
             }
         }

@@ -1,6 +1,6 @@
 //! A run folder belongs to one process, remembers what is finished, and is told apart from other people's folders.
 
-use kinostate::pipeline::RunFolder;
+use kinostate::run::RunFolder;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

@@ -1,12 +1,12 @@
 //! The tutorial is true: its files are the ones it shows, its commands run, its analysis compiles and draws its figure.
 
-use kinostate::analysis::{Analysis, Finding, Kinematics, Study, affine, arrays, bootstrap};
+use kinostate::analysis::{Analysis, Finding, Kinematics, Study};
 use kinostate::data::Dataset;
 use kinostate::experiment::Experiment;
 use kinostate::figures::Figure;
-use kinostate::pipeline::{self, RunFolder};
+use kinostate::run::{self, RunFolder};
 // What the analysis names by `crate::` once it stands in `src/analysis/`.
-use kinostate::{error, figures};
+use kinostate::{error, figures, measure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -102,7 +102,7 @@ fn the_tutorials_commands_run_and_its_analysis_answers() {
     let experiment = Experiment::load(&folder.path().join(yaml), &sets).unwrap();
     let run = RunFolder::new(folder.path().join("results/falling_ball"));
     let data = Dataset::open(&run.data()).unwrap();
-    let study = pipeline::study(&experiment, &data, "lg_vae", 0, &run).unwrap();
+    let study = run::study(&experiment, &data, "lg_vae", 0, &run).unwrap();
     let finding = gravity::Gravity::default().run(&study).unwrap();
     println!("{}", finding.answer);
     let truth = finding.value("acceleration/true").unwrap();

@@ -3,12 +3,12 @@
 //! The law is carried into physical coordinates, s' = A s + b (see `law`). At a mean state s_h of height h its vertical
 //! acceleration is ((A − I) s_h + b)_vy / dt. True accelerations come from frame pairs without a contact between them.
 
-use super::affine::{AffineSums, carry};
-use super::arrays::{at, columns, sizes};
-use super::bootstrap::{Bootstrap, Estimate};
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel, Series};
+use crate::measure::affine::{AffineSums, carry};
+use crate::measure::arrays::{at, columns, sizes};
+use crate::measure::bootstrap::{Bootstrap, Estimate};
 use nalgebra::{DMatrix, DVector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -4,9 +4,9 @@
 //! A single number at the end hides what matters here: the velocity's R² may fall while the ELBO rises, because codes bend until the
 //! motion looks simpler than it is.
 
-use super::bootstrap::Estimate;
 use super::{Finding, Table, TrainingPoint};
 use crate::figures::{Curves, Figure, Look, Panel, Series};
+use crate::measure::bootstrap::Estimate;
 
 /// Name of the finding.
 pub const NAME: &str = "ablation";

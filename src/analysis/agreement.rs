@@ -4,14 +4,14 @@
 //! and compared on held-out ones: mean correlation coefficient after affine alignment (weak identifiability, Khemakhem et al.
 //! 2020, Roeder et al. 2021). The plain one, after the best permutation only, tells whether the axes agree as well.
 
-use super::arrays::{reorder, sizes};
-use super::bootstrap::Estimate;
-use super::regression::Readout;
 use super::{Finding, Table};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, Law, MatrixPanel};
 use crate::latents::Latents;
+use crate::measure::arrays::{reorder, sizes};
+use crate::measure::bootstrap::Estimate;
+use crate::measure::regression::Readout;
 
 /// Name of the finding.
 pub const NAME: &str = "agreement";
@@ -280,15 +280,15 @@ fn rolled(array: &Array, steps: usize) -> Array {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arrays::build;
     use super::super::testing::box_states;
     use super::*;
+    use crate::measure::arrays::build;
 
     fn latents(map: &dyn Fn(&[f64]) -> Vec<f64>) -> [Latents; 2] {
         [0, 1].map(|index| {
             let states = box_states(60, true, index);
             let [n, t, _] = sizes(&states);
-            let row = |i, t| map(super::super::arrays::at(&states, i, t));
+            let row = |i, t| map(crate::measure::arrays::at(&states, i, t));
             let width = row(0, 0).len();
             let z = build([n, t, width], |i, t, out| out.copy_from_slice(&row(i, t)));
             let mut latents = Latents::default();

@@ -3,16 +3,16 @@
 //! On bouncing balls any position is easy, so R² of position says almost nothing, and even pixels of two frames tell the
 //! velocity between bounces. These rows stand beside every model's own.
 
-use super::arrays::{build, frames, sizes};
-use super::bootstrap::{Bootstrap, RESAMPLES};
-use super::constant_velocity::{Scale, track};
-use super::pixels::{Pixels, background, centroids};
 use super::readout::{Row, define, table};
-use super::regression::{Features, Readout};
-use super::scores::Scores;
 use super::{Finding, Kinematics, SplitStudy, Study};
 use crate::array::Array;
 use crate::error::Result;
+use crate::measure::arrays::{build, frames, sizes};
+use crate::measure::bootstrap::{Bootstrap, RESAMPLES};
+use crate::measure::constant_velocity::{Scale, track};
+use crate::measure::pixels::background;
+use crate::measure::regression::{Features, Readout};
+use crate::measure::scores::Scores;
 use std::ops::Range;
 
 /// Name of the finding.
@@ -52,10 +52,10 @@ pub fn baselines(study: &Study) -> Result<Finding> {
     };
     let splits = study.splits().map(|(_, split)| split);
     let still = background(&study.train.frames, study.frame_shape.iter().product());
-    let centroid = splits.map(|split| centroids(study, split, &still));
+    let centroid = splits.map(|split| split.centroids(study.frame_shape, &still));
 
     let pixels = |stacked: usize| {
-        let [a, b, c] = splits.map(|split| Pixels::new(study, split, stacked));
+        let [a, b, c] = splits.map(|split| split.pixels(study.frame_shape, stacked));
         score([&a, &b, &c], splits, stacked - 1..total)
     };
     let of = |features: &Triple, counted: Range<usize>| {

@@ -4,18 +4,18 @@
 //! coverage q is { p : (p − p̂)' (M P M')⁻¹ (p − p̂) ≤ χ²_q(D) }. Innovations of a right law are white: what a frame adds is not
 //! to be foreseen from those before.
 
-use super::arrays::{at, build, sizes};
-use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
-use super::constant_velocity::{most_likely, posterior};
 use super::curves::series;
-use super::pixels::{background, centroids};
 use super::readout::look;
-use super::regression::Readout;
-use super::whiteness::LagSums;
 use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Look, Panel, Series};
+use crate::measure::arrays::{at, build, sizes};
+use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use crate::measure::constant_velocity::{most_likely, posterior};
+use crate::measure::pixels::background;
+use crate::measure::regression::Readout;
+use crate::measure::whiteness::LagSums;
 use lgssm::innovations;
 use nalgebra::{Cholesky, DMatrix, DVector};
 use schemars::JsonSchema;
@@ -160,7 +160,7 @@ fn trackers(study: &Study, sources: &mut Vec<Source>, jumps: &mut Vec<Jumps>) ->
     let still = background(&study.train.frames, study.frame_shape.iter().product());
     let splits = study
         .splits()
-        .map(|(_, split)| centroids(study, split, &still));
+        .map(|(_, split)| split.centroids(study.frame_shape, &still));
     let model = most_likely(&splits[0], study.dt)?;
     let [train, validation, test] = splits.each_ref().map(|c| posterior(&model, c));
     let (train, validation, test) = (train?, validation?, test?);

@@ -4,11 +4,11 @@
 //! uncertainty (active units, Burda, Grosse & Salakhutdinov 2016, made free of scale). Codes may also all carry the same thing:
 //! then their means are correlated and span fewer dimensions than there are.
 
-use super::arrays::sizes;
-use super::bootstrap::Estimate;
 use super::{Analysis, Finding, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::measure::arrays::sizes;
+use crate::measure::bootstrap::Estimate;
 use nalgebra::{DMatrix, SymmetricEigen};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -212,16 +212,16 @@ impl Analysis for Collapse {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arrays::build;
     use super::super::testing::study;
     use super::*;
+    use crate::measure::arrays::build;
 
     fn coded(code: fn(f64, f64) -> [f64; 2]) -> Study {
         let mut study = study(30, true);
         let states = study.test.states.clone();
         let [n, t, _] = sizes(&states);
         let codes = build([n, t, 2], |i, t, row| {
-            let s = super::super::arrays::at(&states, i, t);
+            let s = crate::measure::arrays::at(&states, i, t);
             row.copy_from_slice(&code(s[0], s[1]));
         });
         let var = build([n, t, 2], |_, _, row| row.fill(0.01));

@@ -1,9 +1,9 @@
 //! Physical constants read from the learned law: time step, acceleration, damping, frequency.
 
-use super::affine::eigenvalues;
-use super::bootstrap::Estimate;
 use super::walls::parameter;
 use super::{Finding, Kinematics, Study, Table};
+use crate::measure::affine::eigenvalues;
+use crate::measure::bootstrap::Estimate;
 use nalgebra::{DMatrix, DVector};
 
 /// One constant: how it is called, its unit, its true value where the world tells it.

@@ -1,10 +1,10 @@
 //! The simulator's contacts as labels of frames, and bounces found from innovations.
 
 use super::Study;
-use super::arrays::{at, sizes};
-use super::matching::Matches;
 use super::study::SplitStudy;
 use crate::array::Array;
+use crate::measure::arrays::{at, sizes};
+use crate::measure::matching::Matches;
 use std::collections::BTreeSet;
 
 /// For every frame which contacts there were in the interval before it.

@@ -1,7 +1,7 @@
 //! Curves of estimates for the figures.
 
-use super::bootstrap::Estimate;
 use crate::figures::{Look, Series};
+use crate::measure::bootstrap::Estimate;
 
 /// One curve through (x, estimate) pairs in the order of x, its band the intervals (of no width where one is missing).
 pub fn series(label: &str, look: Look, points: &[(f64, Estimate)]) -> Series {

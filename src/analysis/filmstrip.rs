@@ -1,10 +1,10 @@
 //! What do reconstructions and predictions look like, frame by frame?
 
-use super::bootstrap::Estimate;
 use super::{Analysis, Finding, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FilmRow, Filmstrip as FilmstripFigure};
+use crate::measure::bootstrap::Estimate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

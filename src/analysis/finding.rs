@@ -1,8 +1,8 @@
 //! What an analysis hands on: numbers, their formulas, tables and figures.
 
 use super::Study;
-use super::bootstrap::Estimate;
 use crate::figures::Figure;
+use crate::measure::bootstrap::Estimate;
 use serde::{Deserialize, Serialize};
 
 /// One number that an analysis found.

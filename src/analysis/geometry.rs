@@ -1,17 +1,17 @@
 //! Does the map from the true space to the latent plane fold, shear or bend?
 
-use super::arrays::{columns, sizes};
+use crate::measure::arrays::{columns, sizes};
 
-use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use super::latent_pictures::Pictures;
-use super::neighbours::{Points, nearest};
-use super::plane::Plane;
 use super::readout::decoder;
-use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::Figure;
+use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use crate::measure::neighbours::{Points, nearest};
+use crate::measure::plane::Plane;
+use crate::measure::scores::Scores;
 use nalgebra::DMatrix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -184,9 +184,9 @@ fn metrics(
 
 #[cfg(test)]
 mod tests {
-    use super::super::arrays::{at, build};
     use super::super::testing::study;
     use super::*;
+    use crate::measure::arrays::{at, build};
 
     /// Replaces the codes by a function of the true position, box mapped to [-1, 1]².
     fn coded(study: &mut Study, code: impl Fn(f64, f64) -> Vec<f64>) {

@@ -3,15 +3,15 @@
 //! Open loop: frames up to `context` are seen, after that the law alone moves the latent state. States are decoded by the
 //! read-out of the smoothed (else filtered) latents, which never saw a prediction.
 
-use super::arrays::{at, build, frames};
-use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use super::curves::series;
 use super::readout::decoder;
-use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel};
+use crate::measure::arrays::{at, build, frames};
+use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use crate::measure::scores::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +156,7 @@ fn predictors(study: &Study, kinematics: &Kinematics) -> Result<Option<Vec<Predi
         return Ok(None);
     };
     let truth = &study.test.states;
-    let (sizes, seen) = (super::arrays::sizes(truth), study.encode.context);
+    let (sizes, seen) = (crate::measure::arrays::sizes(truth), study.encode.context);
     let mut all = vec![
         Predictor {
             name: "predicted",
@@ -258,7 +258,7 @@ mod tests {
             study.encode.context,
         );
         let filtered = study.test.latents.get("filtered").unwrap().clone();
-        let predicted = build(super::super::arrays::sizes(&filtered), |i, t, row| {
+        let predicted = build(crate::measure::arrays::sizes(&filtered), |i, t, row| {
             let mut z = DVector::from_row_slice(at(&filtered, i, t.min(seen - 1)));
             for _ in seen - 1..t {
                 z = &a * (z - &offset) + &offset;

@@ -4,16 +4,17 @@
 //! smoother fills in from all seen frames, the filter from those before. Everything is measured on missing frames only.
 //! Published: Fraccaro et al. 2017 (Kalman VAE), figure 4 read off.
 
-use super::arrays::at;
-use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use super::imputation_pictures::{panels, test_table};
-use super::interpolate::{empty_box, interpolated, mean_where};
 use super::readout::decoder;
-use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure};
+use crate::measure::arrays::at;
+use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use crate::measure::interpolate::{interpolated, mean_where};
+use crate::measure::pixels::background;
+use crate::measure::scores::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +242,25 @@ fn define(finding: &mut Finding) {
         "wrong pixels of the decoded code of the missing frame itself",
         "What the decoder gets wrong where nothing is missing: the floor. (The true position drawn by the simulator has none.)",
     );
+}
+
+/// Share of pixels that an empty box has wrong, (N, T); None without frames.
+fn empty_box(study: &Study) -> Option<Array> {
+    let size: usize = study.frame_shape.iter().product();
+    if study.test.frames.is_empty() || study.train.frames.is_empty() {
+        return None;
+    }
+    let still = background(&study.train.frames, size);
+    let wrong = |frame: &[u8]| {
+        let differ = frame
+            .iter()
+            .zip(&still)
+            .filter(|(a, b)| (**a > 127) != (**b > 127));
+        differ.count() as f64 / size as f64
+    };
+    let (n, total) = (study.test.states.shape()[0], study.test.states.shape()[1]);
+    let share = study.test.frames.chunks_exact(size).map(wrong).collect();
+    Array::new([n, total], share).ok()
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Which frame's state do the latents at frame t hold? Tells off-by-one errors in data, model or probe.
 
-use super::arrays::frames;
-use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use super::curves::series;
 use super::readout::{KINDS, look};
-use super::regression::Readout;
-use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Panel};
+use crate::measure::arrays::frames;
+use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use crate::measure::regression::Readout;
+use crate::measure::scores::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -147,9 +147,9 @@ impl LagScan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arrays::{at, build};
     use super::super::testing::study;
     use super::*;
+    use crate::measure::arrays::{at, build};
 
     #[test]
     fn exact_latents_peak_at_lag_0() {
@@ -171,7 +171,7 @@ mod tests {
         let mut study = study(80, true);
         for split in [&mut study.train, &mut study.validation, &mut study.test] {
             let codes = split.latents.arrays.get_mut("encoder").unwrap();
-            let [n, t, f] = super::super::arrays::sizes(codes);
+            let [n, t, f] = crate::measure::arrays::sizes(codes);
             let late = build([n, t, f], |i, t, row| {
                 row.copy_from_slice(at(codes, i, t.saturating_sub(1)));
             });

@@ -1,12 +1,12 @@
 //! The latent plane, the true space, and paths in both: data for the figures.
 
-use super::arrays::{at, sizes};
-use super::plane::{Plane, short};
 use super::readout::{best, decoder};
 use super::{Kinematics, Study};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{LatentMap, Trajectories};
+use crate::measure::arrays::{at, sizes};
+use crate::measure::plane::{Plane, short};
 
 /// Held-out states and their encoder codes.
 pub struct Pictures<'a> {

@@ -10,8 +10,6 @@
 //!
 //! Of a law with several modes the most used one is held against free flight, those that turn a velocity round against a bounce.
 
-use super::affine::{AffineSums, carry, eigenvalues};
-use super::bootstrap::{Bootstrap, Estimate};
 use super::constants::{constants, values};
 use super::law_pictures::{entry_table, panels};
 use super::walls::{self, Bounce, Learned, turning_point};
@@ -19,6 +17,8 @@ use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
+use crate::measure::affine::{AffineSums, carry, eigenvalues};
+use crate::measure::bootstrap::{Bootstrap, Estimate};
 use lgssm::{AffineModes, Lgssm};
 use nalgebra::{DMatrix, DVector};
 use schemars::JsonSchema;
@@ -71,7 +71,7 @@ impl Analysis for Law {
                 law.latent
             ));
         }
-        let states = super::arrays::columns(&study.train.states, &order);
+        let states = crate::measure::arrays::columns(&study.train.states, &order);
         let sums = AffineSums::new(latents, &states)?;
         let boot = Bootstrap::new(sums.sequences(), DRAWS, &study.seeds());
         let bounces = match &modes {
@@ -240,7 +240,7 @@ fn flat(a: &DMatrix<f64>, b: &DVector<f64>) -> Vec<f64> {
 
 /// Mean over all sequences and frames of (N, T, D).
 fn mean_row(states: &Array) -> DVector<f64> {
-    let [n, t, d] = super::arrays::sizes(states);
+    let [n, t, d] = crate::measure::arrays::sizes(states);
     let rows = states.data().chunks_exact(d);
     rows.fold(DVector::zeros(d), |sum, row| {
         sum + DVector::from_row_slice(row)

@@ -1,8 +1,8 @@
 //! The learned law beside Newton's: matrices for the figure, entries for the table.
 
 use super::Table;
-use super::bootstrap::Estimate;
 use crate::figures::{Law as LawFigure, MatrixPanel};
+use crate::measure::bootstrap::Estimate;
 
 /// Learned, Newton's and their difference as matrices with these titles, from row-major [A, b] (D, D + 1).
 pub fn comparison(

@@ -4,41 +4,26 @@
 //! [`Finding`] (numbers with intervals, their formulas, tables, figures). One file and one line in `analyses!` add one.
 
 pub mod ablation;
-pub mod affine;
 pub mod agreement;
-pub mod arrays;
 pub mod baselines;
-pub mod bootstrap;
-pub mod compare;
-pub mod constant_velocity;
 pub mod constants;
 pub mod contacts;
 mod curves;
 pub mod finding;
-pub mod gram;
 mod imputation_pictures;
-pub mod interpolate;
-pub mod kinematics;
 mod latent_pictures;
 mod law_pictures;
-pub mod matching;
 pub mod monitor;
-mod neighbours;
-pub mod pixels;
-mod plane;
 pub mod readout;
 mod regime_pictures;
-pub mod regression;
-pub mod scores;
 pub mod study;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod walls;
-pub mod whiteness;
 
+pub use crate::measure::kinematics::Kinematics;
 pub use baselines::baselines;
 pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
-pub use kinematics::Kinematics;
 pub use monitor::monitor;
 pub use study::{SplitStudy, Study, TrainingPoint};
 

@@ -3,10 +3,11 @@
 //! Nothing is chosen by these numbers: they use the true states, which learning must not see. They are recorded because the
 //! velocity's R² can fall while the ELBO rises, and a curve shows when.
 
-use super::regression::Readout;
-use super::{Kinematics, scores::Scores};
+use super::Kinematics;
 use crate::array::Array;
 use crate::error::Result;
+use crate::measure::regression::Readout;
+use crate::measure::scores::Scores;
 use simulators::Column;
 
 /// R² of linear read-outs of positions and velocities (means over their columns) from every named array (N*T rows, row-major),
@@ -56,8 +57,8 @@ pub fn monitor(
 
 #[cfg(test)]
 mod tests {
-    use super::super::arrays::build;
     use super::*;
+    use crate::measure::arrays::build;
 
     #[test]
     fn states_read_from_themselves_give_one_and_from_nothing_give_zero() {

@@ -1,17 +1,17 @@
 //! How much of the true positions and velocities do the latents hold, linearly?
 //!
-//! Linear regression (see [`super::regression`]) of every kind of latents on every true state column: fitted on the
+//! Linear regression (see [`crate::measure::regression`]) of every kind of latents on every true state column: fitted on the
 //! training sequences, measured on held-out ones, with controls beside it (an untrained encoder, shuffled targets).
 
-use super::arrays::{central_differences, columns as cut, reorder};
-use super::bootstrap::{Bootstrap, RESAMPLES};
 use super::readout::{Row, define, look, table};
-use super::regression::Readout;
-use super::scores::Scores;
 use super::{Analysis, Finding, Kinematics, SplitStudy, Study};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, ProbeScatter, ScatterPanel};
+use crate::measure::arrays::{central_differences, columns as cut, reorder};
+use crate::measure::bootstrap::{Bootstrap, RESAMPLES};
+use crate::measure::regression::Readout;
+use crate::measure::scores::Scores;
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

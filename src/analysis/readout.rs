@@ -1,11 +1,11 @@
 //! Read-outs of the latents, and rows of their table: what one source of information tells about positions and velocities.
 
-use super::bootstrap::Bootstrap;
-use super::regression::Readout;
-use super::scores::{R2_FORMULA, RMSE_FORMULA, Scores};
 use super::{Finding, Kinematics, Study, Table};
 use crate::error::Result;
 use crate::figures::Look;
+use crate::measure::bootstrap::Bootstrap;
+use crate::measure::regression::Readout;
+use crate::measure::scores::{R2_FORMULA, RMSE_FORMULA, Scores};
 use simulators::Column;
 
 /// Kinds of latents, the best informed last.

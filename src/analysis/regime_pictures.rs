@@ -1,12 +1,12 @@
 //! Modes and contacts as maps, along one path, and as a table.
 
 use super::Kinematics;
-use super::arrays::at;
 use super::contacts::Contacts;
-use super::plane::short;
 use super::regimes::{ModeScores, heaviest};
 use super::{Study, Table};
 use crate::figures::{Regime, RegimeMap, RegimeRow, Regimes};
+use crate::measure::arrays::at;
+use crate::measure::plane::short;
 use lgssm::AffineModes;
 
 /// What the pictures of one model are made of.

@@ -3,16 +3,16 @@
 //! A law with modes has weights alpha_t for the step into every frame. Every mode stands for the contact that most of its training frames have (a
 //! read-out with one number a mode); everything is measured on held-out sequences against the simulator's contacts.
 
-use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
-use super::constant_velocity::{most_likely, posterior};
 use super::contacts::{Contacts, best_threshold, matches, onsets};
-use super::matching::{Contingency, Matches};
-use super::pixels::{background, centroids};
 use super::regime_pictures::{Pictures, mode_table};
 use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::Figure;
+use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use crate::measure::constant_velocity::{most_likely, posterior};
+use crate::measure::matching::{Contingency, Matches};
+use crate::measure::pixels::background;
 use lgssm::innovations;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -295,7 +295,8 @@ fn tracker(study: &Study) -> Result<Option<[Array; 2]>> {
         return Ok(None);
     }
     let still = background(&study.train.frames, study.frame_shape.iter().product());
-    let splits = [&study.train, &study.test].map(|split| centroids(study, split, &still));
+    let splits =
+        [&study.train, &study.test].map(|split| split.centroids(study.frame_shape, &still));
     let model = most_likely(&splits[0], study.dt)?;
     let mut out = [Array::default(), Array::default()];
     for (to, centroid) in out.iter_mut().zip(&splits) {

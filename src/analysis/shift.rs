@@ -3,12 +3,12 @@
 //! Every split of `data.shifts` beside the test split: the read-out of the true state that was fitted on the training split,
 //! open-loop prediction, and reconstructed pixels. Whatever is fitted is fitted in distribution.
 
-use super::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use super::readout::{best, decoder, define};
-use super::scores::{RMSE_FORMULA, Scores};
 use super::{Analysis, Finding, Kinematics, SplitStudy, Study, Table};
 use crate::array::Array;
 use crate::error::Result;
+use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
+use crate::measure::scores::{RMSE_FORMULA, Scores};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ fn measures(
     study: &Study,
     split: &SplitStudy,
     kind: &str,
-    readout: &super::regression::Readout,
+    readout: &crate::measure::regression::Readout,
     kinematics: &Kinematics,
     boot: &Bootstrap,
 ) -> Result<[Option<Estimate>; 6]> {

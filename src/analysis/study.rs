@@ -3,6 +3,7 @@
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{Decoder, EncodeConfig, Latents};
+use crate::measure::pixels::{Pixels, centroids};
 use crate::seeds::Seeds;
 use lgssm::{AffineModes, Lgssm};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,24 @@ pub struct SplitStudy {
     pub events: Vec<u8>,
     /// Physical parameters, (N, P); may be empty.
     pub parameters: Array,
+}
+
+impl SplitStudy {
+    /// Frames as features of a read-out, see [`Pixels::new`].
+    pub fn pixels(&self, frame: [usize; 3], stacked: usize) -> Pixels<'_> {
+        let size = frame.iter().product();
+        Pixels::new(&self.frames, self.clips(), size, stacked)
+    }
+
+    /// Centroids of what moves, see [`centroids`].
+    pub fn centroids(&self, frame: [usize; 3], background: &[u8]) -> Array {
+        centroids(&self.frames, self.clips(), frame, background)
+    }
+
+    /// [N, T].
+    fn clips(&self) -> [usize; 2] {
+        [self.states.shape()[0], self.states.shape()[1]]
+    }
 }
 
 /// What training logged at one step.

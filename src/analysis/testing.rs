@@ -1,9 +1,9 @@
 //! Synthetic studies for the tests: exact elastic paths of a ball in a box (mirror unfolding) and drawn discs.
 
-use super::arrays::{at, build};
 use super::study::{SplitStudy, Study};
 use crate::array::Array;
 use crate::latents::{Decoder, EncodeConfig, Latents};
+use crate::measure::arrays::{at, build};
 use crate::seeds::Seeds;
 use lgssm::Lgssm;
 use nalgebra::{DMatrix, DVector};

@@ -1,9 +1,9 @@
 //! Did training converge, and did velocity come out on the way? The ELBO may rise while the velocity's R² falls.
 
-use super::bootstrap::Estimate;
 use super::{Analysis, Finding, Study, TrainingPoint};
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel, Series};
+use crate::measure::bootstrap::Estimate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

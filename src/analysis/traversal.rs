@@ -4,14 +4,14 @@
 //! is moved along axis j by z ← z + P e_j δ with P = Σ M' (M Σ M')⁻¹ and Σ the covariance of the latents: the most plausible
 //! latents whose read-out changes by δ in column j and in no other.
 
-use super::affine::AffineSums;
-use super::arrays::columns;
-use super::bootstrap::Estimate;
-use super::plane::short;
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Axis, Explorer, Figure, Traversal as TraversalFigure};
+use crate::measure::affine::AffineSums;
+use crate::measure::arrays::columns;
+use crate::measure::bootstrap::Estimate;
+use crate::measure::plane::short;
 use nalgebra::{DMatrix, DVector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

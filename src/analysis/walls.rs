@@ -6,10 +6,10 @@
 //!
 //! So a mode whose velocity k changes sign has its wall where b_k = (1 − A_kk) w.
 
-use super::bootstrap::Estimate;
 use super::law_pictures::comparison;
 use super::{Finding, Kinematics, Study, Table};
 use crate::figures::{Figure, Law as LawFigure};
+use crate::measure::bootstrap::Estimate;
 use nalgebra::{DMatrix, DVector};
 
 /// A mode that bounces off one wall.

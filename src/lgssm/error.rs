@@ -1,4 +1,4 @@
-//! What can go wrong in inference, and in the networks above it.
+//! What can go wrong in inference.
 
 /// Result of everything that can fail here.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -15,24 +15,4 @@ pub enum Error {
     /// A number that is not finite, or a matrix that lost positive definiteness; names the step and the term.
     #[error("{0}")]
     Numeric(String),
-}
-
-impl Error {
-    /// The complaints of several checks of settings at once, a line each.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with all lines; any other error alone.
-    pub fn all(checks: impl IntoIterator<Item = Result<()>>) -> Result<()> {
-        let mut lines = Vec::new();
-        for check in checks {
-            match check {
-                Err(Self::Config(line)) => lines.push(line),
-                other => other?,
-            }
-        }
-        match lines.is_empty() {
-            true => Ok(()),
-            false => Err(Self::Config(lines.join("\n"))),
-        }
-    }
 }

@@ -24,10 +24,11 @@ use super::{Dynamics, FrameVaeConfig, LgVae, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Merge, Tape};
+use laws::StateSpace;
 use lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
 use nn::decoder::{DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use nn::ops::{self, Activation, Direction, Lstm, StateSpace};
+use nn::ops::{self, Activation, Direction, Lstm};
 use nn::tensor::{matrix, size, values};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
 use rand_distr::{Distribution, StandardNormal};
@@ -245,8 +246,8 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
             Some(seen) => ops::gather_rows(codes.retaped(), &ops::last_seen(seen, steps))?,
         };
         let head = self.head(read, steps)?;
-        let (states, log_q) = ops::amortised_path(head, steps, &self.feedback, &noise)?;
-        let log_p = ops::complete_log_density(codes, states, steps, seen, &self.space)?;
+        let (states, log_q) = laws::amortised_path(head, steps, &self.feedback, &noise)?;
+        let log_p = laws::complete_log_density(codes, states, steps, seen, &self.space)?;
         Ok(ops::weighted_sum(vec![(log_p, 1.0), (log_q, -1.0)])?)
     }
 

@@ -17,11 +17,11 @@
 use super::{FrameVaeConfig, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
+use laws::StateSpace;
 use lgssm::{Constraint, Lgssm};
 use nn::Float;
 use nn::decoder::{DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use nn::ops::StateSpace;
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -4,9 +4,9 @@ use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
 use crate::error::Result;
 use crate::latents::Decoder;
 use crate::seeds::Rng;
+use laws::{Evidence, StateSpace};
 use lgssm::published::{self, Gap};
 use lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
-use nn::ops::{Evidence, StateSpace};
 use nn::tensor::value;
 use nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
 
@@ -200,7 +200,7 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
             seen,
             published: None,
         };
-        Ok(ops::log_likelihood(codes, steps, evidence, self)?)
+        Ok(laws::log_likelihood(codes, steps, evidence, self)?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The number types of the networks: f32 to learn, f64 to check gradients.
 
-use super::kernels;
+use super::kernels::elementwise as kernels;
 use dfdx::dtypes::{Dtype, NotMixedPrecision};
 
 /// f32 or f64, as storage of dfdx tensors and of our kernels.

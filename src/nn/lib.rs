@@ -1,30 +1,23 @@
-//! Networks on dfdx's tape: runtime-sized tensors, our own fused operations, encoders, decoders and the optimiser.
+//! Networks on dfdx's tape: runtime-sized tensors, our own fused operations, layers, the optimiser.
 //!
 //! Everything is generic over the number type: f32 to learn, f64 to check gradients. An activation is a matrix with one row per
 //! frame: (B*T, features); images are rows of C*H*W values. Parallelism is over data: a training batch is cut into micro-batches,
-//! each with its own tape on its own thread, so nothing in here starts a thread.
+//! each with its own tape on its own thread. Nothing on a tape starts a thread; the optimiser's sums over parameters do.
 
-mod bf16;
-pub mod decoder;
-mod direct;
-pub mod encoder;
+pub mod check;
+mod error;
 pub mod float;
 mod kernels;
+pub mod layers;
 pub mod ops;
 pub mod optimiser;
 pub mod param;
 pub mod plain;
-mod product;
-mod readout;
-mod simd;
-mod strips;
 pub mod tensor;
-mod tiles;
-mod winograd;
-mod workspace;
 
+pub use error::{Error, Result};
 pub use float::Float;
-pub use lgssm::{Error, Result};
+pub use layers::{decoder, encoder};
 pub use ops::Activation;
 pub use param::{Module, Param};
 pub use tensor::{Grad, Mat, Scalar};

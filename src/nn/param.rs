@@ -11,10 +11,15 @@ use rand_distr::{Distribution, StandardNormal};
 pub struct Param<F: Float> {
     shape: Vec<usize>,
     rate: f64,
-    pub(super) tensor: Tensor<(usize,), F, Cpu>,
+    pub(crate) tensor: Tensor<(usize,), F, Cpu>,
 }
 
 impl<F: Float> Param<F> {
+    /// Its storage on the tape: what an operation's backward pass adds the gradient to.
+    pub fn storage(&self) -> &Tensor<(usize,), F, Cpu> {
+        &self.tensor
+    }
+
     /// From row-major values.
     ///
     /// # Errors

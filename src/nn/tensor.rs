@@ -15,12 +15,12 @@ pub type Scalar<F, T = NoneTape> = Tensor<Rank0, F, Cpu, T>;
 pub type Grad<F> = OwnedTape<F, Cpu>;
 
 /// What dfdx can say: out of memory.
-pub(super) fn out_of_memory(e: dfdx::tensor::CpuError) -> Error {
+pub(crate) fn out_of_memory(e: dfdx::tensor::CpuError) -> Error {
     Error::Numeric(format!("tensor storage: {e}"))
 }
 
 /// The device of every tensor. Its random generator is never used: draws come from `seeds`.
-pub(super) fn device() -> Cpu {
+pub(crate) fn device() -> Cpu {
     thread_local!(static DEVICE: Cpu = Cpu::default());
     DEVICE.with(Clone::clone)
 }
@@ -42,7 +42,10 @@ pub fn matrix<F: Float>(values: Vec<F>, rows: usize, columns: usize) -> Result<M
 }
 
 /// A scalar from its value.
-pub(super) fn scalar<F: Float>(value: F) -> Result<Scalar<F>> {
+///
+/// # Errors
+/// Out of memory.
+pub fn scalar<F: Float>(value: F) -> Result<Scalar<F>> {
     device()
         .try_tensor_from_vec(vec![value], ())
         .map_err(out_of_memory)
@@ -78,7 +81,7 @@ pub fn backward<F: Float>(objective: Scalar<F, Grad<F>>) -> Result<Gradients<F, 
 }
 
 /// Forward value plus its backward step: puts `value` on `tape` after registering `backward`.
-pub(super) fn record<F: Float, T: Tape<F, Cpu>>(
+pub fn record<F: Float, T: Tape<F, Cpu>>(
     value: Mat<F>,
     mut tape: T,
     backward: impl FnOnce(&mut Gradients<F, Cpu>) -> std::result::Result<(), dfdx::tensor::CpuError>
@@ -89,7 +92,10 @@ pub(super) fn record<F: Float, T: Tape<F, Cpu>>(
 }
 
 /// Takes the gradient of an intermediate value out of the container: nothing reads it afterwards.
-pub(super) fn take_gradient<F: Float>(
+///
+/// # Errors
+/// Out of memory.
+pub fn take_gradient<F: Float>(
     gradients: &mut Gradients<F, Cpu>,
     of: &Mat<F>,
 ) -> std::result::Result<Vec<F>, dfdx::tensor::CpuError> {

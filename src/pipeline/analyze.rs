@@ -1,21 +1,18 @@
 //! The analyze stage: everything about one trained model as a [`Study`], and what each analysis finds in it.
 
 use super::plot::draw;
-use super::{RunFolder, dataset};
+
 use crate::analysis::ablation::{Variant, ablation as compare};
 use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
-use crate::analysis::{SplitStudy, Study, TrainingPoint};
-use crate::array::Array;
-use crate::data::{Dataset, Split};
+use crate::analysis::{SplitStudy, Study};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
-use crate::latents::{Decoder, EncodeConfig, JsonFile, Latents};
+use crate::latents::Latents;
 use crate::progress::Progress;
+use crate::run::{RunFolder, dataset, of_data, outline, study, training};
 use crate::store::json;
-use lgssm::{AffineModes, Lgssm};
-use simulators::Outline;
-use std::path::Path;
 
 /// Runs every analysis of one model and seed and writes `<analysis>.json`.
 ///
@@ -109,123 +106,6 @@ pub(super) fn ablation(
     draw(&folder.shared_figures(), &finding.figures, progress)?;
     json::write(folder.ablation(), &finding)?;
     Ok(())
-}
-
-/// Reads everything about one model and seed.
-///
-/// # Errors
-/// Latents or a dataset that can't be read.
-pub fn study(
-    experiment: &Experiment,
-    dataset: &Dataset,
-    model: &str,
-    seed: u64,
-    folder: &RunFolder,
-) -> Result<Study> {
-    let split = |name: &str, most: usize| -> Result<SplitStudy> {
-        let data = dataset.split(name)?;
-        let n = data.len().min(most);
-        let untrained = folder.untrained(model, seed, name);
-        Ok(SplitStudy {
-            latents: Latents::load(&folder.split(model, seed, name))?,
-            untrained: match untrained.exists() {
-                true => Latents::load(&untrained)?,
-                false => Latents::default(),
-            },
-            ..of_data(dataset, data, n)?
-        })
-    };
-    let (law, modes) = (folder.law(model, seed), folder.modes(model, seed));
-    let decoder = folder.decoder(model, seed);
-    Ok(Study {
-        name: model.to_string(),
-        train: split("train", experiment.encode.train_sequences)?,
-        validation: split("validation", usize::MAX)?,
-        test: split("test", usize::MAX)?,
-        shifts: experiment
-            .data
-            .further_splits()
-            .into_iter()
-            .map(|name| Ok((name.clone(), split(&name, usize::MAX)?)))
-            .collect::<Result<_>>()?,
-        state_columns: dataset.state_columns().to_vec(),
-        dt: dataset.dt(),
-        encode: EncodeConfig::load(&folder.encode(model, seed))?,
-        law: match law.exists() {
-            true => Some(Lgssm::load(&law)?),
-            false => None,
-        },
-        modes: match modes.exists() {
-            true => Some(AffineModes::load(&modes)?),
-            false => None,
-        },
-        event_columns: dataset.event_columns().to_vec(),
-        parameter_columns: dataset.parameter_columns().to_vec(),
-        decoder: match decoder.exists() {
-            true => Some(Decoder::load(&decoder)?),
-            false => None,
-        },
-        training: training(&folder.training(model, seed))?,
-        frame_shape: dataset.frame_shape(),
-        outline: outline(dataset)?,
-        seed,
-    })
-}
-
-/// States, frames, events and parameters of the first `n` sequences.
-fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<SplitStudy> {
-    let (frames, columns) = (dataset.frames(), dataset.state_columns().len());
-    let states = (0..n).flat_map(|i| split.states(i)).copied().collect();
-    let parameters = (0..n).flat_map(|i| split.parameters(i)).copied().collect();
-    Ok(SplitStudy {
-        states: Array::new([n, frames, columns], states)?,
-        parameters: Array::new([n, dataset.parameter_columns().len()], parameters)?,
-        frames: (0..n).flat_map(|i| split.frames(i)).copied().collect(),
-        events: (0..n).flat_map(|i| split.events(i)).copied().collect(),
-        ..SplitStudy::default()
-    })
-}
-
-/// What training logged; nothing for a model that was not trained here.
-fn training(path: &Path) -> Result<Vec<TrainingPoint>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let point = |(i, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|e| Error::file(path, format!("line {}: {e}", i + 1)))
-    };
-    text.lines().enumerate().map(point).collect()
-}
-
-/// Where a body's centre can be (x0, y0, x1, y1): inside the innermost rectangle that stands still, less the radius where
-/// all test sequences have the same.
-fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
-    let split = dataset.split("test")?;
-    let (false, Some(config)) = (split.is_empty(), dataset.config()) else {
-        return Ok(None);
-    };
-    let standing = config.simulator.background(split.parameters(0));
-    let inside = standing
-        .iter()
-        .rev()
-        .find_map(|shape| match &shape.outline {
-            Outline::Rectangle(sides) => Some(*sides),
-            _ => None,
-        });
-    let radii = dataset
-        .parameter_columns()
-        .iter()
-        .position(|column| column.name == "radius");
-    let radius = radii.map_or(0.0, |column| {
-        let first = split.parameters(0)[column];
-        let same = (0..split.len()).all(|i| split.parameters(i)[column] == first);
-        if same { first } else { 0.0 }
-    });
-    Ok(inside.map(|sides| {
-        let sides = sides.grown(-radius);
-        (sides.left, sides.bottom, sides.right, sides.top)
-    }))
 }
 
 /// Trivial read-outs of the dataset, `baselines.json`: what needs no learning.

@@ -1,7 +1,5 @@
 //! The encode stage: the latents of one trained model, and what can only be computed with the model itself.
 
-use super::RunFolder;
-use super::dataset;
 use super::missing::{Missing, bright};
 use super::train::build;
 use crate::analysis::Metric;
@@ -13,6 +11,7 @@ use crate::interrupt;
 use crate::latents::{Decoder, JsonFile, Latents};
 use crate::models::Model;
 use crate::progress::Progress;
+use crate::run::{RunFolder, dataset};
 use crate::seeds::Seeds;
 use crate::store::json;
 use crate::train::{checkpoint, clips, evaluate, frames_seen, whole};

@@ -1,12 +1,12 @@
 //! What a path holds, for people: run folders, findings, experiments, and whatever the data room knows.
 
-use super::done::{self, State};
-use super::{About, RunFolder, dataset};
 use crate::analysis::Finding;
 use crate::data;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Stage};
 use crate::figures;
+use crate::run::done::{self, State};
+use crate::run::{About, RunFolder, dataset};
 use crate::store::{atomic::write_atomic, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

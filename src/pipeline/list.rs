@@ -1,47 +1,12 @@
 //! `kinostate list`: the run folders below a folder, how far each is, and its main numbers.
 
-use super::{RunFolder, done, title};
-use crate::error::{Error, Result};
+use super::title;
+use crate::error::Result;
 use crate::experiment::{Experiment, Stage};
 use crate::report::Summary;
+use crate::run::{RunFolder, done, run_folders};
 use crate::store::json;
-use std::path::{Path, PathBuf};
-
-/// Folders deep that runs are looked for: `results/<name>/<run>`, and one more.
-const DEEPEST: usize = 3;
-
-/// All run folders below `dir`, and itself where it is one, in the order of their names.
-///
-/// # Errors
-/// A folder that can't be read.
-pub fn run_folders(dir: &Path) -> Result<Vec<RunFolder>> {
-    let mut found = Vec::new();
-    visit(dir, 0, &mut found)?;
-    Ok(found)
-}
-
-fn visit(dir: &Path, depth: usize, found: &mut Vec<RunFolder>) -> Result<()> {
-    let folder = RunFolder::new(dir);
-    if folder.config().exists() {
-        found.push(folder);
-        return Ok(());
-    }
-    if depth == DEEPEST {
-        return Ok(());
-    }
-    let mut below: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
-        let entry = entry.map_err(Error::io(dir))?;
-        // A link would lead out of the folder, or around in it.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            below.push(entry.path());
-        }
-    }
-    below.sort();
-    below
-        .iter()
-        .try_for_each(|path| visit(path, depth + 1, found))
-}
+use std::path::Path;
 
 /// A table of all run folders below `dir`: state and main numbers.
 ///

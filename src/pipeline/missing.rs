@@ -1,10 +1,10 @@
 //! Frames that are not seen: which ones, what the model fills in, and what a line between the seen places would draw.
 
-use crate::analysis::interpolate::interpolated;
 use crate::array::Array;
 use crate::data::{DataConfig, Split};
 use crate::error::{Error, Result};
 use crate::experiment::EncodeSettings;
+use crate::measure::interpolate::interpolated;
 use crate::models::Model;
 use crate::seeds::Seeds;
 use rand::RngExt;

@@ -3,12 +3,9 @@
 //! A stage is skipped when it is finished for the same resolved configuration ([`Experiment::stage_digest`]), goes on
 //! where it was interrupted, and is done again from nothing when the configuration has changed.
 
-mod about;
 mod analyze;
 mod bench;
-mod done;
 mod encode;
-mod folder;
 mod inspect;
 mod list;
 mod missing;
@@ -16,13 +13,10 @@ mod plot;
 mod sweep;
 mod train;
 
-pub use about::About;
-pub use analyze::study;
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
 pub use encode::encode;
-pub use folder::{Lock, RunFolder};
 pub use inspect::{dataset_folder, inspect, inspect_frames};
-pub use list::{list, run_folders};
+pub use list::list;
 pub use sweep::sweep;
 pub use train::train;
 
@@ -30,10 +24,11 @@ use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Stage};
 use crate::progress::Progress;
+use crate::run::done::{self, State};
+use crate::run::{About, RunFolder};
 use crate::store::atomic::{remove_leftovers_below, write_atomic};
 use crate::{data, report};
-use done::State;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// One command of the chain.
@@ -253,14 +248,6 @@ impl Chain<'_> {
         self.progress.say(&format!("report: {}", page.display()));
         Ok(())
     }
-}
-
-/// Where the experiment's dataset stands: in the run folder, or where it was before.
-pub fn dataset(experiment: &Experiment, folder: &RunFolder) -> PathBuf {
-    experiment
-        .data
-        .stored()
-        .map_or_else(|| folder.data(), Path::to_path_buf)
 }
 
 /// Makes the dataset, or checks the one that is there.

@@ -1,11 +1,11 @@
 //! The plot stage: every figure of every finding, drawn from its JSON.
 
-use super::RunFolder;
 use crate::analysis::{Finding, NamedFigure};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
 use crate::progress::Progress;
+use crate::run::RunFolder;
 use crate::store::events::{Events, Summary};
 use crate::store::{atomic::write_atomic, json};
 use crate::train::EVENTS;

@@ -6,11 +6,12 @@
 //! results/<name>/data/<digest>/      a dataset, for all runs whose data section is the same
 //! ```
 
-use super::{Options, RunFolder, Step, steps};
+use super::{Options, Step, steps};
 use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::experiment::{Plan, PlannedRun, Stage};
 use crate::progress::Progress;
+use crate::run::RunFolder;
 use std::path::{Path, PathBuf};
 
 /// Runs some steps of the chain for every run of a sweep, or for those named `only`. A run that fails does not stop the others; one that is

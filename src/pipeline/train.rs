@@ -1,6 +1,5 @@
 //! The train stage: one model, one seed.
 
-use super::{RunFolder, dataset};
 use crate::analysis::collapse::{Collapse, activity};
 use crate::analysis::monitor;
 use crate::data::{Dataset, Split};
@@ -9,6 +8,7 @@ use crate::experiment::Experiment;
 use crate::figures::contact_sheet;
 use crate::models::{Codes, Common, Model};
 use crate::progress::Progress;
+use crate::run::{RunFolder, dataset};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
 use crate::train::{self, Job, clips, frames_seen};

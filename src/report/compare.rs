@@ -2,15 +2,15 @@
 
 use super::numbers;
 use super::summary::{ModelSummary, READOUTS, Spread, Summary};
-use crate::analysis::bootstrap::Estimate;
-use crate::analysis::compare::{FEWEST_SEEDS, difference, difference_of_seeds, is_significant};
-use crate::analysis::scores::Scores;
 use crate::analysis::{Kinematics, readout};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Stage};
 use crate::figures::{Curves, Figure, Look, Panel, Series};
-use crate::pipeline::{RunFolder, dataset, run_folders, study};
+use crate::measure::bootstrap::Estimate;
+use crate::measure::compare::{FEWEST_SEEDS, difference, difference_of_seeds, is_significant};
+use crate::measure::scores::Scores;
+use crate::run::{RunFolder, dataset, run_folders, study};
 use crate::seeds::Seeds;
 use crate::store::{atomic::write_atomic, json};
 use crate::train::Record;

@@ -3,7 +3,7 @@
 use crate::analysis::{Finding, Metric};
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::pipeline::{About, RunFolder};
+use crate::run::{About, RunFolder};
 use crate::store::json;
 
 /// All results of one experiment.

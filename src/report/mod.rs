@@ -17,7 +17,7 @@ pub use summary::{ModelSummary, Spread, Summary};
 
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::pipeline::RunFolder;
+use crate::run::RunFolder;
 use crate::store::{atomic::write_atomic, json};
 use page::Page;
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::analysis::{Definition, Finding, Metric, NamedFigure, Table};
 use crate::figures::Figure;
-use crate::pipeline::About;
+use crate::run::About;
 use std::path::Path;
 
 const EXPERIMENT: &str = "

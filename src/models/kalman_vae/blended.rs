@@ -5,10 +5,11 @@ use super::weights::Weigher;
 use crate::error::{Error, Result};
 use crate::models::Dynamics;
 use crate::seeds::Rng;
+use laws::{BlendedStateSpace, Evidence};
 use lgssm::published::{self, Gap};
 use lgssm::switching::start::from_codes;
 use lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Posterior, Transitions};
-use nn::ops::{self, BlendedStateSpace, Evidence};
+use nn::ops;
 use nn::tensor::{matrix, values};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
 use rand_distr::{Distribution, StandardNormal};
@@ -42,7 +43,7 @@ impl<F: Float> Blended<F> {
         let logits = self.weigher.logits(codes, steps)?;
         let plain: Vec<f64> = values(&logits).iter().map(|v| v.widen()).collect();
         let modes = self.law.blend().count();
-        Ok(ops::weights_before(&plain, modes, steps))
+        Ok(laws::weights_before(&plain, modes, steps))
     }
 
     /// A_t and c_t of codes (B, T, p). Where a code is missing its place is taken by the filter's own C z + d, frame by frame, as
@@ -135,7 +136,7 @@ impl<F: Float> Dynamics<F> for Blended<F> {
             seen,
             published: noise.as_deref(),
         };
-        Ok(ops::blended_log_likelihood(
+        Ok(laws::blended_log_likelihood(
             codes, logits, steps, evidence, &self.law,
         )?)
     }

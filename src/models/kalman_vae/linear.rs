@@ -5,9 +5,9 @@ use super::blended::codes_rows;
 use crate::error::Result;
 use crate::models::Dynamics;
 use crate::seeds::Rng;
+use laws::{Evidence, StateSpace};
 use lgssm::published::Gap;
 use lgssm::{Lgssm, Posterior};
-use nn::ops::{self, Evidence, StateSpace};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
 
 /// A [`StateSpace`] with its objective.
@@ -37,7 +37,7 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
             seen,
             published: noise.as_deref(),
         };
-        Ok(ops::log_likelihood(codes, steps, evidence, &self.space)?)
+        Ok(laws::log_likelihood(codes, steps, evidence, &self.space)?)
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {

@@ -3,9 +3,9 @@
 use crate::error::Result;
 use crate::models::Dynamics;
 use crate::seeds::Rng;
+use laws::SwitchingStateSpace;
 use lgssm::switching::Hypotheses;
 use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
-use nn::ops::{self, SwitchingStateSpace};
 use nn::{Float, Grad, Mat, Module, Param, Scalar};
 
 /// Reflecting walls or a mixture of affine modes.
@@ -36,7 +36,7 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         seen: Option<&[bool]>,
         _: &mut Rng,
     ) -> Result<Scalar<F, Grad<F>>> {
-        Ok(ops::switching_log_likelihood(
+        Ok(laws::switching_log_likelihood(
             codes, steps, seen, &self.law,
         )?)
     }

@@ -1,15 +1,16 @@
 //! 2-D convolution (cross-correlation) of channels-last images, bias, nonlinearity and pixel shuffle fused.
 //!
-//! Unfolded to columns and one product for several images; in f32 by [`crate::winograd`] for 3x3 kernels of step 1 over many
-//! channels, by [`crate::readout`] from many channels to a
-//! few, and by [`crate::direct`] for the others.
+//! Unfolded to columns and one product for several images; in f32 by `kernels::winograd` for 3x3 kernels of step 1 over many
+//! channels, by `kernels::readout` from many channels to a
+//! few, and by `kernels::direct` for the others.
 
 use super::Activation;
 use super::unfold::Unfold;
-use crate::product::{View, product};
+use crate::kernels::product::{View, product};
+use crate::kernels::{bf16, direct, readout, winograd};
 use crate::tensor::{matrix, record, size, take_gradient, values};
 use crate::{Error, Result};
-use crate::{Float, Mat, Param, bf16, direct, readout, winograd};
+use crate::{Float, Mat, Param};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -102,8 +102,8 @@ pub fn standard_normal_kl<F: Float, T: Tape<F, Cpu>>(head: Mat<F, T>) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, close, gradients_agree, numbers, random};
     use super::*;
+    use crate::check::{self, close, gradients_agree, numbers, random};
     use crate::tensor::value;
     use crate::{Grad, ops};
 

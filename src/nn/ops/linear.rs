@@ -1,7 +1,7 @@
 //! y = f(x W + b), fused.
 
 use super::Activation;
-use crate::product::{View, product};
+use crate::kernels::product::{View, product};
 use crate::tensor::{matrix, record, size, take_gradient, values};
 use crate::{Error, Result};
 use crate::{Float, Mat, Param};
@@ -77,8 +77,8 @@ pub fn linear<F: Float, T: Tape<F, Cpu>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, close, gradients_agree, param, random};
     use super::*;
+    use crate::check::{self, close, gradients_agree, param, random};
 
     const ALL: [Activation; 3] = [Activation::Identity, Activation::Relu, Activation::Tanh];
 

@@ -1,7 +1,7 @@
 //! A long short-term memory over the frames of every sequence, fused over time.
 
 use crate::Rng;
-use crate::product::{View, product};
+use crate::kernels::product::{View, product};
 use crate::tensor::{matrix, record, size, take_gradient, values};
 use crate::{Error, Result};
 use crate::{Float, Mat, Module, Param};
@@ -234,8 +234,8 @@ fn shifted<F: Float>(hidden: &[F], rows: usize, units: usize, walk: &Walk) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, close, gradients_agree, param, random};
     use super::*;
+    use crate::check::{self, close, gradients_agree, param, random};
 
     const BOTH: [Direction; 2] = [Direction::Forward, Direction::Backward];
 

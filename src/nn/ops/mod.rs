@@ -1,38 +1,26 @@
 //! Fused operations registered on dfdx's tape. Each file: the equation, the forward pass, its gradient, and a check against
 //! finite differences in f64.
 
-mod amortised;
-mod blended;
-#[cfg(test)]
-mod check;
 mod convolution;
 mod gaussian;
 mod linear;
 mod lstm;
-mod matrices;
 mod pixels;
 mod planes;
 mod rows;
 mod spatial_softmax;
-mod state_space;
 mod sum;
-mod switching;
 mod unfold;
 
-pub use amortised::{amortised_path, complete_log_density};
-pub use blended::{BlendedStateSpace, blended_log_likelihood, weights_before};
 pub use convolution::{Geometry, Precision, convolution};
 pub use gaussian::{sample, standard_normal_kl};
 pub use linear::linear;
 pub use lstm::{Direction, Lstm, lstm};
-pub use matrices::Matrices;
 pub use pixels::{bernoulli, gaussian};
 pub use planes::planes;
 pub use rows::{gather_rows, last_seen, with_displacement};
 pub use spatial_softmax::spatial_softmax;
-pub use state_space::{Evidence, StateSpace, log_likelihood};
 pub use sum::{add, weighted_sum};
-pub use switching::{ModesParams, SwitchingStateSpace, switching_log_likelihood};
 
 use super::Float;
 use serde::{Deserialize, Serialize};
@@ -80,6 +68,7 @@ impl Activation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check;
 
     #[test]
     fn activations_and_their_slopes_are_what_they_say() {

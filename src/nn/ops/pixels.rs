@@ -137,8 +137,8 @@ pub fn gaussian<F: Float, T: Tape<F, Cpu>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, close, gradients_agree, numbers, param, random};
     use super::*;
+    use crate::check::{self, close, gradients_agree, numbers, param, random};
     use crate::tensor::{matrix, value};
 
     /// Grey, black and white pixels in [0, 1].

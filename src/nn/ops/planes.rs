@@ -41,8 +41,8 @@ pub fn planes<F: Float, T: Tape<F, Cpu>>(x: Mat<F, T>, channels: usize) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, gradients_agree, random};
     use super::*;
+    use crate::check::{self, gradients_agree, random};
 
     #[test]
     fn every_plane_holds_the_pixels_of_its_channel() {

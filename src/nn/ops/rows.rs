@@ -110,8 +110,8 @@ pub fn with_displacement<F: Float, T: Tape<F, Cpu>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, gradients_agree, random};
     use super::*;
+    use crate::check::{self, gradients_agree, random};
 
     #[test]
     fn rows_stand_where_they_were_told_and_the_rest_is_zero() {

@@ -60,8 +60,8 @@ pub fn spatial_softmax<F: Float, T: Tape<F, Cpu>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, close, gradients_agree, numbers, random};
     use super::*;
+    use crate::check::{self, close, gradients_agree, numbers, random};
 
     /// sum_i p_i (u_i, v_i) by the definition, from logits below some hundred.
     fn by_hand(map: &[f64], height: usize, width: usize) -> [f64; 2] {

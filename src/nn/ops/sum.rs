@@ -60,9 +60,9 @@ pub fn add<F: Float, T: Tape<F, Cpu> + Merge<T>>(x: Mat<F, T>, y: Mat<F, T>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{self, gradients_agree, random};
     use super::*;
     use crate::Grad;
+    use crate::check::{self, gradients_agree, random};
     use dfdx::prelude::Backward;
 
     #[test]

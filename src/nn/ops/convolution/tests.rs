@@ -1,8 +1,8 @@
 //! Convolutions against sums by hand, gradients against finite differences, and f32 against f64.
 
-use super::super::check::{self, close, gradients_agree, param, random};
 use super::*;
 use crate::Grad;
+use crate::check::{self, close, gradients_agree, param, random};
 use crate::tensor::scalar;
 use dfdx::prelude::{Backward, PutTape};
 

@@ -1,0 +1,17 @@
+//! Measuring tools on plain arrays: regressions, scores, intervals, trackers, distances. They know no model and no report.
+
+pub mod affine;
+pub mod arrays;
+pub mod bootstrap;
+pub mod compare;
+pub mod constant_velocity;
+pub mod gram;
+pub mod interpolate;
+pub mod kinematics;
+pub mod matching;
+pub mod neighbours;
+pub mod pixels;
+pub mod plane;
+pub mod regression;
+pub mod scores;
+pub mod whiteness;

@@ -1,0 +1,144 @@
+//! What frames tell without any learning: their background, their centroid, their pixels as features.
+
+use super::arrays::build;
+use super::regression::Features;
+use crate::array::Array;
+
+/// Frames of one split as features of a read-out: the pixels of frame t, or of frames t and t - 1 (then t starts at 1).
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels<'a> {
+    frames: &'a [u8],
+    sequences: usize,
+    total: usize,
+    size: usize,
+    stacked: usize,
+}
+
+impl<'a> Pixels<'a> {
+    /// The pixels of `stacked` frames (1 or more) of frames (N, T, size); [N, T] in `clips`.
+    ///
+    /// # Panics
+    /// When there are fewer pixels than that.
+    pub fn new(frames: &'a [u8], clips: [usize; 2], size: usize, stacked: usize) -> Self {
+        assert!(
+            frames.len() >= clips[0] * clips[1] * size,
+            "pixels: frames of other sizes"
+        );
+        Self {
+            frames,
+            sequences: clips[0],
+            total: clips[1],
+            size,
+            stacked,
+        }
+    }
+}
+
+impl Features for Pixels<'_> {
+    fn shape(&self) -> [usize; 3] {
+        [
+            self.sequences,
+            self.total + 1 - self.stacked,
+            self.size * self.stacked,
+        ]
+    }
+
+    fn fill(&self, sequence: usize, out: &mut [f64]) {
+        for (t, row) in out.chunks_exact_mut(self.size * self.stacked).enumerate() {
+            let first = (sequence * self.total + t) * self.size;
+            for (value, pixel) in row.iter_mut().zip(&self.frames[first..]) {
+                *value = f64::from(*pixel) / 255.0;
+            }
+        }
+    }
+}
+
+/// What stands still: the median of every pixel over all frames, (C, H, W). A body that moves covers any one pixel in a
+/// small share of the frames only.
+pub fn background(frames: &[u8], size: usize) -> Vec<u8> {
+    let mut counts = vec![[0u32; 256]; size];
+    for frame in frames.chunks_exact(size) {
+        for (count, &value) in counts.iter_mut().zip(frame) {
+            count[value as usize] += 1;
+        }
+    }
+    let half = (frames.len() / size.max(1)).div_ceil(2) as u32;
+    let median = |count: &[u32; 256]| {
+        let mut seen = 0;
+        let reached = |c: &u32| {
+            seen += c;
+            seen >= half
+        };
+        count.iter().position(reached).unwrap_or(0) as u8
+    };
+    counts.iter().map(median).collect()
+}
+
+/// Centroid (x right, y down, in pixels from the frame's corner) of |frame − background| over all channels of frames
+/// (N, T, C, H, W), (N, T, 2); the middle of a frame in which nothing differs.
+pub fn centroids(
+    frames: &[u8],
+    [n, total]: [usize; 2],
+    [_, height, width]: [usize; 3],
+    background: &[u8],
+) -> Array {
+    build([n, total, 2], |i, t, row| {
+        let frame = &frames[(i * total + t) * background.len()..][..background.len()];
+        let (mut weight, mut x, mut y) = (0.0, 0.0, 0.0);
+        for (k, (value, still)) in frame.iter().zip(background).enumerate() {
+            let w = f64::from(value.abs_diff(*still));
+            weight += w;
+            x += w * ((k % width) as f64 + 0.5);
+            y += w * ((k / width % height) as f64 + 0.5);
+        }
+        let middle = [width as f64 / 2.0, height as f64 / 2.0];
+        row.copy_from_slice(&if weight > 0.0 {
+            [x / weight, y / weight]
+        } else {
+            middle
+        });
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arrays::at;
+    use super::*;
+    use crate::analysis::testing::study;
+
+    #[test]
+    fn centroid_of_a_drawn_disc_is_where_the_state_says() {
+        let mut study = study(20, true);
+        // Walls that stand still must not pull at it.
+        for frame in study.test.frames.chunks_exact_mut(32 * 32) {
+            frame[..64].fill(200);
+        }
+        let still = background(&study.test.frames, 32 * 32);
+        assert!(still[..64].iter().all(|&v| v == 200) && still[64..].iter().all(|&v| v == 0));
+        let found = centroids(&study.test.frames, [20, 20], study.frame_shape, &still);
+        for i in 0..20 {
+            for t in 0..20 {
+                let (c, s) = (at(&found, i, t), at(&study.test.states, i, t));
+                // 16 samples a pixel: the centre of a disc of 28 pixels is known to a few hundredths.
+                assert!(
+                    (c[0] - s[0]).abs() < 0.1 && (c[1] - s[1]).abs() < 0.1,
+                    "{c:?} {s:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn two_frames_are_stacked_from_the_second_frame_on() {
+        let study = study(2, true);
+        let pixels = Pixels::new(&study.test.frames, [2, 20], 1024, 2);
+        assert_eq!(pixels.shape(), [2, 19, 2048]);
+        let mut out = vec![0.0; 19 * 2048];
+        pixels.fill(1, &mut out);
+        let want: Vec<f64> = study.test.frames[20 * 1024..22 * 1024]
+            .iter()
+            .map(|&v| f64::from(v) / 255.0)
+            .collect();
+        assert_eq!(out[..2048], want);
+    }
+}

@@ -1,0 +1,4 @@
+//! Layers: parameters with the operations that they enter, named and started as a whole.
+
+pub mod decoder;
+pub mod encoder;
