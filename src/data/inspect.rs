@@ -116,11 +116,19 @@ fn dataset(dir: &Path) -> Result<String> {
         }
         None => "camera: not told".into(),
     };
+    let missing = data.missing();
+    let missing = match missing.is_nothing() {
+        true => String::new(),
+        false => format!(
+            "missing: {} frames are not seen (frame_seen.npy), {} values of states are not known (NaN)\n",
+            missing.frames, missing.states
+        ),
+    };
     Ok(format!(
         "dataset {}\n\
          made by {} {}, layout {}, seed {}\n\
          {} frames a sequence, {} s apart, each (C, H, W) = ({c}, {h}, {w})\n\
-         {camera}\n\n\
+         {camera}\n{missing}\n\
          {splits}\n{columns}\n{title}\n{}",
         dir.display(),
         origin.generator,

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{checkpoint, clips, evaluate};
+use crate::train::{checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -133,7 +133,11 @@ fn fit_code_noise(model: &mut dyn Model<f32>, train: &Split, steps: usize) -> Re
     let Some(model) = model.state_space_mut() else {
         return Ok(());
     };
-    let all: Vec<usize> = (0..train.len().min(NOISE_SEQUENCES)).collect();
+    let all = whole(train, NOISE_SEQUENCES);
+    if all.is_empty() {
+        // Codes of missing frames are none; the law keeps the noise that it learned.
+        return Ok(());
+    }
     let mut codes = Vec::new();
     for part in all.chunks(CUT) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);

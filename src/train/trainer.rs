@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::batches::{Order, clips, evaluate};
+use super::batches::{Order, both, clips, evaluate, whole};
 use super::checkpoint::{self, State};
 use super::config::TrainConfig;
 use super::health;
@@ -223,10 +223,11 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                     .stream("train/noise", (at * config.micro_batches + i) as u64);
                 let mut clips = clips(job.train, part, job.steps)?;
                 let first = (at * config.batch + i * cut) as u64;
-                clips.seen =
+                let hidden =
                     config
                         .missing
                         .draw(job.seeds, (first, part.len()), job.steps, job.frame);
+                clips.seen = both(clips.seen.take(), hidden);
                 climb(model, &clips, schedule, player, &mut rng)
             })
             .collect::<Result<_>>()
@@ -304,10 +305,14 @@ const LAW_SEQUENCES: usize = 500;
 
 /// Lets the law start from the codes of training clips.
 fn start_law(job: &Job, run: &mut Run) -> Result<()> {
-    let all: Vec<usize> = (0..job.train.len().min(LAW_SEQUENCES)).collect();
     let Some(model) = run.model.state_space_mut() else {
         return Ok(());
     };
+    let all = whole(job.train, LAW_SEQUENCES);
+    if all.is_empty() {
+        let message = "every training sequence has missing frames, and a law starts from codes of whole ones; import shorter clips (--clip)";
+        return Err(Error::Experiment(format!("data.dataset: {message}")));
+    }
     let mut codes = Vec::new();
     for part in all.chunks(50) {
         let clips = clips(job.train, part, job.steps)?;
