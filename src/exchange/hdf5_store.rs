@@ -310,7 +310,12 @@ impl Store for Hdf5 {
     }
 
     fn columns(&mut self, key: &str, _what: &str) -> Result<Option<Vec<Column>>> {
-        let attributes = &self.found(key)?.attributes;
+        let found = self.found(key)?;
+        if found.shape.last() == Some(&0) {
+            // Without columns there is nothing to name.
+            return Ok(Some(Vec::new()));
+        }
+        let attributes = &found.attributes;
         let (Some(Attribute::Texts(names)), Some(Attribute::Texts(units))) =
             (attributes.get("columns"), attributes.get("units"))
         else {

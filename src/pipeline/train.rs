@@ -41,7 +41,7 @@ pub fn train(
             arrays.push(("filtered", posterior.filtered_mean));
             arrays.push(("smoothed", posterior.smoothed_mean));
         }
-        let mut values = monitor(&arrays, &states, data.state_columns(), steps)?;
+        let mut values = monitor(&arrays, &states, data.complete_state_columns(), steps)?;
         let (found, line) = collapsing(&codes, trained.codes());
         values.extend(found);
         progress.log(&format!("train {model}, seed {seed}: {line}"));

@@ -212,7 +212,9 @@ fn a_dataset_that_is_not_there_is_named_with_its_place_in_the_file() {
     let message = text(&output);
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(
-        message.contains("own.yaml:4:") && message.contains("data.dataset: own/manifest.json"),
+        message.contains("own.yaml:4:")
+            && message.contains("data.dataset: own/manifest.json")
+            && message.contains("counts from the folder where the command is started"),
         "{message}"
     );
     // Keys of a simulated dataset do not go with a stored one.
