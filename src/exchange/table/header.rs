@@ -239,7 +239,7 @@ fn below(rows: &[Row], names: &[String], dialect: Dialect) -> (Vec<Option<String
         }
         units = cells
             .iter()
-            .map(|cell| unit(cell).filter(|unit| unit.len() > 0 && unit != "-"))
+            .map(|cell| unit(cell).filter(|unit| !unit.is_empty() && unit != "-"))
             .collect();
         at += 1;
     }

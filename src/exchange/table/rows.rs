@@ -212,7 +212,7 @@ fn tracks(
             let unsure = match (&header.roles[k], asked.min_score) {
                 (Role::State(_, of), Some(least)) => scores.iter().any(|(scored, score)| {
                     // A score without a point is about all of the row.
-                    (scored.is_empty() || scored == of) && !(*score >= least)
+                    (scored.is_empty() || scored == of) && (score.is_nan() || *score < least)
                 }),
                 _ => false,
             };
