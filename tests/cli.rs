@@ -10,7 +10,7 @@ const TINY: [&str; 7] = [
     "train.steps=12",
     "train.batch=8",
     "train.validate_every=6",
-    "models.lg_vae.lg_vae.decoder.mlp.hidden=[16]",
+    "models.lg_vae.lg_vae.frames.decoder.mlp.hidden=[16]",
 ];
 
 fn kinostate(args: &[&str]) -> Output {

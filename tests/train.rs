@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn model() -> AnyModel {
     parse(
-        "lg_vae: { encoder: { cnn: { channels: [4], kernels: [5], strides: [2] } }, decoder: { mlp: { hidden: [16] } } }",
+        "lg_vae: { frames: { encoder: { cnn: { channels: [4], kernels: [5], strides: [2] } }, decoder: { mlp: { hidden: [16] } } } }",
     )
 }
 
@@ -345,9 +345,9 @@ fn every_encoder_and_decoder_trains() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 6);
     for (i, text) in [
-        "lg_vae: { encoder: { mlp: { hidden: [16] } }, decoder: { cnn: { channels: [4, 4, 4], kernel: 3 } }, likelihood: { gaussian: { std: 0.2 } } }",
-        "lg_vae: { latent: 3, start: identity, encoder: { cnn: { channels: [4, 4], kernels: [3, 3], strides: [2, 2], head: flatten } }, decoder: { mlp: { hidden: [] } } }",
-        "vae: { codes: 4 }",
+        "lg_vae: { frames: { encoder: { mlp: { hidden: [16] } }, decoder: { cnn: { channels: [4, 4, 4], kernel: 3 } }, likelihood: { gaussian: { std: 0.2 } } } }",
+        "lg_vae: { latent: 3, start: identity, frames: { encoder: { cnn: { channels: [4, 4], kernels: [3, 3], strides: [2, 2], head: flatten } }, decoder: { mlp: { hidden: [] } } } }",
+        "vae: { frames: { codes: 4 } }",
     ]
     .iter()
     .enumerate()

@@ -5,7 +5,7 @@ use super::manifest::{MANIFEST, Made};
 use super::text::{Range, indented, number, table};
 use crate::error::{Error, Result};
 use crate::latents::{Beliefs, INDEX};
-use crate::store::npy::{self, Npy};
+use crate::store::npy_stream::{Kind, NpyStream};
 use crate::store::tensors;
 use simulators::{Camera, Column};
 use std::fmt::Write;
@@ -25,7 +25,10 @@ pub fn describe(path: &Path) -> Result<String> {
         _ if !path.exists() => Err(Error::file(path, "no such file or folder")),
         _ => Err(Error::file(
             path,
-            format!("expected a folder with {MANIFEST} or {INDEX}, a .safetensors or a .npy file"),
+            format!(
+                "expected a folder with {MANIFEST} or {INDEX}, a .safetensors or a .npy file; `kinostate import {} --out FOLDER` makes a dataset of a recording",
+                path.display()
+            ),
         )),
     }
 }
@@ -222,27 +225,29 @@ fn safetensors(path: &Path) -> Result<String> {
     Ok(text)
 }
 
+/// Values that are read at a time.
+const BLOCK: usize = 1 << 16;
+
 fn array(path: &Path) -> Result<String> {
-    let npy::Header { descr, shape, .. } = npy::header(path)?;
-    let range = match descr.as_str() {
-        "|u1" => Range::of(
-            Npy::<u8>::open(path)?
-                .values()
-                .iter()
-                .map(|&x| f64::from(x)),
-        ),
-        "<f4" => Range::of(
-            Npy::<f32>::open(path)?
-                .values()
-                .iter()
-                .map(|&x| f64::from(x)),
-        ),
-        _ => Range::of(Npy::<f64>::open(path)?.values().iter().copied()),
-    };
+    let mut stream = NpyStream::open(path, path)?;
+    let (descr, shape) = (stream.kind().descr(), stream.shape().to_vec());
+    let head = format!("array {}\ntype {descr}, shape {shape:?}", path.display());
+    if let Kind::Text(_) = stream.kind() {
+        return Ok(format!("{head}\n"));
+    }
+    if stream.is_fortran() {
+        return Ok(format!("{head}, column-major (Fortran) order\n"));
+    }
+    let mut range = Range::default();
+    let mut left: usize = shape.iter().product();
+    while left > 0 {
+        let values = stream.numbers(left.min(BLOCK))?;
+        left -= values.len();
+        values.into_iter().for_each(|value| range.add(value));
+    }
     let [min, mean, max] = range.text();
     Ok(format!(
-        "array {}\ntype {descr}, shape {shape:?}, min {min}, mean {mean}, max {max}, {} not finite\n",
-        path.display(),
+        "{head}, min {min}, mean {mean}, max {max}, {} not finite\n",
         range.not_finite
     ))
 }

@@ -32,8 +32,8 @@ pub(super) struct Hdf5 {
 /// What [`Reader::open`] refuses.
 pub(super) fn groups(path: &Path, frames: &[&str]) -> Result<Vec<String>> {
     let reader = Reader::open(path)?;
-    let has = |key: &&str| reader.arrays.contains_key(*key);
-    if frames.iter().any(|key| has(&key)) {
+    let has = |key: &str| reader.arrays.contains_key(key);
+    if frames.iter().any(|key| has(key)) {
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
@@ -270,9 +270,9 @@ fn put(
     let mut index = vec![0; last];
     for _ in 0..rows {
         let (mut from, mut to) = (0, 0);
-        for k in 0..rank {
+        for (k, side) in chunk.iter().enumerate() {
             let i = index.get(k).copied().unwrap_or(0);
-            from = from * chunk[k] + i;
+            from = from * side + i;
             to = to * found.shape[k] + part.offset[k] + i;
         }
         let bytes = &values[(from * size) as usize..((from + run) * size) as usize];
@@ -310,7 +310,12 @@ impl Store for Hdf5 {
     }
 
     fn columns(&mut self, key: &str, _what: &str) -> Result<Option<Vec<Column>>> {
-        let attributes = &self.found(key)?.attributes;
+        let found = self.found(key)?;
+        if found.shape.last() == Some(&0) {
+            // Without columns there is nothing to name.
+            return Ok(Some(Vec::new()));
+        }
+        let attributes = &found.attributes;
         let (Some(Attribute::Texts(names)), Some(Attribute::Texts(units))) =
             (attributes.get("columns"), attributes.get("units"))
         else {

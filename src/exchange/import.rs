@@ -48,7 +48,7 @@ pub fn import(
     }
     let mut kinds = Vec::new();
     for (origin, _) in &origins {
-        kinds.push((origin.path.as_path(), Kind::of(&origin.path)?));
+        kinds.push((origin.path.as_path(), kind_of(&origin.path, options)?));
     }
     options.check_flags(&kinds)?;
     let table = |kind: Kind| !kind.of_states().is_empty();
@@ -219,6 +219,23 @@ pub fn import(
     Ok(notes)
 }
 
+/// What a source is, where the flags have a say in it too.
+fn kind_of(path: &Path, options: &ImportOptions) -> Result<Kind> {
+    let kind = Kind::of(path)?;
+    if kind != Kind::Npy || options.axes.is_some() {
+        return Ok(kind);
+    }
+    let inside = match path.is_dir() {
+        true => kinds::recordings(path)?,
+        false => vec![path.to_path_buf()],
+    };
+    let first = inside.first().map_or(path, PathBuf::as_path);
+    Ok(match NpyStream::open(first, first)?.shape().len() {
+        0..=3 => Kind::Trajectories,
+        _ => Kind::Npy,
+    })
+}
+
 /// HDF5 files with a group for every split, as our own export writes them, become a source a split.
 fn by_groups(origins: &[Origin], options: &ImportOptions) -> Result<Vec<(Origin, Option<String>)>> {
     let mut all = Vec::new();
@@ -355,13 +372,8 @@ impl Source {
                 let mut store = stores::open(path, self.kind, group, out, limit)?;
                 Box::new(Arrays::open(&mut *store, out, options)?)
             }
-            Kind::Npy => {
-                let axes = NpyStream::open(path, path)?.shape().len();
-                match axes > 3 || options.axes.is_some() {
-                    true => Box::new(Arrays::open_npy(path, out, options)?),
-                    false => Box::new(Trajectories::open_npy(path, out, options)?),
-                }
-            }
+            Kind::Npy => Box::new(Arrays::open_npy(path, out, options)?),
+            Kind::Trajectories => Box::new(Trajectories::open_npy(path, out, options)?),
             Kind::Table => Box::new(Trajectories::open_tables(&self.files, limit, options)?),
             Kind::Tiff => {
                 let stack = Stack::open(path, stride, options.white)?;

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 pub(super) enum Kind {
     /// NumPy's archive of arrays.
     Npz,
-    /// One array of NumPy.
+    /// One array of NumPy, of frames.
     Npy,
+    /// One array of NumPy, of trajectories.
+    Trajectories,
     /// HDF5, MATLAB's files since 7.3 among them.
     Hdf5,
     /// MATLAB's files before 7.3.
@@ -41,18 +43,8 @@ const ARRAYS: &[&str] = &[
     "state-offset",
     "derive-velocities",
 ];
-const ONE_ARRAY: &[&str] = &[
-    "crop",
-    "scale",
-    "grey",
-    "background",
-    "white",
-    "axes",
-    "columns",
-    "derive-velocities",
-    "radius",
-    "view",
-];
+const ONE_ARRAY: &[&str] = &["crop", "scale", "grey", "background", "white", "axes"];
+const TRAJECTORIES: &[&str] = &["scale", "columns", "derive-velocities", "radius", "view"];
 const TABLE: &[&str] = &[
     "scale",
     "columns",
@@ -83,6 +75,7 @@ impl Kind {
         match self {
             Self::Npz | Self::Hdf5 | Self::Mat => ARRAYS,
             Self::Npy => ONE_ARRAY,
+            Self::Trajectories => TRAJECTORIES,
             Self::Table => TABLE,
             Self::Tiff => STACK,
             Self::Images => IMAGES,
@@ -102,7 +95,8 @@ impl Kind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Npz => "an npz archive",
-            Self::Npy => "an npy array",
+            Self::Npy => "an npy array of frames",
+            Self::Trajectories => "an npy array of trajectories (N, T, D) or (T, D)",
             Self::Hdf5 => "an HDF5 file",
             Self::Mat => "a MATLAB file",
             Self::Table => "a table of trajectories",

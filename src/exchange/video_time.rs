@@ -1,7 +1,7 @@
 //! The time axis of a video file: when each of its frames is shown, and what becomes of them at one rate.
 
 use super::ffmpeg;
-use super::table::{clean, grid};
+use super::table::{Grid, clean, grid};
 use crate::error::{Error, Result};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -9,7 +9,9 @@ use std::path::Path;
 /// A camera's frames may come this much early or late, in frames.
 const JITTER: f64 = 0.1;
 /// Places without a frame, at most, for every frame that there is.
-const MOST_GAPS: usize = 20;
+const MOST_LACKING: usize = 4;
+/// Frames that are made of one at most, where a rate is asked for.
+const MOST_REPEATED: usize = 20;
 /// Bytes of ffprobe's answer that are read at most: some ten million frames.
 const MOST_WORDS: u64 = 1 << 30;
 
@@ -132,7 +134,12 @@ pub(super) fn plan(path: &Path, probe: &Probe, fps: Option<f64>, dt: Option<f64>
         let rate = (probe.claimed > 0.0).then_some(probe.claimed);
         return Ok(as_they_come(rate.map(|rate| 1.0 / rate)));
     }
-    let Some(found) = grid(times, probe.tick, JITTER) else {
+    // Steps of a tick or two fit any times, and a grid that is mostly empty is none.
+    let fits = |found: &Grid| {
+        let places = found.places.last().map_or(0, |&last| last + 1);
+        found.step >= 3.0 * probe.tick && places <= (MOST_LACKING + 1) * times.len()
+    };
+    let Some(found) = grid(times, probe.tick, JITTER).filter(fits) else {
         let gaps = || times.windows(2).map(|pair| pair[1] - pair[0]);
         let least = gaps().fold(f64::INFINITY, f64::min);
         let most = gaps().fold(0.0, f64::max);
@@ -149,13 +156,6 @@ pub(super) fn plan(path: &Path, probe: &Probe, fps: Option<f64>, dt: Option<f64>
     };
     let total = found.places.last().map_or(0, |&last| last + 1);
     let lacking = total - times.len();
-    if lacking > MOST_GAPS * times.len() {
-        let message = format!(
-            "{} frames over {total} places in time; --fps brings them to a lower rate",
-            times.len()
-        );
-        return Err(Error::file(path, message));
-    }
     let mut frames = vec![None; total];
     for (k, &place) in found.places.iter().enumerate() {
         frames[place] = Some(k);
@@ -202,7 +202,7 @@ fn meant(step: f64, error: f64) -> f64 {
 fn resampled(path: &Path, times: &[f64], fps: f64) -> Result<Plan> {
     let (first, last) = (times[0], times[times.len() - 1]);
     let total = ((last - first) * fps).round();
-    if total > (MOST_GAPS * times.len() + 1000) as f64 {
+    if total > (MOST_REPEATED * times.len() + 1000) as f64 {
         return Err(Error::file(
             path,
             format!(

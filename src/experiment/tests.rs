@@ -419,8 +419,8 @@ fn all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
         .replacen("seeds: [0, 1]", "seeds: [0, -1]\nsede: 1", 1)
         .replacen("  frames: 20", "  frames: few\n  frames: many", 1)
         .replacen("bouncing_ball: {}", "bouncing_ball: {raduis: 2, restitution: {unifrom: {low: 0, high: 1}}}", 1)
-        .replacen("    lg_vae: {}", "    lg_vae: {codes: 100, start: identty}", 1)
-        .replacen("    vae: {}", "    vae:\n      encoder: {cnn: {kernels: [3, big]}}\n      likelihood: {gaussian: {std: -1}}", 1)
+        .replacen("    lg_vae: {}", "    lg_vae: {frames: {codes: 100}, start: identty}", 1)
+        .replacen("    vae: {}", "    vae:\n      frames:\n        encoder: {cnn: {kernels: [3, big]}}\n        likelihood: {gaussian: {std: -1}}", 1)
         .replacen("context: 8", "context: true", 1);
     let message = parse(&text).unwrap_err().to_string();
     let heads: Vec<&str> = message
@@ -434,11 +434,11 @@ fn all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
         "small.yaml:8:46: data.simulator.bouncing_ball.restitution.unifrom: unknown name `unifrom`, expected a number or a map with one key of `uniform`, `normal`, `clipped_normal`; did you mean `uniform`?",
         "small.yaml:9:11: data.frames: expected a whole number of at least 2, got the text \"many\"",
         "small.yaml:10:3: data.frames: this key is written twice",
-        "small.yaml:18:21: models.a.lg_vae.codes: expected a whole number from 1 to 64, got 100",
-        "small.yaml:18:33: models.a.lg_vae.start: unknown name `identty`, expected one of `free_motion`, `identity`; did you mean `identity`?",
-        "small.yaml:21:36: models.b.vae.encoder.cnn.kernels[1]: expected a whole number from 1 to 65536, got the text \"big\"",
-        "small.yaml:22:36: models.b.vae.likelihood.gaussian.std: expected a number above 0, got -1",
-        "small.yaml:24:12: encode.context: expected a whole number of at least 0, got `true`",
+        "small.yaml:18:30: models.a.lg_vae.frames.codes: expected a whole number from 1 to 64, got 100",
+        "small.yaml:18:43: models.a.lg_vae.start: unknown name `identty`, expected one of `free_motion`, `identity`; did you mean `identity`?",
+        "small.yaml:22:38: models.b.vae.frames.encoder.cnn.kernels[1]: expected a whole number from 1 to 65536, got the text \"big\"",
+        "small.yaml:23:38: models.b.vae.frames.likelihood.gaussian.std: expected a number above 0, got -1",
+        "small.yaml:25:12: encode.context: expected a whole number of at least 0, got `true`",
     ];
     assert_eq!(heads.len(), expected.len(), "{message}");
     for (head, expected) in heads.iter().zip(expected) {
@@ -448,10 +448,31 @@ fn all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
 }
 
 #[test]
+fn a_key_that_moved_is_told_its_place() {
+    let text = GOOD.replacen(
+        "    vae: {}",
+        "    vae: { codes: 2, likelihood: bernoulli }",
+        1,
+    );
+    let message = parse(&text).unwrap_err().to_string();
+    holds(
+        &message,
+        &[
+            "models.b.vae.codes: unknown key `codes`, expected `frames`; write it under `frames`: `frames.codes`",
+            "models.b.vae.likelihood: unknown key `likelihood`, expected `frames`; write it under `frames`: `frames.likelihood`",
+        ],
+    );
+}
+
+#[test]
 fn contradictions_of_sections_without_mistakes_are_told_beside_the_mistakes_of_others() {
     let text = GOOD
         .replacen("name: small", "name: a b", 1)
-        .replacen("    lg_vae: {}", "    lg_vae: {latent: 7, codes: 3}", 1)
+        .replacen(
+            "    lg_vae: {}",
+            "    lg_vae: {latent: 7, frames: {codes: 3}}",
+            1,
+        )
         .replacen("    vae: {}", "    vae: {colour: 1}", 1)
         .replacen("context: 8", "context: 20\n  blocks: [17]", 1);
     let message = parse(&text).unwrap_err().to_string();
@@ -486,7 +507,8 @@ data:
 models:
   a:
     kalman_vae:
-      encoder: { cnn: { channels: [8, 8], kernels: [4, 3], strides: [0, 1] } }
+      frames:
+        encoder: { cnn: { channels: [8, 8], kernels: [4, 3], strides: [0, 1] } }
       transition: { mixture: { modes: 900, offsets: false } }
 train: { steps: 0, batch: 5, micro_batches: 6 }
 ";

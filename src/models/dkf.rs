@@ -22,14 +22,12 @@
 
 use super::sequence::linear_rollout;
 use super::state_space::{Found, Starts};
-use super::{Ahead, Dynamics, FrameVaeConfig, LgVae, Likelihood, SequenceVae};
+use super::{Ahead, Dynamics, FramesConfig, LgVae, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Merge, Tape};
 use laws::StateSpace;
 use lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
-use nn::decoder::{DecoderConfig, MlpDecoder};
-use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use nn::ops::{self, Activation, Direction, Lstm};
 use nn::tensor::{PerRow, matrix, size, values};
 use nn::{Float, Grad, Mat, Module, Param};
@@ -41,18 +39,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dkf {
-    /// Code dimensions, p. Two are enough for one ball.
-    #[schemars(range(min = 1, max = 64))]
-    pub codes: usize,
+    /// Networks between frames and codes.
+    pub frames: FramesConfig,
     /// Latent dimensions, n = 2p: a position and a displacement for each code.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
-    /// Frames to codes.
-    pub encoder: EncoderConfig,
-    /// Codes to frames.
-    pub decoder: DecoderConfig,
-    /// Pixels around the decoder's output.
-    pub likelihood: Likelihood,
     /// What the transition matrix may be.
     pub constraint: Constraint,
     /// Units of the LSTM behind the posterior.
@@ -63,11 +54,8 @@ pub struct Dkf {
 impl Default for Dkf {
     fn default() -> Self {
         Self {
-            codes: 2,
+            frames: FramesConfig::default(),
             latent: 4,
-            encoder: EncoderConfig::default(),
-            decoder: DecoderConfig::default(),
-            likelihood: Likelihood::default(),
             constraint: Constraint::default(),
             units: 50,
         }
@@ -75,26 +63,10 @@ impl Default for Dkf {
 }
 
 impl Dkf {
-    fn frames(&self) -> FrameVaeConfig<'_> {
-        FrameVaeConfig {
-            codes: self.codes,
-            encoder: &self.encoder,
-            decoder: &self.decoder,
-            likelihood: self.likelihood,
-        }
-    }
-
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder {
-            channels: vec![3],
-            kernels: vec![3],
-            strides: vec![1],
-            head: Head::SpatialSoftmax,
-        };
         Self {
-            encoder: EncoderConfig::Cnn(encoder),
-            decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            frames: FramesConfig::example(),
             units: 3,
             ..Self::default()
         }
@@ -108,9 +80,9 @@ impl Dkf {
                 "{at}.{key}: {want} expected, got {got}"
             )))
         };
-        let places = 2 * self.codes;
+        let places = 2 * self.frames.codes;
         all([
-            self.frames().check(at, frame),
+            self.frames.check(&format!("{at}.frames"), frame),
             match self.latent == places {
                 true => Ok(()),
                 false => bad("latent", format!("2 * codes = {places}"), self.latent),
@@ -130,9 +102,9 @@ impl Dkf {
     /// # Errors
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
-        let frames = self.frames().build(frame, rng)?;
+        let frames = self.frames.build(frame, rng)?;
         let law = LgVae {
-            codes: self.codes,
+            frames: self.frames.clone(),
             latent: self.latent,
             ..LgVae::default()
         }

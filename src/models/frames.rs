@@ -3,8 +3,8 @@
 use super::{Clips, Codes, Common, Observed};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
-use nn::decoder::{Decoder, DecoderConfig};
-use nn::encoder::{Encoder, EncoderConfig};
+use nn::decoder::{Decoder, DecoderConfig, MlpDecoder};
+use nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
 use nn::plain;
 use nn::tensor::{PerRow, matrix, values};
 use nn::{Float, Grad, Mat, Module, Param, ops};
@@ -28,19 +28,46 @@ pub enum Likelihood {
 }
 
 /// Networks between frames and codes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FrameVaeConfig<'a> {
-    /// Code dimensions, p.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FramesConfig {
+    /// Code dimensions, p. Two are enough for one ball.
+    #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
     /// Frames to codes.
-    pub encoder: &'a EncoderConfig,
+    pub encoder: EncoderConfig,
     /// Codes to frames.
-    pub decoder: &'a DecoderConfig,
+    pub decoder: DecoderConfig,
     /// Pixels around the decoder's output.
     pub likelihood: Likelihood,
 }
 
-impl FrameVaeConfig<'_> {
+impl Default for FramesConfig {
+    fn default() -> Self {
+        Self {
+            codes: 2,
+            encoder: EncoderConfig::default(),
+            decoder: DecoderConfig::default(),
+            likelihood: Likelihood::default(),
+        }
+    }
+}
+
+impl FramesConfig {
+    /// A small instance for the contract tests: a soft-argmax and a layer.
+    pub fn example() -> Self {
+        Self {
+            encoder: EncoderConfig::Cnn(CnnEncoder {
+                channels: vec![3],
+                kernels: vec![3],
+                strides: vec![1],
+                head: Head::SpatialSoftmax,
+            }),
+            decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            ..Self::default()
+        }
+    }
+
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
@@ -78,8 +105,8 @@ impl FrameVaeConfig<'_> {
         let bernoulli = self.likelihood == Likelihood::Bernoulli;
         Ok(FrameVae {
             codes: self.codes,
-            encoder: Encoder::new(self.encoder, frame, self.codes, rng)?,
-            decoder: Decoder::new(self.decoder, frame, self.codes, bernoulli, rng)?,
+            encoder: Encoder::new(&self.encoder, frame, self.codes, rng)?,
+            decoder: Decoder::new(&self.decoder, frame, self.codes, bernoulli, rng)?,
             log_std: match self.likelihood {
                 Likelihood::Bernoulli => None,
                 Likelihood::Gaussian { std } => Some(Param::constant([1], std.ln())?),

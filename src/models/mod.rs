@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use clips::{Actions, Clips, Common, Observed, Seen};
-pub use frames::{FrameVae, FrameVaeConfig, Likelihood};
+pub use frames::{FrameVae, FramesConfig, Likelihood};
 pub use objective::{Player, Schedule, Term, objective};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};

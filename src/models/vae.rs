@@ -5,8 +5,7 @@
 //! ```
 
 use super::{
-    Ahead, Asked, Claims, Clips, Common, FrameVae, FrameVaeConfig, Likelihood, Model, Schedule,
-    Term,
+    Ahead, Asked, Claims, Clips, Common, FrameVae, FramesConfig, Likelihood, Model, Schedule, Term,
 };
 use crate::array::Array;
 use crate::error::Result;
@@ -23,38 +22,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vae {
-    /// Code dimensions, p. Two are enough for one ball.
-    #[schemars(range(min = 1, max = 64))]
-    pub codes: usize,
-    /// Frames to codes.
-    pub encoder: EncoderConfig,
-    /// Codes to frames.
-    pub decoder: DecoderConfig,
-    /// Pixels around the decoder's output.
-    pub likelihood: Likelihood,
+    /// Networks between frames and codes.
+    pub frames: FramesConfig,
 }
 
 impl Default for Vae {
     fn default() -> Self {
         Self {
-            codes: 2,
-            encoder: EncoderConfig::default(),
-            decoder: DecoderConfig::default(),
-            likelihood: Likelihood::default(),
+            frames: FramesConfig::default(),
         }
     }
 }
 
 impl Vae {
-    fn frames(&self) -> FrameVaeConfig<'_> {
-        FrameVaeConfig {
-            codes: self.codes,
-            encoder: &self.encoder,
-            decoder: &self.decoder,
-            likelihood: self.likelihood,
-        }
-    }
-
     /// A small instance for the contract tests.
     pub fn example() -> Self {
         let encoder = CnnEncoder {
@@ -63,7 +43,7 @@ impl Vae {
             strides: vec![2],
             head: Head::Flatten,
         };
-        Self {
+        let frames = FramesConfig {
             codes: 3,
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Cnn(CnnDecoder {
@@ -71,13 +51,14 @@ impl Vae {
                 ..CnnDecoder::default()
             }),
             likelihood: Likelihood::Gaussian { std: 0.3 },
-        }
+        };
+        Self { frames }
     }
 
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        self.frames().check(at, frame)
+        self.frames.check(&format!("{at}.frames"), frame)
     }
 
     /// Builds the model.
@@ -86,7 +67,7 @@ impl Vae {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<VaeModel<F>> {
         Ok(VaeModel {
-            frames: self.frames().build(frame, rng)?,
+            frames: self.frames.build(frame, rng)?,
         })
     }
 }

@@ -51,7 +51,7 @@ pub fn train(
                 }
             }
         }
-        let mut values = monitor(&arrays, &states, data.state_columns(), steps)?;
+        let mut values = monitor(&arrays, &states, data.complete_state_columns(), steps)?;
         let (found, line) = collapsing(&latents, &found);
         values.extend(found);
         progress.log(&format!("train {model}, seed {seed}: {line}"));

@@ -48,7 +48,7 @@ pub fn study(
             .into_iter()
             .map(|name| Ok((name.clone(), split(&name, usize::MAX)?)))
             .collect::<Result<_>>()?,
-        state_columns: dataset.state_columns().to_vec(),
+        state_columns: dataset.complete_state_columns().to_vec(),
         dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
@@ -74,8 +74,11 @@ pub fn study(
 
 /// States, frames, events and parameters of the first `n` sequences.
 pub(crate) fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<SplitStudy> {
-    let (frames, columns) = (dataset.frames(), dataset.state_columns().len());
-    let states = (0..n).flat_map(|i| split.states(i)).copied().collect();
+    let (frames, columns) = (dataset.frames(), dataset.complete_state_columns().len());
+    let states = match columns {
+        0 => Vec::new(),
+        _ => (0..n).flat_map(|i| split.states(i)).copied().collect(),
+    };
     let parameters = (0..n).flat_map(|i| split.parameters(i)).copied().collect();
     Ok(SplitStudy {
         states: Array::new([n, frames, columns], states)?,

@@ -193,7 +193,10 @@ pub(super) fn header(
             )));
         }
         let names = columns.iter().map(|column| column.name.clone());
-        let units = columns.iter().map(|column| Some(column.unit.clone()));
+        let told = |column: &Column| column.unit != usual_unit(&column.name);
+        let units = columns
+            .iter()
+            .map(|column| told(column).then(|| column.unit.clone()));
         (names.collect(), units.collect(), 0)
     } else if width == 0 {
         return Err(wrong("expected columns x and y, got an empty table".into()));
@@ -236,7 +239,7 @@ fn below(rows: &[Row], names: &[String], dialect: Dialect) -> (Vec<Option<String
         }
         units = cells
             .iter()
-            .map(|cell| unit(cell).filter(|unit| unit.len() > 0 && unit != "-"))
+            .map(|cell| unit(cell).filter(|unit| !unit.is_empty() && unit != "-"))
             .collect();
         at += 1;
     }

@@ -6,7 +6,7 @@ mod rows;
 mod times;
 
 pub use dialect::{Decimal, Separator};
-pub(super) use times::{clean, grid};
+pub(super) use times::{Grid, clean, grid};
 
 use super::options::ImportOptions;
 use crate::error::{Error, Result};

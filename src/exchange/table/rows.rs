@@ -47,6 +47,16 @@ pub(super) fn table(
         .iter()
         .filter_map(|&k| header.column(k).cloned())
         .collect();
+    let scores = (0..header.names.len())
+        .filter(|&k| matches!(header.roles[k], Role::Score(_)))
+        .map(|k| header.names[k].as_str());
+    let scores: Vec<&str> = scores.collect();
+    if let (false, None) = (scores.is_empty(), asked.min_score) {
+        notes.push(format!(
+            "left out the scores {} (--min-score P takes points below P as not known)",
+            scores.join(", ")
+        ));
+    }
     let mut tracks = tracks(path, rows, &header, dialect, asked)?;
     if tracks.iter().all(|track| track.entries.is_empty()) {
         return Err(wrong("expected rows of numbers, got none".into()));
@@ -202,7 +212,7 @@ fn tracks(
             let unsure = match (&header.roles[k], asked.min_score) {
                 (Role::State(_, of), Some(least)) => scores.iter().any(|(scored, score)| {
                     // A score without a point is about all of the row.
-                    (scored.is_empty() || scored == of) && !(*score >= least)
+                    (scored.is_empty() || scored == of) && (score.is_nan() || *score < least)
                 }),
                 _ => false,
             };

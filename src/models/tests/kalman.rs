@@ -178,12 +178,13 @@ fn every_bound_stays_below_the_exact_likelihood() {
 fn a_bound_that_forgets_its_divergence_is_above_the_exact_likelihood() {
     use nn::decoder::{DecoderConfig, MlpDecoder};
     use nn::encoder::{EncoderConfig, MlpEncoder};
-    let config = AnyModel::Vae(Vae {
+    let frames = FramesConfig {
         codes: 2,
         encoder: EncoderConfig::Mlp(MlpEncoder { hidden: vec![32] }),
         decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![32] }),
         likelihood: Likelihood::Gaussian { std: 0.2 },
-    });
+    };
+    let config = AnyModel::Vae(Vae { frames });
     let model = trained(&config, 600, 5e-3);
     let ((right, error), (wrong, of_wrong)) =
         (gap(model.as_ref(), false), gap(model.as_ref(), true));
