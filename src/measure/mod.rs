@@ -2,6 +2,7 @@
 
 pub mod affine;
 pub mod arrays;
+pub mod assignment;
 pub mod bootstrap;
 pub mod compare;
 pub mod constant_velocity;
@@ -14,4 +15,5 @@ pub mod pixels;
 pub mod plane;
 pub mod regression;
 pub mod scores;
+pub mod tracker;
 pub mod whiteness;
