@@ -2,16 +2,26 @@
 
 pub mod affine;
 pub mod arrays;
+pub mod assignment;
 pub mod bootstrap;
+pub mod branches;
 pub mod compare;
 pub mod constant_velocity;
+pub mod frechet;
+pub mod futures;
 pub mod gram;
 pub mod interpolate;
 pub mod kinematics;
 pub mod matching;
+pub mod motion;
 pub mod neighbours;
+pub mod picture;
 pub mod pixels;
 pub mod plane;
 pub mod regression;
 pub mod scores;
+pub mod surprise;
+pub mod tracker;
+pub mod trivial;
+pub mod validity;
 pub mod whiteness;
