@@ -144,7 +144,7 @@ fn wrong_usage_and_wrong_files_exit_with_2_and_name_the_place() {
         ("train.batch=none", "train.batch"),
         ("models.lg_vae.lg_vae.latent=3", "latent"),
         ("encode.context=20", "context"),
-        ("data.video.width=8", "width"),
+        ("data.video.width=4", "width"),
         ("train.batch=4000", "batch"),
     ] {
         let output = kinostate(&["check", "experiments/quickstart.yaml", "--set", set]);

@@ -460,7 +460,7 @@ mod tests {
         let mut study = study(200, true);
         let mut rng = Seeds::new(9).stream("calibration", 0);
         for split in [&mut study.train, &mut study.validation, &mut study.test] {
-            let arrays = &mut split.latents.arrays;
+            let arrays = &mut split.latents;
             arrays.remove("filtered");
             let smoothed = arrays.get_mut("smoothed").unwrap();
             for value in smoothed.data_mut() {
@@ -473,11 +473,11 @@ mod tests {
                     row[5 * k] = scale * 0.05 * 0.05;
                 }
             });
-            arrays.insert("smoothed_cov".into(), cov);
+            arrays.put("smoothed_cov", cov);
             let white = build([n, t, 2], |_, _, row| {
                 row.fill_with(|| StandardNormal.sample(&mut rng))
             });
-            arrays.insert("innovations".into(), white);
+            arrays.put("innovations", white);
         }
         study
     }
@@ -513,7 +513,7 @@ mod tests {
     #[test]
     fn a_singular_covariance_is_named() {
         let mut study = noisy(1.0);
-        let cov = study.test.latents.arrays.get_mut("smoothed_cov").unwrap();
+        let cov = study.test.latents.get_mut("smoothed_cov").unwrap();
         cov.data_mut()[16 * 23..16 * 24].fill(0.0);
         let finding = Calibration::default().run(&study).unwrap();
         assert!(

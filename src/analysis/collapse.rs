@@ -235,9 +235,9 @@ mod tests {
             row.copy_from_slice(&code(s[0], s[1]));
         });
         let var = build([n, t, 2], |_, _, row| row.fill(0.01));
-        let arrays = &mut study.test.latents.arrays;
-        arrays.insert("encoder".into(), codes);
-        arrays.insert("encoder_var".into(), var);
+        let arrays = &mut study.test.latents;
+        arrays.put("encoder", codes);
+        arrays.put("encoder_var", var);
         study
     }
 

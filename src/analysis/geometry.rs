@@ -199,7 +199,7 @@ mod tests {
             let codes = build([n, t, of(0, 0).len()], |i, t, row| {
                 row.copy_from_slice(&of(i, t))
             });
-            split.latents.arrays.insert("encoder".into(), codes);
+            split.latents.put("encoder", codes);
         }
     }
 

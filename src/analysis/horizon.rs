@@ -267,11 +267,7 @@ mod tests {
             }
             row.copy_from_slice(z.as_slice());
         });
-        study
-            .test
-            .latents
-            .arrays
-            .insert("predicted".into(), predicted);
+        study.test.latents.put("predicted", predicted);
         let finding = Horizon::default().run(&study).unwrap();
         for name in ["predicted", "constant velocity"] {
             for group in ["position", "velocity"] {

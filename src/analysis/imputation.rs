@@ -313,7 +313,7 @@ mod tests {
     fn seen_frames_do_not_count() {
         let mut study = study(30, true);
         let mask = study.test.latents.get("mask_0").unwrap().clone();
-        let wrong = study.test.latents.arrays.get_mut("wrong_pixels_0").unwrap();
+        let wrong = study.test.latents.get_mut("wrong_pixels_0").unwrap();
         for (value, seen) in wrong.data_mut().iter_mut().zip(mask.data()) {
             *value = if *seen > 0.5 { 1.0 } else { 0.25 };
         }

@@ -201,7 +201,7 @@ mod tests {
     fn latents_one_frame_late_peak_at_lag_minus_1() {
         let mut study = study(80, true);
         for split in [&mut study.train, &mut study.validation, &mut study.test] {
-            let codes = split.latents.arrays.get_mut("encoder").unwrap();
+            let codes = split.latents.get_mut("encoder").unwrap();
             let [n, t, f] = crate::measure::arrays::sizes(codes);
             let late = build([n, t, f], |i, t, row| {
                 row.copy_from_slice(at(codes, i, t.saturating_sub(1)));

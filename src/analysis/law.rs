@@ -463,7 +463,6 @@ mod tests {
         for row in study
             .train
             .latents
-            .arrays
             .get_mut("smoothed")
             .unwrap()
             .data_mut()

@@ -17,7 +17,7 @@ use simulators::Column;
 /// # Errors
 /// Arrays that do not fit the states (N*T, D).
 pub fn monitor(
-    arrays: &[(&str, Vec<f64>)],
+    arrays: &[(String, &[f64])],
     states: &[f64],
     columns: &[Column],
     steps: usize,
@@ -76,8 +76,8 @@ mod tests {
             row[1] = ((n * 5 + t) % 7) as f64;
         });
         let arrays = [
-            ("encoder", states.data().to_vec()),
-            ("nothing", vec![1.0; 100]),
+            ("encoder".to_string(), states.data()),
+            ("nothing".to_string(), &[1.0; 100][..]),
         ];
         let found = monitor(&arrays, states.data(), &columns, 5).unwrap();
         let value = |name: &str| found.iter().find(|(n, _)| n == name).unwrap().1;

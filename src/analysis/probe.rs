@@ -227,7 +227,7 @@ mod tests {
     fn a_model_without_dynamics_reports_its_encoder_only() {
         let mut study = study(20, true);
         for split in [&mut study.train, &mut study.validation, &mut study.test] {
-            split.latents.arrays.retain(|name, _| name == "encoder");
+            split.latents.retain(|name| name == "encoder");
         }
         let finding = Probe::default().run(&study).unwrap();
         assert!(finding.value("velocity_r2/smoothed").is_none());
@@ -272,13 +272,7 @@ mod tests {
     #[test]
     fn a_latent_that_is_not_finite_is_named() {
         let mut study = study(4, true);
-        study
-            .test
-            .latents
-            .arrays
-            .get_mut("smoothed")
-            .unwrap()
-            .data_mut()[4 * 23] = f64::NAN;
+        study.test.latents.get_mut("smoothed").unwrap().data_mut()[4 * 23] = f64::NAN;
         let error = Probe::default().run(&study).unwrap_err().to_string();
         assert!(
             error.contains("test smoothed") && error.contains("sequence 1, frame 3"),

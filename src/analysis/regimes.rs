@@ -452,7 +452,7 @@ mod tests {
         let mut study = with_modes(40, 0);
         study.modes = None;
         for split in [&mut study.train, &mut study.test] {
-            split.latents.arrays.remove("modes_filtered");
+            split.latents.remove("modes_filtered");
         }
         let finding = Regimes::default().run(&study).unwrap();
         assert!(

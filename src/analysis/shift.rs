@@ -175,7 +175,7 @@ mod tests {
         let mut other = study.test.clone();
         // Latents that tell half the velocity: in this world the code lies.
         let states = other.states.clone();
-        let smoothed = other.latents.arrays.get_mut("smoothed").unwrap();
+        let smoothed = other.latents.get_mut("smoothed").unwrap();
         let width = smoothed.shape()[2];
         let (k, _) = super::super::testing::hidden_map();
         for (z, s) in smoothed

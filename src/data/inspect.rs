@@ -4,7 +4,7 @@ use super::dataset::{Dataset, Split};
 use super::manifest::{MANIFEST, Made};
 use super::text::{Range, indented, number, table};
 use crate::error::{Error, Result};
-use crate::latents::{INDEX, Latents};
+use crate::latents::{Beliefs, INDEX};
 use crate::store::npy::{self, Npy};
 use crate::store::tensors;
 use simulators::{Camera, Column};
@@ -116,11 +116,19 @@ fn dataset(dir: &Path) -> Result<String> {
         }
         None => "camera: not told".into(),
     };
+    let missing = data.missing();
+    let missing = match missing.is_nothing() {
+        true => String::new(),
+        false => format!(
+            "missing: {} frames are not seen (frame_seen.npy), {} values of states are not known (NaN)\n",
+            missing.frames, missing.states
+        ),
+    };
     Ok(format!(
         "dataset {}\n\
          made by {} {}, layout {}, seed {}\n\
          {} frames a sequence, {} s apart, each (C, H, W) = ({c}, {h}, {w})\n\
-         {camera}\n\n\
+         {camera}\n{missing}\n\
          {splits}\n{columns}\n{title}\n{}",
         dir.display(),
         origin.generator,
@@ -162,14 +170,21 @@ fn columns(
 }
 
 fn latents(dir: &Path) -> Result<String> {
-    let latents = Latents::load(dir)?;
+    let latents = Beliefs::load(dir)?;
     let mut rows = vec![
-        ["array", "shape", "min", "mean", "max"]
+        ["array", "axes", "min", "mean", "max"]
             .map(String::from)
             .to_vec(),
     ];
-    for (name, array) in &latents.arrays {
-        let mut row = vec![name.clone(), format!("{:?}", array.shape())];
+    for (name, named) in latents.iter() {
+        let array = &named.array;
+        let axes: Vec<String> = named
+            .axes
+            .iter()
+            .zip(array.shape())
+            .map(|(axis, size)| format!("{} {size}", format!("{axis:?}").to_lowercase()))
+            .collect();
+        let mut row = vec![name.to_string(), axes.join(", ")];
         row.extend(Range::of(array.data().iter().copied()).text());
         rows.push(row);
     }

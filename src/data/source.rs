@@ -79,8 +79,16 @@ impl DataSource {
     pub fn resolve(&mut self) -> Result<()> {
         if let Self::Stored(stored @ Stored { facts: None, .. }) = self {
             let facts = Facts::read(&stored.dataset);
-            stored.facts =
-                Some(facts.map_err(|e| Error::Experiment(format!("data.dataset: {e}")))?);
+            stored.facts = Some(facts.map_err(|e| {
+                let from = match std::env::current_dir() {
+                    Ok(here) if stored.dataset.is_relative() && !stored.dataset.exists() => format!(
+                        "; a dataset's path counts from the folder where the command is started, {}",
+                        here.display()
+                    ),
+                    _ => String::new(),
+                };
+                Error::Experiment(format!("data.dataset: {e}{from}"))
+            })?);
         }
         Ok(())
     }

@@ -102,6 +102,7 @@ impl EncodeSettings {
             drop_rates: self.drop_rates.clone(),
             blocks: self.blocks.clone(),
             always_seen: self.always_seen,
+            latents: Vec::new(),
         }
     }
 }

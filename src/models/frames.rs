@@ -1,13 +1,13 @@
 //! The part that every model shares: one frame to a code and back, with its pixel likelihood.
 
-use super::{Codes, Common, Observed};
+use super::{Clips, Codes, Common, Observed};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use nn::decoder::{Decoder, DecoderConfig};
 use nn::encoder::{Encoder, EncoderConfig};
 use nn::plain;
-use nn::tensor::{matrix, values};
-use nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
+use nn::tensor::{PerRow, matrix, values};
+use nn::{Float, Grad, Mat, Module, Param, ops};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ impl FrameVaeConfig<'_> {
 const PIXEL_MARGIN: f64 = 1e-3;
 
 /// Codes drawn from q(a | x), (rows, p), and log q of them, on one tape.
-pub type Draw<F> = (Mat<F, Grad<F>>, Scalar<F, Grad<F>>);
+pub type Draw<F> = (Mat<F, Grad<F>>, PerRow<F, Grad<F>>);
 
 /// Encoder q(a | x), decoder p(x | a).
 #[derive(Debug)]
@@ -161,12 +161,23 @@ impl<F: Float> FrameVae<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         observed: &Observed<F>,
-    ) -> Result<Scalar<F, Grad<F>>> {
+    ) -> Result<PerRow<F, Grad<F>>> {
         let outputs = self.decoder.forward(codes)?;
         let (frames, seen) = (&observed.frames, observed.pixels.as_deref());
         match &self.log_std {
             None => Ok(ops::bernoulli(outputs, frames, seen)?),
             Some(log_std) => Ok(ops::gaussian(outputs, frames, seen, log_std)?),
+        }
+    }
+
+    /// Means and variances of q(a | x) for every frame of clips: of pixels that are seen, and of frames that are not, whatever stands there.
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn encode_clips(&self, clips: &Clips<F>) -> Result<Codes> {
+        match clips.seen.as_ref().and_then(|seen| seen.pixels.as_ref()) {
+            None => self.encode(&clips.frames),
+            Some(pixels) => self.encode(&self.encoder.hide(&clips.frames, pixels)?),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
-use crate::latents::Latents;
+use crate::latents::Beliefs;
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, of_data, outline, study, training};
 use crate::store::json;
@@ -77,17 +77,17 @@ pub(super) fn agreement(
     progress: &Progress,
 ) -> Result<()> {
     let latents = |seed: u64| -> Result<SeedLatents> {
-        let untrained = |split| -> Result<Latents> {
+        let untrained = |split| -> Result<Beliefs> {
             let path = folder.untrained(model, seed, split);
             match path.exists() {
-                true => Latents::load(&path),
-                false => Ok(Latents::default()),
+                true => Beliefs::load(&path),
+                false => Ok(Beliefs::default()),
             }
         };
         Ok(SeedLatents {
             seed,
-            train: Latents::load(&folder.split(model, seed, "train"))?,
-            test: Latents::load(&folder.split(model, seed, "test"))?,
+            train: Beliefs::load(&folder.split(model, seed, "train"))?,
+            test: Beliefs::load(&folder.split(model, seed, "test"))?,
             untrained_train: untrained("train")?,
             untrained_test: untrained("test")?,
         })

@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::latents::{Decoder, EncodeConfig, JsonFile, Latents};
+use crate::latents::{Beliefs, Decoder, EncodeConfig, JsonFile};
 use lgssm::{AffineModes, Lgssm};
 use simulators::Outline;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// Reads everything about one model and seed.
 ///
 /// # Errors
-/// Latents or a dataset that can't be read.
+/// Beliefs or a dataset that can't be read.
 pub fn study(
     experiment: &Experiment,
     dataset: &Dataset,
@@ -27,10 +27,10 @@ pub fn study(
         let n = data.len().min(most);
         let untrained = folder.untrained(model, seed, name);
         Ok(SplitStudy {
-            latents: Latents::load(&folder.split(model, seed, name))?,
+            latents: Beliefs::load(&folder.split(model, seed, name))?,
             untrained: match untrained.exists() {
-                true => Latents::load(&untrained)?,
-                false => Latents::default(),
+                true => Beliefs::load(&untrained)?,
+                false => Beliefs::default(),
             },
             ..of_data(dataset, data, n)?
         })

@@ -122,8 +122,8 @@ fn npz() {
     archive(
         &path,
         &[
-            ("frames", array(&[2, 3, 4, 4], &[9u8; 96])),
-            ("states", array(&[2, 3, 1], &[1.5f64; 6])),
+            ("frames", array(&[2, 2, 4, 6], &[9u8; 96])),
+            ("states", array(&[2, 2, 1], &[1.5f64; 4])),
         ],
     );
     let whole = fs::read(&path).unwrap();
@@ -202,7 +202,7 @@ fn images() {
 fn manifests_of_imported_and_generated_datasets() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
-    fs::write(&path, array(&[2, 3, 4, 4], &[9u8; 96])).unwrap();
+    fs::write(&path, array(&[2, 2, 4, 6], &[9u8; 96])).unwrap();
     let imported = imported(&everywhere(&path), &dir.path().join("imported"), &timed()).unwrap();
     let generated = ball(&dir.path().join("generated"));
     for data in [&imported, &generated] {

@@ -157,7 +157,7 @@ impl Networks {
     pub fn encode_and_back(&self) -> Result<()> {
         self.parts.par_iter().try_for_each(|(frames, _)| {
             let head = self.encoder.forward(frames.retaped::<Grad<f32>>())?;
-            std::hint::black_box(backward(ops::standard_normal_kl(head)?)?);
+            std::hint::black_box(backward(ops::standard_normal_kl(head)?.sum)?);
             Ok(())
         })
     }
@@ -166,7 +166,7 @@ impl Networks {
     pub fn decode_and_back(&self) -> Result<()> {
         self.parts.par_iter().try_for_each(|(frames, codes)| {
             let logits = self.decoder.forward(codes.retaped::<Grad<f32>>())?;
-            std::hint::black_box(backward(ops::bernoulli(logits, frames, None)?)?);
+            std::hint::black_box(backward(ops::bernoulli(logits, frames, None)?.sum)?);
             Ok(())
         })
     }
