@@ -29,6 +29,8 @@ impl Default for LagScan {
 
 /// A gain of R² at another lag that is told in a warning: more than a bootstrap's half width on a few hundred sequences.
 const LATE: f64 = 0.005;
+/// The least R² of latents that tell a lag: below, the best of several lags is chance.
+const TOLD: f64 = 0.5;
 /// Panels of the figure: more columns would not be readable. The numbers are there for all.
 const SHOWN: usize = 6;
 
@@ -126,7 +128,7 @@ impl Analysis for LagScan {
                         ));
                         let right = points.iter().find(|(at, _)| *at == 0.0);
                         let right = right.map_or(f64::NAN, |(_, e)| e.value);
-                        if lag != 0.0 && r2 > right + LATE {
+                        if lag != 0.0 && r2 > TOLD && r2 > right + LATE {
                             finding.warnings.push(format!(
                                 "{kind} latents tell {what} better at lag {lag:+} (R² {r2:.3}) than at lag 0 ({right:.3}): the states are \
                                  stored off by that many frames, or the model is late. For recordings, import with `--state-offset {lag}`"
