@@ -74,7 +74,7 @@ impl Analysis for Geometry {
         if sizes(test)[2] < 2 {
             return no("a plane needs two code dimensions");
         }
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let mut finding = Finding::new(self.name(), QUESTION);

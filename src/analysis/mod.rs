@@ -6,6 +6,7 @@
 pub mod ablation;
 pub mod agreement;
 pub mod baselines;
+mod columns;
 pub mod constants;
 pub mod contacts;
 mod curves;

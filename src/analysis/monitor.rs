@@ -26,6 +26,9 @@ pub fn monitor(
         return Ok(Vec::new());
     };
     let n = states.len() / (columns.len() * steps).max(1);
+    if n < 2 {
+        return Ok(Vec::new()); // nothing is left to score on
+    }
     let halves = |values: &[f64]| -> Result<(Array, Array)> {
         let width = values.len() / (n * steps).max(1);
         let cut = n / 2 * steps * width;

@@ -44,7 +44,7 @@ impl Analysis for Shift {
         if study.shifts.is_empty() {
             return refuse("the experiment has no data.shifts");
         }
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let Some(kind) = best(study) else {

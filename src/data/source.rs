@@ -173,6 +173,11 @@ impl DataSource {
         }
     }
 
+    /// Number of sequences of every split, one after the other.
+    pub fn all_sequences(&self) -> impl Iterator<Item = usize> {
+        self.splits().into_values()
+    }
+
     /// Names of the splits beside those that training and analysis ask for: shifts, and others of a stored dataset.
     pub fn further_splits(&self) -> Vec<String> {
         let splits = self.splits().into_keys();

@@ -850,3 +850,82 @@ fn mistakes_of_a_sweep_are_told_at_its_values_once() {
         );
     }
 }
+
+#[test]
+fn every_key_of_the_schema_can_be_overridden_also_where_it_is_at_its_default() {
+    let base = set(&[]).unwrap().to_yaml().unwrap();
+    for text in [
+        "data.video.colour=true",
+        "data.video.exposure=0.05",
+        "data.video.looks.noise_std=0.1",
+        "data.simulator.bouncing_ball.drag=0.1",
+        "data.shifts.fast.sequences=3",
+        "train.latent_weight.from=0.2",
+        "models.c={vae: {}}",
+        "train.starts.candidates=2",
+    ] {
+        let with = set(&[text]).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_ne!(with.to_yaml().unwrap(), base, "{text}");
+        // What is written down then is read again.
+        let again = parse(&with.to_yaml().unwrap()).unwrap();
+        assert_eq!(again.to_yaml().unwrap(), with.to_yaml().unwrap(), "{text}");
+    }
+    for wrong in [
+        "data.video.color=true",
+        "data.simulator.bouncing_ball.drags=1",
+        "data.shifts.fast.sequence=3",
+    ] {
+        assert!(
+            set(&[wrong])
+                .unwrap_err()
+                .to_string()
+                .contains("unknown key"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn a_default_that_does_not_fit_gives_way_and_is_not_blamed() {
+    assert_eq!(set(&["train.batch=2"]).unwrap().train.micro_batches, 2);
+    let few = set(&["data.splits.train=3"]).unwrap();
+    assert_eq!((few.train.batch, few.train.micro_batches), (3, 3));
+    let error = set(&["train.batch=2", "train.micro_batches=3"]).unwrap_err();
+    holds(&error.to_string(), &["--set train.micro_batches=3"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_read_and_brackets_without_end_are_refused_at_once() {
+    let with = parse(&format!("\u{feff}{GOOD}")).unwrap();
+    assert_eq!(
+        with.to_yaml().unwrap(),
+        parse(GOOD).unwrap().to_yaml().unwrap()
+    );
+    let since = std::time::Instant::now();
+    let error = parse(&"[".repeat(400_000)).unwrap_err().to_string();
+    holds(&error, &["small.yaml:1:65: nested too deeply"]);
+    // Quadratic time was over a minute; one pass takes milliseconds.
+    assert!(since.elapsed().as_secs() < 5, "{:?}", since.elapsed());
+    parse(&GOOD.replace("Newton's?", "Newton's [ or {{{ of others #?")).unwrap();
+}
+
+#[test]
+fn sizes_that_no_disk_holds_are_refused_with_what_they_would_take() {
+    // 60 sequences of 1e12 frames of 32 x 32 bytes.
+    let error = set(&["data.frames=1000000000000"]).unwrap_err().to_string();
+    holds(&error, &["data.frames", "would take 61440.0 TB"]);
+    let error = set(&["data.splits.train=1000000000000000"])
+        .unwrap_err()
+        .to_string();
+    holds(&error, &["data.splits", "TB"]);
+}
+
+#[test]
+fn what_only_fails_when_a_model_is_built_is_told_by_check() {
+    let odd = set(&["models.a.lg_vae.codes=3", "models.a.lg_vae.latent=6"]).unwrap();
+    let error = odd.buildable().unwrap_err().to_string();
+    holds(&error, &["models.a: ", "even number of codes, got 3"]);
+    set(&[]).unwrap().buildable().unwrap();
+    let short = set(&["models.a={kalman_vae: {}}", "train.steps=200"]).unwrap();
+    holds(&short.warnings()[0], &["models.a", "never starts"]);
+}

@@ -4,7 +4,7 @@ use super::plot::draw;
 
 use crate::analysis::ablation::{Variant, ablation as compare};
 use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
-use crate::analysis::{SplitStudy, Study};
+use crate::analysis::{Finding, SplitStudy, Study};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -33,7 +33,14 @@ pub(super) fn analyze(
     for analysis in &experiment.analyses {
         interrupt::check()?;
         bar.message(analysis.name());
-        let finding = analysis.run(&study)?;
+        let mut finding = sound(analysis.name(), analysis.run(&study))?;
+        let train = &experiment.train;
+        if analysis.name() == "law" && study.modes.is_some() && train.steps <= train.law_from {
+            finding.warnings.push(format!(
+                "the law with modes never started: train.steps is {}, train.law_from {}; until then it is free flight",
+                train.steps, train.law_from
+            ));
+        }
         json::write(folder.finding(model, seed, analysis.name()), &finding)?;
         for warning in &finding.warnings {
             progress.say(&format!("warning: {model}, seed {seed}: {warning}"));
@@ -41,6 +48,22 @@ pub(super) fn analyze(
         bar.advance(1);
     }
     Ok(())
+}
+
+/// What an analysis found, or why it could not be made: no analysis takes the report with it.
+///
+/// # Errors
+/// Only what is not about this analysis: the user stopped, a file can't be read or written.
+fn sound(name: &str, found: Result<Finding>) -> Result<Finding> {
+    let mut finding = match found {
+        Err(error @ (Error::Interrupted(_) | Error::Io { .. } | Error::File { .. })) => {
+            return Err(error);
+        }
+        Err(error) => Finding::failed(name, &error),
+        Ok(finding) => finding,
+    };
+    finding.keep_finite();
+    Ok(finding)
 }
 
 /// Compares the latents of all seeds of one model: [`RunFolder::agreement`] and its figures.
@@ -74,7 +97,7 @@ pub(super) fn agreement(
         .iter()
         .map(|&seed| latents(seed))
         .collect::<Result<_>>()?;
-    let finding = seed_agreement(&seeds)?;
+    let finding = sound("agreement", seed_agreement(&seeds))?;
     draw(&folder.common_figures(model), &finding.figures, progress)?;
     json::write(folder.agreement(model), &finding)?;
     Ok(())
@@ -102,7 +125,7 @@ pub(super) fn ablation(
         .keys()
         .map(variant)
         .collect::<Result<_>>()?;
-    let finding = compare(&variants);
+    let finding = sound("ablation", Ok(compare(&variants)))?;
     draw(&folder.shared_figures(), &finding.figures, progress)?;
     json::write(folder.ablation(), &finding)?;
     Ok(())
@@ -136,10 +159,8 @@ pub(super) fn baselines(
         seed: dataset.seed(),
         ..Study::default()
     };
-    json::write(
-        folder.baselines(),
-        &crate::analysis::baselines::baselines(&study)?,
-    )?;
+    let found = crate::analysis::baselines::baselines(&study);
+    json::write(folder.baselines(), &sound("baselines", found)?)?;
     bar.advance(1);
     Ok(())
 }

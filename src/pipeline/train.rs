@@ -35,6 +35,11 @@ pub fn train(
     std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
     let all: Vec<usize> = (0..split.len().min(WATCHED)).collect();
     let states: Vec<f64> = all.iter().flat_map(|&i| split.states(i)).copied().collect();
+    if all.len() < 2 {
+        progress.say(&format!(
+            "train {model}, seed {seed}: one validation sequence is too little to look at read-outs on while training; the report has them"
+        ));
+    }
     let watch = |trained: &dyn Model<f32>| {
         let shown = clips(split, &all, steps)?;
         let given = [Given::Alone, Given::UpTo, Given::All];

@@ -68,6 +68,7 @@ pub fn study(
         training: training(&folder.training(model, seed))?,
         frame_shape: dataset.frame_shape(),
         outline: outline(dataset)?,
+        walls: walls(dataset)?,
         seed,
     })
 }
@@ -116,17 +117,48 @@ pub(crate) fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>>
             Outline::Rectangle(sides) => Some(*sides),
             _ => None,
         });
+    Ok(inside.map(|sides| {
+        let sides = sides.grown(-radius(dataset, split));
+        (sides.left, sides.bottom, sides.right, sides.top)
+    }))
+}
+
+/// The radius of all test sequences; 0 where they differ or have none.
+fn radius(dataset: &Dataset, split: &Split) -> f64 {
     let radii = dataset
         .parameter_columns()
         .iter()
         .position(|column| column.name == "radius");
-    let radius = radii.map_or(0.0, |column| {
+    radii.map_or(0.0, |column| {
         let first = split.parameters(0)[column];
         let same = (0..split.len()).all(|i| split.parameters(i)[column] == first);
         if same { first } else { 0.0 }
-    });
-    Ok(inside.map(|sides| {
-        let sides = sides.grown(-radius);
-        (sides.left, sides.bottom, sides.right, sides.top)
-    }))
+    })
+}
+
+/// The walls of a convex room that is no upright box: (n, w) of the lines n·x = w on which a body's centre turns.
+fn walls(dataset: &Dataset) -> Result<Vec<([f64; 2], f64)>> {
+    let split = dataset.split("test")?;
+    let (false, Some(config)) = (split.is_empty(), dataset.config()) else {
+        return Ok(Vec::new());
+    };
+    let standing = config.simulator.background(split.parameters(0));
+    let room = standing
+        .iter()
+        .rev()
+        .find_map(|shape| match &shape.outline {
+            Outline::Polygon(corners) => Some(corners.clone()),
+            _ => None,
+        });
+    let (corners, radius) = (room.unwrap_or_default(), radius(dataset, split));
+    // Counter-clockwise corners: the inside lies left of every edge.
+    let next = corners.iter().cycle().skip(1);
+    let edges = corners.iter().zip(next);
+    Ok(edges
+        .map(|([ax, ay], [bx, by])| {
+            let length = (bx - ax).hypot(by - ay);
+            let n = [-(by - ay) / length, (bx - ax) / length];
+            (n, n[0] * ax + n[1] * ay + radius)
+        })
+        .collect())
 }

@@ -135,7 +135,10 @@ fn a_run_on_imported_data_has_the_numbers_of_a_run_on_the_simulated_ones() {
             && message.contains("splits.train: 10 there, 24 here"),
         "{message}"
     );
-    let changed = succeeds(&kinostate(dir.path(), &["run", "own.yaml", "--out", "one"]));
+    let refused = text(&kinostate(dir.path(), &["run", "own.yaml", "--out", "one"]));
+    assert!(refused.contains("would be lost"), "{refused}");
+    let again = ["run", "own.yaml", "--out", "one", "--overwrite"];
+    let changed = succeeds(&kinostate(dir.path(), &again));
     assert!(
         changed.contains("the configuration has changed"),
         "{changed}"
