@@ -23,14 +23,13 @@
 use super::{Dynamics, FrameVaeConfig, LgVae, Likelihood, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
-use dfdx::prelude::{Cpu, Merge, Tape};
 use laws::StateSpace;
 use lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
 use nn::decoder::{DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use nn::ops::{self, Activation, Direction, Lstm};
 use nn::tensor::{matrix, size, values};
-use nn::{Float, Grad, Mat, Module, Param, Scalar};
+use nn::{Float, Grad, Mat, Module, Param, Scalar, Track};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -177,7 +176,7 @@ impl<F: Float> Amortised<F> {
     }
 
     /// (u, l) of every frame, (B*T, 2n).
-    fn head<T: Tape<F, Cpu> + Merge<T>>(
+    fn head<T: Track<F>>(
         &self,
         codes: Mat<F, T>,
         steps: usize,
@@ -188,7 +187,7 @@ impl<F: Float> Amortised<F> {
         let identity = Activation::Identity;
         let from_memory = ops::linear(memory, &self.from_memory, &self.bias, identity, true)?;
         let from_code = ops::linear(again, &self.from_code, &zero, identity, true)?;
-        Ok(ops::add(from_memory, from_code)?)
+        Ok(ops::add(&from_memory, &from_code)?)
     }
 
     /// What the posterior says of the states of codes (B, T, p) that are all there.

@@ -12,7 +12,6 @@ use crate::models::Model;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::store::events::{Events, Summary};
-use dfdx::prelude::Backward;
 use nn::optimiser::Adam;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -211,10 +210,7 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                 )));
             }
             let terms = (elbo.terms, clips.observations());
-            let gradients = elbo
-                .objective
-                .try_backward()
-                .map_err(|e| Error::Numeric(e.to_string()))?;
+            let gradients = nn::tensor::backward(elbo.objective)?;
             Ok((gradients, terms))
         })
         .collect::<Result<_>>()
