@@ -25,12 +25,11 @@ use super::state_space::{Found, Starts};
 use super::{Ahead, Dynamics, FramesConfig, LgVae, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
-use dfdx::prelude::{Cpu, Merge, Tape};
 use laws::StateSpace;
 use lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
 use nn::ops::{self, Activation, Direction, Lstm};
 use nn::tensor::{PerRow, matrix, size, values};
-use nn::{Float, Grad, Mat, Module, Param};
+use nn::{Float, Grad, Mat, Module, Param, Track};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -151,18 +150,14 @@ impl<F: Float> Amortised<F> {
     }
 
     /// (u, l) of every frame, (B*T, 2n).
-    fn head<T: Tape<F, Cpu> + Merge<T>>(
-        &self,
-        codes: Mat<F, T>,
-        steps: usize,
-    ) -> Result<Mat<F, T>> {
+    fn head<T: Track<F>>(&self, codes: Mat<F, T>, steps: usize) -> Result<Mat<F, T>> {
         let again = codes.retaped::<T>();
         let memory = ops::lstm(codes, steps, Direction::Backward, &self.memory)?; // (B*T, units)
         let zero = Param::constant([self.bias.values().len()], 0.0)?.fixed();
         let identity = Activation::Identity;
         let from_memory = ops::linear(memory, &self.from_memory, &self.bias, identity, true)?;
         let from_code = ops::linear(again, &self.from_code, &zero, identity, true)?;
-        Ok(ops::add(from_memory, from_code)?)
+        Ok(ops::add(&from_memory, &from_code)?)
     }
 
     /// What the posterior says of the states of codes (B, T, p) that are all there.

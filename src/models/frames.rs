@@ -27,6 +27,41 @@ pub enum Likelihood {
     },
 }
 
+impl Likelihood {
+    /// # Errors
+    /// Names the key under `at`, what was expected and got.
+    pub fn check(&self, at: &str) -> Result<()> {
+        match self {
+            Self::Gaussian { std } if !(std.is_finite() && *std > 0.0) => Err(Error::Experiment(
+                format!("{at}.gaussian.std: a positive number expected, got {std}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decoder outputs that stand for these pixel means.
+    pub fn start<F: Float>(&self, mean: &[f64]) -> Vec<F> {
+        let output = |&v: &f64| match self {
+            Self::Gaussian { .. } => F::of(v),
+            Self::Bernoulli => {
+                let p = v.clamp(PIXEL_MARGIN, 1.0 - PIXEL_MARGIN);
+                F::of((p / (1.0 - p)).ln())
+            }
+        };
+        mean.iter().map(output).collect()
+    }
+
+    /// Decoder outputs to pixel means in [0, 1].
+    pub fn to_pixels<F: Float>(&self, outputs: &mut [F]) {
+        match self {
+            Self::Bernoulli => F::sigmoid(outputs),
+            Self::Gaussian { .. } => outputs
+                .iter_mut()
+                .for_each(|v| *v = num_traits::clamp(*v, F::of(0.0), F::of(1.0))),
+        }
+    }
+}
+
 /// Networks between frames and codes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -77,14 +112,7 @@ impl FramesConfig {
                 "{at}.codes: a number in 1..=64 expected, got {got}"
             ))),
         };
-        let likelihood = match self.likelihood {
-            Likelihood::Gaussian { std } if !(std.is_finite() && std > 0.0) => {
-                Err(Error::Experiment(format!(
-                    "{at}.likelihood.gaussian.std: a positive number expected, got {std}"
-                )))
-            }
-            _ => Ok(()),
-        };
+        let likelihood = self.likelihood.check(&format!("{at}.likelihood"));
         all([
             codes,
             likelihood,
@@ -133,6 +161,16 @@ pub struct FrameVae<F: Float> {
 }
 
 impl<F: Float> FrameVae<F> {
+    /// How pixels are distributed around the decoder's output, with the standard deviation of now.
+    fn likelihood(&self) -> Likelihood {
+        match &self.log_std {
+            None => Likelihood::Bernoulli,
+            Some(log_std) => Likelihood::Gaussian {
+                std: log_std.values()[0].widen().exp(),
+            },
+        }
+    }
+
     /// Starts from what the training frames have in common: the encoder looks at what differs from the background, the decoder's
     /// output begins at the mean.
     ///
@@ -141,14 +179,8 @@ impl<F: Float> FrameVae<F> {
     pub fn start_at(&mut self, common: &Common) -> Result<()> {
         let background: Vec<F> = common.background.iter().map(|&v| F::of(v)).collect();
         self.encoder.start_at(&background)?;
-        let output = common.mean.iter().map(|&v| match self.log_std {
-            Some(_) => F::of(v),
-            None => {
-                let p = v.clamp(PIXEL_MARGIN, 1.0 - PIXEL_MARGIN);
-                F::of((p / (1.0 - p)).ln())
-            }
-        });
-        Ok(self.decoder.start_at(&output.collect::<Vec<F>>())?)
+        let output = self.likelihood().start(&common.mean);
+        Ok(self.decoder.start_at(&output)?)
     }
 
     /// The encoder's head on a new tape, for what is seen of some frames: means and log variances (rows, 2p).
@@ -235,13 +267,7 @@ impl<F: Float> FrameVae<F> {
         let rows = codes.len() / self.codes;
         let codes = matrix(codes.iter().map(|&v| F::of(v)).collect(), rows, self.codes)?;
         let mut pixels = values(&self.decoder.forward(codes)?).to_vec();
-        if self.log_std.is_none() {
-            F::sigmoid(&mut pixels);
-        } else {
-            pixels
-                .iter_mut()
-                .for_each(|v| *v = num_traits::clamp(*v, F::of(0.0), F::of(1.0)));
-        }
+        self.likelihood().to_pixels(&mut pixels);
         Ok(pixels)
     }
 }

@@ -200,6 +200,7 @@ models! {
     dkf::Dkf,
     kalman_vae::KalmanVae,
     lg_vae::LgVae,
+    rvae::Rvae,
     vae::Vae,
 }
 

@@ -33,14 +33,17 @@ pub struct Schedule {
     pub step: usize,
     /// Weight of all terms about latents, 1 after the warm-up (`train.latent_weight`).
     pub latent_weight: f64,
+    /// Weight of all terms beside the bound, on top of their own.
+    pub beside: f64,
 }
 
 impl Schedule {
-    /// As the evidence lower bound is defined: every weight 1.
+    /// As the evidence lower bound is defined: every weight of its terms 1, nothing beside it.
     pub fn bound() -> Self {
         Self {
             step: usize::MAX,
             latent_weight: 1.0,
+            beside: 0.0,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What every operation is held against: central differences in f64, and wrong sizes that must be told in words.
 
-use crate::tensor::{matrix, scalar, size, value, values};
-use crate::{Grad, Mat, Param, Scalar, ops};
-use dfdx::prelude::{Backward, PutTape, SplitTape, Tape};
+use crate::tensor::{backward, matrix, scalar, size, value, values};
+use crate::{Grad, Mat, Module, Param, Scalar, ops};
+use dfdx::prelude::{PutTape, SplitTape, Tape};
 use rand::{RngExt, SeedableRng};
 use std::fmt::{Debug, Display};
 
@@ -67,7 +67,7 @@ pub fn gradients_agree<E: Debug>(
         op(x.retaped(), parameters).unwrap(),
     );
     let objective = ops::weighted_sum(vec![(first, 1.0), (second, AGAIN)]).unwrap();
-    let mut gradients = objective.try_backward().unwrap();
+    let mut gradients = backward(objective).unwrap();
     let analytic = gradients.get_or_alloc_mut(x).unwrap().to_vec();
     if input_gradient {
         let (rows, columns) = size(x);
@@ -93,6 +93,57 @@ pub fn gradients_agree<E: Debug>(
             },
         );
     }
+}
+
+/// A layer with everything after it: one matrix to one number.
+pub type LayerUse<'a, M> =
+    dyn Fn(&Mat<f64, Grad<f64>>, &M) -> crate::Result<Scalar<f64, Grad<f64>>> + 'a;
+
+/// [`gradients_agree`] for a layer: dy/dx and dy/dp of every parameter that it names and that is not fixed.
+pub fn layer_gradients_agree<M: Module<f64> + Clone>(
+    what: &str,
+    x: &Mat<f64>,
+    layer: M,
+    op: &LayerUse<M>,
+) {
+    let mut named = layer.clone();
+    let parameters = all_of(&mut named);
+    let learned: Vec<usize> = (0..parameters.len())
+        .filter(|&k| !parameters[k].is_fixed())
+        .collect();
+    let given: Vec<Param<f64>> = learned.iter().map(|&k| parameters[k].clone()).collect();
+    gradients_agree(what, x, &given, true, &|x, given| {
+        let mut layer = layer.clone();
+        let mut list = Vec::new();
+        layer.parameters("", &mut list);
+        for (&k, p) in learned.iter().zip(given) {
+            *list[k].1 = p.clone();
+        }
+        op(&x, &layer)
+    });
+}
+
+fn all_of<M: Module<f64>>(layer: &mut M) -> Vec<Param<f64>> {
+    let mut list = Vec::new();
+    layer.parameters("", &mut list);
+    list.into_iter().map(|(_, p)| p.clone()).collect()
+}
+
+/// The same layer with every parameter moved by up to .3, so that none is zero or at a kink.
+pub fn scattered<M: Module<f64>>(mut layer: M) -> M {
+    let mut list = Vec::new();
+    layer.parameters("", &mut list);
+    for (name, p) in list {
+        let by = numbers(&name, p.values().len());
+        let moved: Vec<f64> = p
+            .values()
+            .iter()
+            .zip(by)
+            .map(|(p, by)| p + 0.3 * by)
+            .collect();
+        p.set(&moved).unwrap();
+    }
+    layer
 }
 
 /// Every derivative of `f` at `point` against `analytic`, which counts `f` 1 + [`AGAIN`] times.

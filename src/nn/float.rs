@@ -15,6 +15,8 @@ pub trait Float:
     fn bernoulli(logits: &[Self], pixels: &[Self], residual: &mut [Self]) -> f64;
     /// Sigmoid of every value, in place.
     fn sigmoid(values: &mut [Self]);
+    /// tanh of every value, in place; in f32 with an absolute error below 3e-7.
+    fn tanh_all(values: &mut [Self]);
     /// Turns values x into p = softmax(x) in place, and gives the means sum_i p_i g_i of two grids g.
     fn softmax_means(values: &mut [Self], grids: [&[Self]; 2]) -> [Self; 2];
     /// `to += from`.
@@ -41,6 +43,9 @@ impl Float for f32 {
     }
     fn sigmoid(values: &mut [Self]) {
         kernels::sigmoid(values);
+    }
+    fn tanh_all(values: &mut [Self]) {
+        kernels::tanh(values);
     }
     fn softmax_means(values: &mut [Self], grids: [&[Self]; 2]) -> [Self; 2] {
         kernels::softmax_means(values, grids)
@@ -75,6 +80,9 @@ impl Float for f64 {
         for v in values {
             *v = 1.0 / (1.0 + (-*v).exp());
         }
+    }
+    fn tanh_all(values: &mut [Self]) {
+        values.iter_mut().for_each(|v| *v = v.tanh());
     }
     fn softmax_means(values: &mut [Self], grids: [&[Self]; 2]) -> [Self; 2] {
         let top = values.iter().copied().fold(Self::NEG_INFINITY, Self::max);

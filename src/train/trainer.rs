@@ -12,7 +12,7 @@ use crate::models::{Clips, Model, Player, Schedule, objective};
 use crate::progress::Progress;
 use crate::seeds::{Rng, Seeds};
 use crate::store::events::{Events, Summary};
-use dfdx::prelude::{Backward, Cpu, Gradients};
+use dfdx::prelude::{Cpu, Gradients};
 use nn::optimiser::Adam;
 use nn::tensor::value;
 use rayon::prelude::*;
@@ -204,6 +204,7 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
     let schedule = Schedule {
         step: at,
         latent_weight: config.latent_weight_at(at),
+        beside: 1.0,
     };
     let cut = indices.len().div_ceil(config.micro_batches);
     let rate = config.learning_rate_at(at);
@@ -294,9 +295,7 @@ fn climb(
             terms.join(", ")
         )));
     }
-    let gradients = objective
-        .try_backward()
-        .map_err(|e| Error::Numeric(e.to_string()))?;
+    let gradients = nn::tensor::backward(objective)?;
     Ok((gradients, (told, clips.observations())))
 }
 

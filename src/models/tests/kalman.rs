@@ -116,7 +116,7 @@ fn trained(config: &AnyModel, steps: usize, rate: f64) -> Box<dyn Model<f32>> {
             .objective(&clips, Schedule::bound(), &mut rng)
             .unwrap();
         let climbed = objective(terms, Player::Model).unwrap().unwrap();
-        let mut gradients = [climbed.try_backward().unwrap()];
+        let mut gradients = [nn::tensor::backward(climbed).unwrap()];
         let mut list = Vec::new();
         model.parameters("", &mut list);
         adam.update(list, &mut gradients, -(32.0 * STEPS as f64), 1e3, rate)

@@ -121,7 +121,7 @@ fn positive(at: &str, key: &str, sizes: &[usize]) -> Result<()> {
 }
 
 /// One layer with weight and bias.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layer<F: Float> {
     pub weight: Param<F>,
     pub bias: Param<F>,

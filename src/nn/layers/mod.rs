@@ -2,3 +2,14 @@
 
 pub mod decoder;
 pub mod encoder;
+mod heads;
+mod linear;
+mod recurrent;
+mod trunk;
+mod upsampler;
+
+pub use heads::{CategoricalHead, GaussianHead};
+pub use linear::{LayerNorm, Linear, Mlp};
+pub use recurrent::{Gru, Lstm, LstmState};
+pub use trunk::{ConvTrunk, Features};
+pub use upsampler::Upsampler;

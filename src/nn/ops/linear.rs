@@ -1,10 +1,10 @@
-//! y = f(x W + b), fused.
+//! y = f(x W + b), fused, and y = x W.
 
 use super::Activation;
 use crate::kernels::product::{View, product};
-use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::tensor::{matrix, record, size, split, take_gradient, values};
 use crate::{Error, Result};
-use crate::{Float, Mat, Param};
+use crate::{Float, Mat, Param, Track};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// y = f(x W + b): x (rows, in), W (in, out), b (out), y (rows, out).
@@ -75,6 +75,40 @@ pub fn linear<F: Float, T: Tape<F, Cpu>>(
     }))
 }
 
+/// y = x W: x (rows, in), W (in, out), y (rows, out).
+///
+/// # Errors
+/// [`Error::Shape`] when x and W do not fit.
+pub fn times<F: Float, T: Track<F>>(x: &Mat<F, T>, weight: &Param<F>) -> Result<Mat<F, T>> {
+    let (x, tape) = split(x);
+    let (rows, inputs) = size(&x);
+    let &[w_in, outputs] = weight.shape() else {
+        return Err(Error::Shape(format!(
+            "times: weight wants two dimensions, got {:?}",
+            weight.shape()
+        )));
+    };
+    if w_in != inputs {
+        return Err(Error::Shape(format!(
+            "times: weight wants {w_in} inputs, got {inputs}"
+        )));
+    }
+    let mut y = vec![F::of(0.0); rows * outputs];
+    let w = View::new(weight.values(), inputs, outputs);
+    product(&mut y, View::new(values(&x), rows, inputs), w, false);
+    let y = matrix(y, rows, outputs)?; // (rows, out)
+    let (out, weight) = (y.clone(), weight.clone());
+    Ok(record(y, tape, move |gradients| {
+        let gy = take_gradient(gradients, &out)?;
+        let gy = View::new(&gy, rows, outputs);
+        let gw = gradients.get_or_alloc_mut(&weight.tensor)?;
+        product(gw, View::new(values(&x), rows, inputs).t(), gy, true);
+        let w = View::new(weight.values(), inputs, outputs);
+        product(gradients.get_or_alloc_mut(&x)?, gy, w.t(), true);
+        Ok(())
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +155,20 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_product_is_a_linear_map_without_bias_and_gradient() {
+        let (x, w) = (random("x", 3, 5), param("w", &[5, 4]));
+        let bias = Param::constant([4], 0.0).unwrap();
+        let want = linear(x.clone(), &w, &bias, Activation::Identity, true).unwrap();
+        close("x W", values(&times(&x, &w).unwrap()), values(&want), 1e-15);
+        gradients_agree("times", &x, &[w], true, &|x, p| {
+            times(&x, &p[0]).map(check::project)
+        });
+        let wrong = |shape: &[usize]| times(&random("x", 2, 5), &param("w", shape));
+        check::refuses(wrong(&[6, 4]), &["times: weight", "6 inputs", "got 5"]);
+        check::refuses(wrong(&[5]), &["times: weight", "two dimensions", "[5]"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use crate::Rng;
 use crate::kernels::product::{View, product};
 use crate::tensor::{matrix, record, size, take_gradient, values};
+use crate::{Activation, Float, Mat, Module, Param, Track};
 use crate::{Error, Result};
-use crate::{Float, Mat, Module, Param};
 use dfdx::prelude::{Cpu, SplitTape, Tape};
 
 /// Weights of one layer of h units over inputs of k values (Hochreiter & Schmidhuber 1997, with forget gates, Gers et al. 2000):
@@ -40,8 +40,23 @@ impl<F: Float> Lstm<F> {
     }
 
     /// Inputs k and units h.
-    fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> (usize, usize) {
         (self.input.shape()[0], self.recurrent.shape()[0])
+    }
+
+    /// One step, for what is fed back: x (B, k) and the state (h, c) of the step before to the next one, each (B, h).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when x or the state do not fit the weights.
+    pub fn step<T: Track<F>>(
+        &self,
+        x: &Mat<F, T>,
+        (hidden, memory): (&Mat<F, T>, &Mat<F, T>),
+    ) -> Result<(Mat<F, T>, Mat<F, T>)> {
+        let identity = Activation::Identity;
+        let from_input = super::linear(x.clone(), &self.input, &self.bias, identity, true)?;
+        let from_state = super::times(hidden, &self.recurrent)?;
+        super::lstm_cell(&super::add(&from_input, &from_state)?, memory)
     }
 }
 

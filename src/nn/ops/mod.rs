@@ -1,10 +1,17 @@
 //! Fused operations registered on dfdx's tape. Each file: the equation, the forward pass, its gradient, and a check against
 //! finite differences in f64.
 
+mod arrange;
+mod categorical;
+mod cells;
 mod convolution;
+mod diagonal;
+mod elementwise;
 mod gaussian;
+mod images;
 mod linear;
 mod lstm;
+mod normalise;
 mod pixels;
 mod planes;
 mod rows;
@@ -12,15 +19,28 @@ mod spatial_softmax;
 mod sum;
 mod unfold;
 
+pub use arrange::{
+    columns, concat, frame, frames, heads, mean, mean_over_frames, repeat_rows, row_sums, stack,
+    sum,
+};
+pub use categorical::Categorical;
+pub use cells::{gru_cell, lstm_cell};
 pub use convolution::{Geometry, Precision, convolution};
+pub use diagonal::{Gaussian, at_least};
+pub use elementwise::{
+    add, add_row, constant, detach, exp, ln, mix, multiply, relu, repeat, scale, shift, sigmoid,
+    silu, softplus, square, subtract, tanh, zeros,
+};
 pub use gaussian::{sample, standard_normal_kl};
-pub use linear::linear;
+pub use images::{concat_channels, doubled_planes, moving_maps};
+pub use linear::{linear, times};
 pub use lstm::{Direction, Lstm, lstm};
+pub use normalise::layer_norm;
 pub use pixels::{bernoulli, gaussian};
 pub use planes::planes;
 pub use rows::{gather_rows, last_seen, with_displacement};
 pub use spatial_softmax::spatial_softmax;
-pub use sum::{add, weighted_sum};
+pub use sum::weighted_sum;
 
 use super::Float;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use super::*;
 use crate::Grad;
 use crate::check::{self, close, gradients_agree, param, random};
 use crate::tensor::scalar;
-use dfdx::prelude::{Backward, PutTape};
+use dfdx::prelude::PutTape;
 
 fn geometry(kernel: usize, stride: usize, padding: usize, upscale: usize) -> Geometry {
     Geometry {
@@ -148,7 +148,7 @@ fn everything<F: Float>(
         **gradients.get_or_alloc_mut(&output)? = weights;
         Ok(())
     });
-    let mut gradients = result.put_tape(tape).try_backward().unwrap();
+    let mut gradients = crate::tensor::backward(result.put_tape(tape)).unwrap();
     let gx = wide(gradients.get_or_alloc_mut(&x).unwrap());
     [
         wide(values(&y)),
