@@ -83,7 +83,7 @@ fn convolutions(c: &mut Criterion) {
                 let tracked = x.retaped::<Grad<f32>>();
                 let y =
                     ops::convolution(tracked, &weight, &bias, geometry, activation, true).unwrap();
-                backward(ops::standard_normal_kl(y).unwrap()).unwrap()
+                backward(ops::standard_normal_kl(y).unwrap().sum).unwrap()
             });
         });
     }

@@ -10,8 +10,11 @@
 use crate::engine::{Ball, Wall};
 use crate::exact::Axis;
 use crate::flight::Flight;
+use crate::record::fits;
 use crate::room;
-use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use crate::{
+    Begun, Column, Distribution, Error, Obstacle, Outline, Rectangle, Rng, Shape, Simulator,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +58,10 @@ pub struct BouncingBall {
     /// Rate at which drag takes the velocity, 1/s: acceleration -drag velocity. Default none.
     #[serde(skip_serializing_if = "Distribution::is_zero")]
     pub drag: Distribution,
+    /// A convex obstacle in the room that the ball bounces off, as off its walls. A start on it is drawn again. With
+    /// gravity only for restitution 1, so that no ball comes to rest on it. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
 }
 
 impl Default for BouncingBall {
@@ -86,12 +93,14 @@ impl Default for BouncingBall {
             start: [start; 2],
             room: None,
             drag: Distribution::Constant(0.0),
+            obstacle: None,
         }
     }
 }
 
 impl BouncingBall {
-    /// Small instances for contract tests: the original data; everything drawn, with gravity, losses and rest.
+    /// Small instances for contract tests: the original data; everything drawn, with gravity, losses and rest;
+    /// a room with drag; obstacles.
     pub fn examples() -> Vec<Self> {
         let uniform = |low, high| Distribution::Uniform { low, high };
         let falling = Self {
@@ -114,7 +123,26 @@ impl BouncingBall {
             drag: uniform(0.0, 0.3),
             ..falling.clone()
         };
-        vec![Self::default(), falling, room]
+        let pillar = Self {
+            restitution: uniform(0.6, 1.0),
+            obstacle: Some(Obstacle::Disc {
+                centre: [16.0, 16.0],
+                radius: 4.0,
+            }),
+            ..Self::default()
+        };
+        let wedge = Self {
+            room: room.room.clone(),
+            radius: uniform(1.0, 2.5),
+            gravity: [0.0, -10.0].map(Distribution::Constant),
+            obstacle: Some(Obstacle::Polygon(vec![
+                [13.0, 12.0],
+                [20.0, 13.0],
+                [15.0, 20.0],
+            ])),
+            ..Self::default()
+        };
+        vec![Self::default(), falling, room, pillar, wedge]
     }
 
     /// Whether no sequence has drag.
@@ -145,14 +173,21 @@ impl BouncingBall {
         self.room.as_deref().map_or(self.walls, room::bounds)
     }
 
-    /// The first centre drawn at which a ball of this radius touches no wall, px.
+    /// Distance of a point from the nearest wall and obstacle, px; below 0 outside of the room.
+    fn clearance(&self, faces: &[Wall], point: [f64; 2]) -> f64 {
+        let walls = faces.iter().map(|face| face.distance(point));
+        let obstacle = self.obstacle.iter().map(|body| body.distance(point));
+        walls.chain(obstacle).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The first centre drawn at which a ball of this radius touches no wall and no obstacle, px.
     fn draw_start(&self, radius: f64, faces: &[Wall], rng: &mut Rng) -> Result<[f64; 2], Error> {
-        if self.room.is_none() {
+        if self.room.is_none() && self.obstacle.is_none() {
             return Ok([self.start[0].sample(rng)?, self.start[1].sample(rng)?]); // checked
         }
         for _ in 0..10_000 {
             let start = [self.start[0].sample(rng)?, self.start[1].sample(rng)?];
-            if faces.iter().all(|face| face.distance(start) >= radius) {
+            if self.clearance(faces, start) >= radius {
                 return Ok(start);
             }
         }
@@ -175,19 +210,53 @@ impl BouncingBall {
         let faces = self.faces();
         let [x, y] = self.draw_start(radius, &faces, rng)?;
         let drag = self.drag.sample(rng)?;
-        let ball = Ball {
-            radius,
-            restitution,
-            state: [x, y, speed * direction.cos(), speed * direction.sin()],
-        };
-        let [width, height] = self.bounds().size();
-        let length = 2.0 * width.max(height);
-        let flight = Flight::new(&faces, length, ball, gravity).with_drag(drag);
         let mut parameters = vec![radius, restitution, gravity[0], gravity[1], speed];
         if !self.undamped() {
             parameters.push(drag);
         }
+        let state = [x, y, speed * direction.cos(), speed * direction.sin()];
+        let flight = self.flight(&faces, state, &parameters);
         Ok((parameters, flight))
+    }
+
+    /// The ball at a state, under parameters of [`Simulator::parameter_columns`].
+    fn flight(&self, faces: &[Wall], state: [f64; 4], parameters: &[f64]) -> Flight {
+        let ball = Ball {
+            radius: parameters[0],
+            restitution: parameters[1],
+            state,
+        };
+        let [width, height] = self.bounds().size();
+        let length = 2.0 * width.max(height);
+        let drag = parameters.get(5).copied().unwrap_or(0.0);
+        let gravity = [parameters[2], parameters[3]];
+        let mut flight = Flight::new(faces, length, ball, gravity).with_drag(drag);
+        if let Some(collider) = self.obstacle.as_ref().and_then(Obstacle::collider) {
+            flight.engine().add_obstacle(collider);
+        }
+        flight
+    }
+
+    /// The ball at a recorded state under recorded parameters.
+    ///
+    /// # Errors
+    /// As [`Simulator::resume`].
+    pub(crate) fn relaunch(&self, state: &[f64], parameters: &[f64]) -> Result<Flight, Error> {
+        fits(self, state, parameters)?;
+        let (&[x, y, vx, vy], radius) = (state, parameters[0]) else {
+            return Err(Error::parameter(
+                "state",
+                "x, y, vx, vy",
+                format!("{state:?}"),
+            )); // fits: 4 columns
+        };
+        let faces = self.faces();
+        // A bounce can push a ball 1e-10 px into its wall.
+        if self.clearance(&faces, [x, y]) < radius - 1e-6 {
+            let expected = format!("a ball of radius {radius} px inside the room");
+            return Err(Error::parameter("state", expected, format!("{state:?}")));
+        }
+        Ok(self.flight(&faces, [x, y, vx, vy], parameters))
     }
 }
 
@@ -208,6 +277,18 @@ impl Simulator for BouncingBall {
         ];
         let ranges = ranges.map(|(field, law, (low, high))| law.check(&key(field), low, high));
         Error::all([self.walls.check(&key("walls"))].into_iter().chain(ranges))?;
+        if let Some(obstacle) = &self.obstacle {
+            obstacle.check(&key("obstacle"))?;
+            let falls = self.gravity.iter().any(|law| !law.is_zero());
+            if falls && self.restitution != Distribution::Constant(1.0) {
+                let expected = "1 with gravity and an obstacle";
+                return Err(Error::parameter(
+                    &key("restitution"),
+                    expected,
+                    self.restitution,
+                ));
+            }
+        }
         if let Some(corners) = &self.room {
             return room::check(&key("room"), corners, self.radius.range()[1]);
         }
@@ -243,10 +324,14 @@ impl Simulator for BouncingBall {
     }
 
     fn event_columns(&self) -> Vec<Column> {
-        match &self.room {
+        let mut columns = match &self.room {
             Some(corners) => room::event_columns(corners.len()),
             None => room::box_event_columns(),
+        };
+        if self.obstacle.is_some() {
+            columns.extend(Column::list(&[("hit_obstacle", "1")]));
         }
+        columns
     }
 
     fn energy_unit(&self) -> Option<&'static str> {
@@ -267,12 +352,26 @@ impl Simulator for BouncingBall {
         Ok(Begun { parameters, motion })
     }
 
+    /// A ball that lies on a wall, which the state does not say, finds it again within 1e-10 px.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        let flight = self.relaunch(state, parameters)?;
+        Ok(Some(Begun {
+            parameters: parameters.to_vec(),
+            motion: Box::new(flight),
+        }))
+    }
+
     /// In the box: without drag or gravity in closed form, with both by roots that are bracketed to the last bit.
     fn exact(&self, initial: &[f64], parameters: &[f64], t: f64) -> Option<Vec<f64>> {
         let (&[x, y, vx, vy], &[radius, restitution, gx, gy, ..]) = (initial, parameters) else {
             return None;
         };
-        if self.room.is_some() {
+        if self.room.is_some() || self.obstacle.is_some() {
             return None;
         }
         let reach = self.reach(radius);
@@ -295,12 +394,19 @@ impl Simulator for BouncingBall {
         vec!["ball".into()]
     }
 
-    /// The walls as a white line of 1 px just outside their inner faces: a white outline, and a black one over it.
+    /// The walls as a white line of 1 px just outside their inner faces: a white outline, and a black one over it;
+    /// the obstacle white.
     fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        match self.corners() {
+        let mut shapes = match self.corners() {
             Some(corners) => room::drawn(&corners),
             None => room::box_drawn(&self.walls),
-        }
+        };
+        shapes.extend(self.obstacle.as_ref().map(|body| Shape {
+            outline: body.outline(),
+            brightness: WALL_BRIGHTNESS,
+            part: 0,
+        }));
+        shapes
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {

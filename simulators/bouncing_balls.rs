@@ -5,6 +5,7 @@
 //! as restitution says, exactly to rounding.
 
 use crate::crowd::{Crowd, Member, pair_index};
+use crate::record::fits;
 use crate::room;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
@@ -75,6 +76,13 @@ impl BouncingBalls {
             ..different.clone()
         };
         vec![Self::default(), different, falling]
+    }
+
+    /// The balls on their way.
+    fn crowd(&self, members: &[Member], restitution: f64, gravity: [f64; 2]) -> Box<Crowd> {
+        let [width, height] = self.walls.size();
+        let (faces, length) = (room::box_faces(&self.walls), 2.0 * width.max(height));
+        Box::new(Crowd::new(&faces, length, members, restitution, gravity))
     }
 
     /// Centres, uniform where all balls have room, px: drawn all together until no two overlap.
@@ -235,12 +243,30 @@ impl Simulator for BouncingBalls {
             member.state[0] = x;
             member.state[1] = y;
         }
-        let [width, height] = self.walls.size();
-        let (faces, length) = (room::box_faces(&self.walls), 2.0 * width.max(height));
-        Ok(Begun {
-            parameters,
-            motion: Box::new(Crowd::new(&faces, length, &members, restitution, gravity)),
-        })
+        let motion = self.crowd(&members, restitution, gravity);
+        Ok(Begun { parameters, motion })
+    }
+
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let balls = state.chunks_exact(4).zip(parameters[3..].chunks_exact(3));
+        let members: Vec<Member> = balls
+            .map(|(ball, about)| Member {
+                radius: about[0],
+                mass: about[1],
+                state: [ball[0], ball[1], ball[2], ball[3]],
+            })
+            .collect();
+        let gravity = [parameters[1], parameters[2]];
+        Ok(Some(Begun {
+            parameters: parameters.to_vec(),
+            motion: self.crowd(&members, parameters[0], gravity),
+        }))
     }
 
     fn view(&self) -> Rectangle {

@@ -11,6 +11,7 @@
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::pendulum::{BOB, hung, rod};
+use crate::record::fits;
 use crate::{Begun, Column, Distribution, Error, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -145,45 +146,28 @@ impl Simulator for DoublePendulum {
         let radius = self.radius.sample(rng)?;
         let gravity = self.gravity.sample(rng)?;
         let mut parameters = vec![radius, gravity];
-        let (mut lengths, mut links) = ([0.0; 2], Vec::new());
         let mut y = vec![0.0; 4]; // the second angle is relative to the first rod
         for k in 0..2 {
-            let length = self.length[k].sample(rng)?;
-            let mass = self.mass[k].sample(rng)?;
-            parameters.extend([length, mass]);
-            lengths[k] = length;
-            links.push(Link {
-                parent: k.checked_sub(1),
-                from: if k == 0 { BOB.pivot } else { [0.0; 2] },
-                to: [0.0, length],
-                mass,
-                inertia: 0.0,
-                spring: [0.0; 2],
-                damping: 0.0,
-            });
+            parameters.push(self.length[k].sample(rng)?);
+            parameters.push(self.mass[k].sample(rng)?);
             y[k] = self.angle[k].sample(rng)?.to_radians();
             y[2 + k] = self.angular_velocity[k].sample(rng)?.to_radians();
         }
         y[1] -= y[0];
         y[3] -= y[2];
-        let linkage = Linkage::new(&links, true, [0.0, -gravity]).ok_or_else(BOB.broken())?;
-        let shown = move |y: &[f64], state: &mut Vec<f64>| {
-            let (angles, speeds) = ([y[0], y[0] + y[1]], [y[2], y[2] + y[3]]);
-            state.extend(angles);
-            state.extend(speeds);
-            let one = hung(
-                [BOB.pivot[0], BOB.pivot[1], 0.0, 0.0],
-                lengths[0],
-                angles[0],
-                speeds[0],
-            );
-            state.extend(one);
-            state.extend(hung(one, lengths[1], angles[1], speeds[1]));
-        };
-        Ok(Begun {
-            parameters,
-            motion: Box::new(Extrapolated::new(linkage, y, TOLERANCE, shown)),
-        })
+        hanging(y, parameters)
+    }
+
+    /// The angles do not wrap, so they hold all there is.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let y = vec![state[0], state[1] - state[0], state[2], state[3] - state[2]];
+        Ok(Some(hanging(y, parameters.to_vec())?))
     }
 
     fn view(&self) -> Rectangle {
@@ -207,4 +191,40 @@ impl Simulator for DoublePendulum {
         shapes.push(BOB.disc(one, parameters[0], 0));
         shapes.push(BOB.disc(two, parameters[0], 1));
     }
+}
+
+/// The rods at y (angles and angular velocities, the second relative to the first), under parameters of
+/// [`Simulator::parameter_columns`].
+fn hanging(y: Vec<f64>, parameters: Vec<f64>) -> Result<Begun, Error> {
+    let gravity = parameters[1];
+    let lengths = [parameters[2], parameters[4]];
+    let link = |k: usize| Link {
+        parent: k.checked_sub(1),
+        from: if k == 0 { BOB.pivot } else { [0.0; 2] },
+        to: [0.0, lengths[k]],
+        mass: parameters[3 + 2 * k],
+        inertia: 0.0,
+        spring: [0.0; 2],
+        damping: 0.0,
+        slides: false,
+    };
+    let links = [link(0), link(1)];
+    let linkage = Linkage::new(&links, true, [0.0, -gravity]).ok_or_else(BOB.broken())?;
+    let shown = move |y: &[f64], state: &mut Vec<f64>| {
+        let (angles, speeds) = ([y[0], y[0] + y[1]], [y[2], y[2] + y[3]]);
+        state.extend(angles);
+        state.extend(speeds);
+        let one = hung(
+            [BOB.pivot[0], BOB.pivot[1], 0.0, 0.0],
+            lengths[0],
+            angles[0],
+            speeds[0],
+        );
+        state.extend(one);
+        state.extend(hung(one, lengths[1], angles[1], speeds[1]));
+    };
+    Ok(Begun {
+        parameters,
+        motion: Box::new(Extrapolated::new(linkage, y, TOLERANCE, shown)),
+    })
 }

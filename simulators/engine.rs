@@ -104,6 +104,16 @@ impl Engine {
         }
     }
 
+    /// Adds a convex obstacle that stands still. It counts as the next wall.
+    pub fn add_obstacle(&mut self, obstacle: ColliderBuilder) {
+        let surface = obstacle
+            .restitution(self.restitution)
+            .friction(0.0)
+            .active_hooks(ActiveHooks::FILTER_CONTACT_PAIRS);
+        let surface = self.world.colliders.insert(surface);
+        self.walls.push(surface);
+    }
+
     /// Adds an upright block that moves as it is told, whatever hits it. It counts as the next wall.
     pub fn add_block(&mut self, centre: [Real; 2], half_size: [Real; 2]) {
         let body = RigidBodyBuilder::kinematic_velocity_based().translation(Vector::from(centre));

@@ -6,7 +6,7 @@
 //! columns of the table tell the error; the stretch is halved where it is too great and grows where it is small. It holds for
 //! what is smooth: joints, springs, drag, not for impacts.
 
-use crate::{Contact, Error, Motion};
+use crate::{Contact, Distribution, Error, Motion, Rng, check_action};
 
 /// A world of the engine that can be set to a state, stepped and read.
 pub(crate) trait Engine {
@@ -16,6 +16,14 @@ pub(crate) trait Engine {
     fn step(&mut self, dt: f64);
     /// Reads the state.
     fn save(&self, y: &mut [f64]);
+    /// Forces (A) that act from outside from now on.
+    fn drive(&mut self, _action: &[f64]) {}
+}
+
+/// What acts on an engine from outside: drawn anew for every frame, or told.
+struct Drive {
+    laws: Vec<Distribution>,
+    rng: Rng,
 }
 
 /// How often a stretch is gone through; in 1, 2, ... steps. The error falls with this power of its length.
@@ -36,6 +44,8 @@ pub(crate) struct Extrapolated<E, F> {
     stretch: f64,
     /// The last row of the table, (COLUMNS, |y|).
     row: Vec<Vec<f64>>,
+    /// None for a world that is left to itself.
+    drive: Option<Drive>,
 }
 
 impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>)> Extrapolated<E, F> {
@@ -49,7 +59,14 @@ impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>)> Extrapolated<E, F> {
             tolerance,
             stretch: 0.05,
             row,
+            drive: None,
         }
+    }
+
+    /// The same, driven by actions of these laws.
+    pub fn driven(mut self, laws: Vec<Distribution>, rng: Rng) -> Self {
+        self.drive = Some(Drive { laws, rng });
+        self
     }
 
     /// Goes through `length` s; the last entry of the row is the extrapolated end. Returns the error's size.
@@ -87,6 +104,24 @@ impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>)> Extrapolated<E, F> {
 impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>)> Motion for Extrapolated<E, F> {
     fn state(&self, state: &mut Vec<f64>) {
         (self.shown)(&self.y, state);
+    }
+
+    fn act(&mut self, action: &mut Vec<f64>) -> Result<(), Error> {
+        if let Some(Drive { laws, rng }) = &mut self.drive {
+            let from = action.len();
+            for law in laws {
+                action.push(law.sample(rng)?);
+            }
+            self.engine.drive(&action[from..]);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        let components = self.drive.as_ref().map_or(0, |drive| drive.laws.len());
+        check_action(action, components)?;
+        self.engine.drive(action);
+        Ok(())
     }
 
     fn advance(&mut self, duration: f64, _contacts: &mut Vec<Contact>) -> Result<(), Error> {

@@ -89,8 +89,34 @@ impl Flight {
         self.release(|_| true);
     }
 
+    /// Sets the velocity, px/s. What carried the ball is asked anew.
+    pub fn set_velocity(&mut self, velocity: [Real; 2]) {
+        self.engine.set_velocity(Vector::from(velocity));
+        self.release(|_| true);
+    }
+
+    /// As [`Moves::advance`]; after each impact on one wall `turns` says whether the velocity along that wall is reversed. (In a
+    /// corner, where two walls push at once, it is not asked: along the one is against the other.)
+    pub fn advance_turning(
+        &mut self,
+        duration: Real,
+        contacts: &mut Vec<Contact>,
+        turns: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Error> {
+        if self.drag == 0.0 {
+            return self.glide(duration, contacts, turns);
+        }
+        let pieces = (duration / PIECE).ceil().max(1.0);
+        (0..pieces as usize).try_for_each(|_| self.glide(duration / pieces, contacts, turns))
+    }
+
     /// Moves on without drag, from impact to impact.
-    fn glide(&mut self, duration: Real, contacts: &mut Vec<Contact>) -> Result<(), Error> {
+    fn glide(
+        &mut self,
+        duration: Real,
+        contacts: &mut Vec<Contact>,
+        turns: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Error> {
         let end = self.time + duration;
         let mut rest = duration;
         for _ in 0..MOST_IMPACTS {
@@ -111,7 +137,13 @@ impl Flight {
             if let Some((wall, touch)) = impact
                 && rest > 0.0
             {
+                let before = contacts.len();
                 let crossing = self.bounce(wall, &touch, rest, contacts);
+                if contacts.len() == before + 1 && turns() {
+                    let velocity = self.engine.velocity();
+                    let across = touch.normal * touch.normal.dot(velocity);
+                    self.engine.set_velocity(across * 2.0 - velocity);
+                }
                 self.time += crossing;
                 rest -= crossing;
             }
@@ -265,10 +297,6 @@ impl Moves for Flight {
 
     /// At most 100,000 impacts within one piece.
     fn advance(&mut self, duration: Real, contacts: &mut Vec<Contact>) -> Result<(), Error> {
-        if self.drag == 0.0 {
-            return self.glide(duration, contacts);
-        }
-        let pieces = (duration / PIECE).ceil().max(1.0);
-        (0..pieces as usize).try_for_each(|_| self.glide(duration / pieces, contacts))
+        self.advance_turning(duration, contacts, &mut || false)
     }
 }

@@ -29,30 +29,45 @@ mod crowd;
 mod distribution;
 mod elliptic;
 mod engine;
+mod episode;
 pub mod exact;
 mod extrapolation;
 mod flight;
 mod impact;
 mod linkage;
 mod looks;
+mod obstacle;
+mod picture;
 mod record;
 mod registry;
 mod render;
 mod room;
 mod scene;
+mod steps;
 mod video;
 
 pub use distribution::Distribution;
+pub use episode::Episode;
 pub use looks::{Colour, Look, Looks, Texture};
-pub use record::{Recording, energy_columns, record};
+pub use obstacle::Obstacle;
+pub use picture::Picture;
+pub use record::{Recording, energy_columns, future, record};
 pub use render::{render, render_as};
 pub use scene::{Outline, Rectangle, Shape};
 pub use video::{Camera, Video};
 
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
 /// The generator behind every random draw: a counter-based stream cipher, the same on every platform.
 pub type Rng = rand_chacha::ChaCha8Rng;
+
+/// A stream of its own, seeded from `rng`: what is drawn from the one does not depend on how much is drawn from the other.
+pub(crate) fn branch(rng: &mut Rng) -> Rng {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    Rng::from_seed(seed)
+}
 
 /// What can go wrong in a simulator.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +88,14 @@ impl Error {
         got: impl std::fmt::Display,
     ) -> Self {
         Self::Parameter(format!("{key}: expected {expected}, got {got}"))
+    }
+
+    /// The same of a world inside another: keys that begin with `from` begin with `to`.
+    pub(crate) fn renamed(self, from: &str, to: &str) -> Self {
+        match self {
+            Self::Parameter(message) => Self::Parameter(message.replace(from, to)),
+            other => other,
+        }
     }
 
     /// The complaints of several checks at once, a line each; anything but a parameter out of its range alone.
@@ -166,6 +189,29 @@ pub trait Motion {
     fn act(&mut self, _action: &mut Vec<f64>) -> Result<(), Error> {
         Ok(())
     }
+    /// In place of [`Motion::act`]: an action (A) from outside acts until the next frame.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for an action of another length, or that is not finite; a world that is left to itself takes one of
+    /// length 0.
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        check_action(action, 0)
+    }
+}
+
+/// Checks that an action has `components` finite numbers.
+///
+/// # Errors
+/// [`Error::Parameter`] where it has not.
+pub(crate) fn check_action(action: &[f64], components: usize) -> Result<(), Error> {
+    if action.len() == components && action.iter().all(|x| x.is_finite()) {
+        return Ok(());
+    }
+    let expected = match components {
+        0 => "none, as this world is left to itself".into(),
+        n => format!("{n} finite numbers"),
+    };
+    Err(Error::parameter("action", expected, format!("{action:?}")))
 }
 
 /// A world that moves by known physics, and what is to be seen of it.
@@ -185,6 +231,15 @@ pub trait Simulator: Send + Sync {
     fn action_columns(&self) -> Vec<Column> {
         Vec::new()
     }
+    /// Least and greatest value of every component of an action (A); infinite where there is none.
+    fn action_limits(&self) -> Vec<[f64; 2]> {
+        vec![[f64::NEG_INFINITY, f64::INFINITY]; self.action_columns().len()]
+    }
+    /// What it costs to be in a state (D) and to act (A) until the next frame, under `parameters` (P), where the world has a
+    /// task. A task is done well where the sum of costs over the frames is small.
+    fn cost(&self, _state: &[f64], _action: &[f64], _parameters: &[f64]) -> Option<f64> {
+        None
+    }
     /// Unit of [`Simulator::energy`].
     fn energy_unit(&self) -> Option<&'static str> {
         None
@@ -198,6 +253,22 @@ pub trait Simulator: Send + Sync {
     /// # Errors
     /// [`Error::Parameter`] where [`Simulator::check`] would have refused; [`Error::Physics`] where no first state is found.
     fn begin(&self, rng: &mut Rng) -> Result<Begun, Error>;
+    /// The world at a recorded state (D) under its recorded parameters (P), going on from there: what is left to chance is
+    /// drawn from `rng`, a stream of its own, so that one state has many futures. Where nothing is left to chance the
+    /// recorded future comes back (to the accuracy of the world's motion). The motion's clock starts anew. None where
+    /// the state columns do not hold all there is.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a state or parameters that are none of this world's; [`Error::Physics`] as
+    /// [`Simulator::begin`].
+    fn resume(
+        &self,
+        _state: &[f64],
+        _parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        Ok(None)
+    }
     /// Moves one world for `frames` frames, `dt` seconds apart.
     ///
     /// # Errors
@@ -216,6 +287,11 @@ pub trait Simulator: Send + Sync {
     fn parts(&self) -> Vec<String> {
         vec!["body".into()]
     }
+    /// Hue (deg), saturation and value of every part, where the world itself says them: then of the looks' colour only the
+    /// value counts, as a factor. In grey pictures the value is all there is. Empty, the default: the looks say all.
+    fn tints(&self, _parameters: &[f64]) -> Vec<[f64; 3]> {
+        Vec::new()
+    }
     /// What stands still behind the bodies (walls), in the order of painting. Drawn once a sequence, and only where
     /// [`Video::walls`] asks for it. Brightness 1 is wall, 0 is ground.
     fn background(&self, parameters: &[f64]) -> Vec<Shape>;
@@ -226,13 +302,24 @@ pub trait Simulator: Send + Sync {
 registry::simulators! {
     bouncing_ball::BouncingBall,
     bouncing_balls::BouncingBalls,
+    cartpole::Cartpole,
+    coin_bounce::CoinBounce,
+    curtain::Curtain,
     double_pendulum::DoublePendulum,
+    kinds::Kinds,
+    linear_gaussian::LinearGaussian,
+    moving_sprites::MovingSprites,
     occluded_ball::OccludedBall,
     pendulum::Pendulum,
+    pendulum_v1::PendulumV1,
     pong::Pong,
     projectile::Projectile,
+    published_balls::PublishedBalls,
     pushed_ball::PushedBall,
     ragdoll::Ragdoll,
+    reacher::Reacher,
     spring_mass::SpringMass,
     two_ball_collision::TwoBallCollision,
+    two_rooms::TwoRooms,
+    weather::Weather,
 }

@@ -23,6 +23,8 @@ pub(crate) struct Link {
     pub spring: [Real; 2],
     /// Damping of the joint, kg px^2/s.
     pub damping: Real,
+    /// Whether the joint slides along x, without spring, in place of turning.
+    pub slides: bool,
 }
 
 /// A linkage in an engine of its own. Its state y: coordinates q, then their velocities. q is one angle a joint (of the body
@@ -33,6 +35,8 @@ pub(crate) struct Linkage {
     handle: MultibodyJointHandle,
     /// Coordinates, those of the engine's multibody now.
     q: Vec<Real>,
+    /// Of every link: its body, that of its parent where that is no ground, and whether its joint slides.
+    bodies: Vec<(RigidBodyHandle, Option<RigidBodyHandle>, bool)>,
 }
 
 impl Linkage {
@@ -58,10 +62,19 @@ impl Linkage {
                 .parent
                 .map_or(ground, |parent| bodies.get(parent).copied());
             if let Some(parent) = parent {
-                let joint = RevoluteJointBuilder::new()
-                    .local_anchor1(Vector::from(link.from))
-                    .local_anchor2(Vector::from(link.to))
-                    .contacts_enabled(false);
+                let [from, to] = [link.from, link.to].map(Vector::from);
+                let joint: GenericJoint = match link.slides {
+                    true => PrismaticJointBuilder::new(Vector::new(1.0, 0.0))
+                        .local_anchor1(from)
+                        .local_anchor2(to)
+                        .contacts_enabled(false)
+                        .into(),
+                    false => RevoluteJointBuilder::new()
+                        .local_anchor1(from)
+                        .local_anchor2(to)
+                        .contacts_enabled(false)
+                        .into(),
+                };
                 joints.push(world.insert_multibody_joint(parent, body, joint)?);
             }
             bodies.push(body);
@@ -78,10 +91,10 @@ impl Linkage {
             multibody.damping_mut()[free + k] = link.damping;
             // Link 0 is the ground or the free body.
             let [stiffness, rest] = link.spring;
-            multibody
-                .link_mut(k + 1)?
-                .joint
-                .set_spring(2, stiffness, rest);
+            if !link.slides {
+                let joint = &mut multibody.link_mut(k + 1)?.joint;
+                joint.set_spring(2, stiffness, rest);
+            }
         }
         let n = multibody.ndofs();
         let mut q = vec![0.0; n];
@@ -89,7 +102,17 @@ impl Linkage {
             let pose = multibody.root().local_to_world();
             q[..2].copy_from_slice(&[pose.translation.x, pose.translation.y]);
         }
-        Some(Self { world, handle, q })
+        let driven = links.iter().zip(&bodies).map(|(link, &body)| {
+            let parent = link.parent.map(|parent| bodies[parent]);
+            (body, parent, link.slides)
+        });
+        let bodies = driven.collect();
+        Some(Self {
+            world,
+            handle,
+            q,
+            bodies,
+        })
     }
 }
 
@@ -123,6 +146,25 @@ impl Engine for Linkage {
             let velocity = multibody.generalized_velocity();
             for (q, v) in self.q.iter_mut().zip(velocity.iter()) {
                 *q += dt * v;
+            }
+        }
+    }
+
+    /// One force (along x) or torque a joint, on its body and back on its parent; for the first joints where there are fewer.
+    fn drive(&mut self, action: &[Real]) {
+        for &(body, ..) in &self.bodies {
+            self.world.bodies[body].reset_forces(true);
+            self.world.bodies[body].reset_torques(true);
+        }
+        for (&(body, parent, slides), &push) in self.bodies.iter().zip(action) {
+            for (body, push) in [(Some(body), push), (parent, -push)] {
+                let Some(body) = body.map(|body| &mut self.world.bodies[body]) else {
+                    continue;
+                };
+                match slides {
+                    true => body.add_force(Vector::new(push, 0.0), true),
+                    false => body.add_torque(push, true),
+                }
             }
         }
     }

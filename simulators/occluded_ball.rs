@@ -40,13 +40,7 @@ impl OccludedBall {
 
 impl Simulator for OccludedBall {
     fn check(&self) -> Result<(), Error> {
-        let inside = |error: Error| match error {
-            Error::Parameter(message) => {
-                let message = message.replace("bouncing_ball.", "occluded_ball.ball.");
-                Error::Parameter(message)
-            }
-            other => other,
-        };
+        let inside = |error: Error| error.renamed("bouncing_ball.", "occluded_ball.ball.");
         let bar = self.bar.check("occluded_ball.bar");
         Error::all([self.ball.check().map_err(inside), bar])
     }
@@ -73,6 +67,15 @@ impl Simulator for OccludedBall {
 
     fn begin(&self, rng: &mut Rng) -> Result<Begun, Error> {
         self.ball.begin(rng)
+    }
+
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        self.ball.resume(state, parameters, rng)
     }
 
     fn exact(&self, initial: &[f64], parameters: &[f64], t: f64) -> Option<Vec<f64>> {

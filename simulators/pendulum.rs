@@ -8,9 +8,13 @@
 use crate::elliptic;
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
-use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use crate::record::fits;
+use crate::{
+    Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator, branch,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
 
 /// A pendulum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +34,11 @@ pub struct Pendulum {
     pub angular_velocity: Distribution,
     /// Radius of the drawn mass, px; at least 0.01. Default 3.
     pub radius: Distribution,
+    /// Torque u at the pivot, kg px^2/s^2, drawn anew for every frame and recorded as action; its range limits what can be
+    /// applied. The task is to stand upright: a frame costs a^2 + 0.1 w^2 + 0.001 (u/(mass gravity length))^2 at an angle a
+    /// from upright (rad) and an angular velocity w (rad/s); without gravity torques cost nothing. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub torque: Option<Distribution>,
 }
 
 impl Default for Pendulum {
@@ -48,6 +57,7 @@ impl Default for Pendulum {
                 std: 40.0,
             },
             radius: Distribution::Constant(3.0),
+            torque: None,
         }
     }
 }
@@ -87,6 +97,11 @@ impl Hanging {
     }
 }
 
+/// How far an angle from straight down is from upright, rad, within -pi..pi.
+fn from_upright(angle: f64) -> f64 {
+    angle.rem_euclid(2.0 * PI) - PI
+}
+
 /// A grey rod of 1 px.
 pub(crate) fn rod(from: [f64; 2], to: [f64; 2], part: usize) -> Shape {
     Shape {
@@ -115,7 +130,7 @@ pub(crate) fn hung([x, y, vx, vy]: [f64; 4], length: f64, angle: f64, speed: f64
 const TOLERANCE: f64 = 1e-11;
 
 impl Pendulum {
-    /// Small instances for contract tests: free; over the top; different and damped.
+    /// Small instances for contract tests: free; over the top; different and damped; driven.
     pub fn examples() -> Vec<Self> {
         let uniform = |low, high| Distribution::Uniform { low, high };
         let wild = Self {
@@ -131,7 +146,11 @@ impl Pendulum {
             radius: uniform(2.0, 4.0),
             ..Self::default()
         };
-        vec![Self::default(), wild, damped]
+        let driven = Self {
+            torque: Some(uniform(-200.0, 200.0)),
+            ..damped.clone()
+        };
+        vec![Self::default(), wild, damped, driven]
     }
 
     fn columns_of(angle: f64, speed: f64, length: f64) -> Vec<f64> {
@@ -139,6 +158,40 @@ impl Pendulum {
         let mut state = vec![angle, speed];
         state.extend(hung(pivot, length, angle, speed));
         state
+    }
+
+    /// The pendulum at an angle (rad) and angular velocity (rad/s), under parameters of [`Simulator::parameter_columns`].
+    fn hang(&self, at: [f64; 2], parameters: Vec<f64>, rng: &mut Rng) -> Result<Begun, Error> {
+        let &[_, length, mass, gravity, damping] = parameters.as_slice() else {
+            let expected = "radius, length, mass, gravity, damping";
+            return Err(Error::parameter(
+                "parameters",
+                expected,
+                format!("{parameters:?}"),
+            ));
+        };
+        let link = Link {
+            parent: None,
+            from: BOB.pivot,
+            to: [0.0, length],
+            mass,
+            inertia: 0.0,
+            spring: [0.0; 2],
+            damping: damping * mass * length * length, // of the torque
+            slides: false,
+        };
+        let linkage = Linkage::new(&[link], true, [0.0, -gravity]).ok_or_else(BOB.broken())?;
+        let shown = move |y: &[f64], state: &mut Vec<f64>| {
+            state.extend(Self::columns_of(y[0], y[1], length));
+        };
+        let mut motion = Extrapolated::new(linkage, at.to_vec(), TOLERANCE, shown);
+        if let Some(torque) = self.torque {
+            motion = motion.driven(vec![torque], branch(rng));
+        }
+        Ok(Begun {
+            parameters,
+            motion: Box::new(motion),
+        })
     }
 }
 
@@ -154,6 +207,11 @@ impl Simulator for Pendulum {
                 ("angle", &self.angle, any),
                 ("angular_velocity", &self.angular_velocity, any),
                 ("radius", &self.radius, (0.01, f64::INFINITY)),
+                (
+                    "torque",
+                    &self.torque.unwrap_or(Distribution::Constant(0.0)),
+                    any,
+                ),
             ]
             .map(|(field, law, (low, high))| law.check(&format!("pendulum.{field}"), low, high)),
         )
@@ -184,6 +242,29 @@ impl Simulator for Pendulum {
         Vec::new()
     }
 
+    fn action_columns(&self) -> Vec<Column> {
+        match self.torque {
+            Some(_) => Column::list(&[("torque", "kg px^2/s^2")]),
+            None => Vec::new(),
+        }
+    }
+
+    fn action_limits(&self) -> Vec<[f64; 2]> {
+        self.torque.iter().map(Distribution::range).collect()
+    }
+
+    fn cost(&self, state: &[f64], action: &[f64], parameters: &[f64]) -> Option<f64> {
+        let (&[angle, speed, ..], &[torque], &[_, length, mass, gravity, _]) =
+            (state, action, parameters)
+        else {
+            return None;
+        };
+        let weight = mass * gravity * length;
+        let weights = if weight > 0.0 { torque / weight } else { 0.0 };
+        let aside = from_upright(angle);
+        Some(aside * aside + 0.1 * speed * speed + 0.001 * weights * weights)
+    }
+
     fn energy_unit(&self) -> Option<&'static str> {
         Some("kg px^2/s^2")
     }
@@ -205,37 +286,29 @@ impl Simulator for Pendulum {
         let damping = self.damping.sample(rng)?;
         let angle = self.angle.sample(rng)?.to_radians();
         let speed = self.angular_velocity.sample(rng)?.to_radians();
-        let link = Link {
-            parent: None,
-            from: BOB.pivot,
-            to: [0.0, length],
-            mass,
-            inertia: 0.0,
-            spring: [0.0; 2],
-            damping: damping * mass * length * length, // of the torque
-        };
-        let linkage = Linkage::new(&[link], true, [0.0, -gravity]).ok_or_else(BOB.broken())?;
-        let shown = move |y: &[f64], state: &mut Vec<f64>| {
-            state.extend(Self::columns_of(y[0], y[1], length));
-        };
-        Ok(Begun {
-            parameters: vec![radius, length, mass, gravity, damping],
-            motion: Box::new(Extrapolated::new(
-                linkage,
-                vec![angle, speed],
-                TOLERANCE,
-                shown,
-            )),
-        })
+        let parameters = vec![radius, length, mass, gravity, damping];
+        self.hang([angle, speed], parameters, rng)
     }
 
-    /// Without damping.
+    /// The angles do not wrap, so they hold all there is.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let begun = self.hang([state[0], state[1]], parameters.to_vec(), rng)?;
+        Ok(Some(begun))
+    }
+
+    /// Without damping and torque.
     fn exact(&self, initial: &[f64], parameters: &[f64], t: f64) -> Option<Vec<f64>> {
         let (&[angle, speed, ..], &[_, length, _, gravity, damping]) = (initial, parameters) else {
             return None;
         };
-        let [angle, speed] =
-            (damping == 0.0).then(|| elliptic::pendulum([angle, speed], gravity / length, t))?;
+        let [angle, speed] = (damping == 0.0 && self.torque.is_none())
+            .then(|| elliptic::pendulum([angle, speed], gravity / length, t))?;
         Some(Self::columns_of(angle, speed, length))
     }
 

@@ -14,8 +14,10 @@
 use crate::engine::Ball;
 use crate::exact::Axis;
 use crate::flight::Flight;
+use crate::record::fits;
 use crate::{
     Begun, Column, Contact, Distribution, Error, Motion, Outline, Rectangle, Rng, Shape, Simulator,
+    branch,
 };
 use crate::{bouncing_ball, room};
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
@@ -82,6 +84,33 @@ impl Pong {
             ..self.court
         }
         .grown(-radius)
+    }
+
+    /// Ball and paddles at a state, the paddles standing still and without a plan.
+    fn game(&self, state: &[f64], radius: f64, rng: Rng) -> Match {
+        let ball = Ball {
+            radius,
+            restitution: 1.0,
+            state: [state[0], state[1], state[2], state[3]],
+        };
+        let faces = room::box_faces(&self.court);
+        let [width, height] = self.court.size();
+        let mut flight = Flight::new(&faces[2..], 2.0 * width.max(height), ball, [0.0; 2]);
+        let [half_width, half] = self.paddle.map(|side| 0.5 * side);
+        for side in 0..2 {
+            let centre = [self.paddle_x(side), state[4 + 2 * side]];
+            flight.engine().add_block(centre, [half_width, half]);
+        }
+        Match {
+            flight,
+            reach: self.reach(radius),
+            aim: self.aim,
+            half,
+            lowest: self.court.bottom + half,
+            rng,
+            time: 0.0,
+            plan: 0.0,
+        }
     }
 
     /// Middle of the left (0) or right paddle in x, px.
@@ -237,35 +266,59 @@ impl Simulator for Pong {
         let reach = self.reach(radius);
         let x = 0.5 * (reach.left + reach.right);
         let y = reach.bottom + start * (reach.top - reach.bottom);
-        let ball = Ball {
-            radius,
-            restitution: 1.0,
-            state: [x, y, heading * speed * cos, speed * sin],
-        };
-        let faces = room::box_faces(&self.court);
-        let [width, height] = self.court.size();
-        let mut flight = Flight::new(&faces[2..], 2.0 * width.max(height), ball, [0.0; 2]);
-        let [half_width, half] = self.paddle.map(|side| 0.5 * side);
         let middle = 0.5 * (reach.bottom + reach.top);
-        for side in 0..2 {
-            let centre = [self.paddle_x(side), middle];
-            flight.engine().add_block(centre, [half_width, half]);
-        }
-        let mut motion = Match {
-            flight,
-            reach,
-            aim: self.aim,
-            half,
-            lowest: self.court.bottom + half,
-            rng: Rng::from_seed(seed),
-            time: 0.0,
-            plan: 0.0,
-        };
+        let state = [
+            x,
+            y,
+            heading * speed * cos,
+            speed * sin,
+            middle,
+            0.0,
+            middle,
+            0.0,
+        ];
+        let mut motion = self.game(&state, radius, Rng::from_seed(seed));
         motion.plan()?;
         Ok(Begun {
             parameters: vec![radius, speed],
             motion: Box::new(motion),
         })
+    }
+
+    /// The paddles go on with their plans, which are in their velocities, until the impact that ends them; what they aim at
+    /// later is drawn from `rng`.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let radius = parameters[0];
+        let reach = self.reach(radius);
+        let (x, vx) = (state[0], state[2]);
+        if !(reach.left - 1e-6..=reach.right + 1e-6).contains(&x) || vx == 0.0 {
+            let expected = "a ball on its way between the paddles";
+            return Err(Error::parameter("state", expected, format!("{state:?}")));
+        }
+        let mut motion = self.game(state, radius, branch(rng));
+        for paddle in 0..2 {
+            let velocity = [0.0, state[5 + 2 * paddle]];
+            motion.flight.engine().move_block(paddle, velocity);
+        }
+        let (way, gone) = match vx > 0.0 {
+            true => (reach.right - x, x - reach.left),
+            false => (x - reach.left, reach.right - x),
+        };
+        let since = gone / vx.abs(); // the last impact
+        motion.plan = match since < AFTER {
+            true => (AFTER - since).max(0.0), // of which the paddles have not heard yet
+            false => way.max(0.0) / vx.abs() + AFTER,
+        };
+        Ok(Some(Begun {
+            parameters: parameters.to_vec(),
+            motion: Box::new(motion),
+        }))
     }
 
     fn view(&self) -> Rectangle {

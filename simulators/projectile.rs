@@ -10,6 +10,7 @@
 
 use crate::engine::Ball;
 use crate::flight::Flight;
+use crate::record::fits;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,15 +103,19 @@ impl Simulator for Projectile {
         let speed = self.speed.sample(rng)?;
         let direction = self.direction.sample(rng)?.to_radians();
         let [x, y] = [self.start[0].sample(rng)?, self.start[1].sample(rng)?];
-        let ball = Ball {
-            radius,
-            restitution: 1.0,
-            state: [x, y, speed * direction.cos(), speed * direction.sin()],
-        };
-        Ok(Begun {
-            parameters: vec![radius, gravity[0], gravity[1], speed],
-            motion: Box::new(Flight::new(&[], 1.0, ball, gravity)),
-        })
+        let state = [x, y, speed * direction.cos(), speed * direction.sin()];
+        Ok(thrown(state, vec![radius, gravity[0], gravity[1], speed]))
+    }
+
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let now = [state[0], state[1], state[2], state[3]];
+        Ok(Some(thrown(now, parameters.to_vec())))
     }
 
     /// The parabola.
@@ -143,6 +148,20 @@ impl Simulator for Projectile {
             brightness: 1.0,
             part: 0,
         });
+    }
+}
+
+/// A ball at a state (x, y, vx, vy) under parameters of [`Simulator::parameter_columns`].
+fn thrown(state: [f64; 4], parameters: Vec<f64>) -> Begun {
+    let ball = Ball {
+        radius: parameters[0],
+        restitution: 1.0,
+        state,
+    };
+    let gravity = [parameters[1], parameters[2]];
+    Begun {
+        parameters,
+        motion: Box::new(Flight::new(&[], 1.0, ball, gravity)),
     }
 }
 

@@ -5,11 +5,11 @@
 //! ball under constant acceleration force/mass + gravity.
 
 use crate::flight::Flight;
+use crate::record::fits;
 use crate::{
     Begun, BouncingBall, Column, Contact, Distribution, Error, Motion, Rectangle, Rng, Shape,
-    Simulator,
+    Simulator, branch, check_action,
 };
-use rand_chacha::rand_core::{Rng as _, SeedableRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct PushedBall {
     pub mass: Distribution,
     /// Force (x, y), kg px/s^2, drawn anew for every frame. Default N(0, 30^2) each: in 0.2 s a change of velocity of 6 px/s.
     pub force: [Distribution; 2],
+    /// Where the ball is to be (x, y), px, drawn per sequence and recorded among the parameters: a frame costs the ball's
+    /// distance from there, px. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<[Distribution; 2]>,
 }
 
 impl Default for PushedBall {
@@ -38,12 +42,13 @@ impl Default for PushedBall {
             },
             mass: Distribution::Constant(1.0),
             force: [force; 2],
+            goal: None,
         }
     }
 }
 
 impl PushedBall {
-    /// Small instances for contract tests: the default; losses and gravity, so that it rests on walls and is lifted off them.
+    /// Small instances for contract tests: the default; losses and gravity, so that it rests on walls and is lifted off them; with a goal.
     pub fn examples() -> Vec<Self> {
         let uniform = |low, high| Distribution::Uniform { low, high };
         let heavy = Self {
@@ -55,7 +60,18 @@ impl PushedBall {
             mass: uniform(0.5, 2.0),
             ..Self::default()
         };
-        vec![Self::default(), heavy]
+        let goal = Self {
+            goal: Some([uniform(5.0, 27.0); 2]),
+            ..Self::default()
+        };
+        vec![Self::default(), heavy, goal]
+    }
+}
+
+impl PushedBall {
+    /// Parameters (P) of the ball, and mass and goal.
+    fn split<'a>(&self, parameters: &'a [f64]) -> Option<(&'a [f64], &'a [f64])> {
+        parameters.split_at_checked(self.ball.parameter_columns().len())
     }
 }
 
@@ -78,31 +94,37 @@ impl Motion for Pushed {
     }
 
     fn act(&mut self, action: &mut Vec<f64>) -> Result<(), Error> {
-        let mut acceleration = self.gravity;
-        for (axis, law) in self.force.iter().enumerate() {
-            let force = law.sample(&mut self.rng)?;
-            action.push(force);
-            acceleration[axis] += force / self.mass;
+        let mut forces = [0.0; 2];
+        for (force, law) in forces.iter_mut().zip(&self.force) {
+            *force = law.sample(&mut self.rng)?;
         }
-        self.flight.set_gravity(acceleration);
+        action.extend(forces);
+        self.apply(&forces)
+    }
+
+    fn apply(&mut self, action: &[f64]) -> Result<(), Error> {
+        check_action(action, 2)?;
+        let along = |axis: usize| self.gravity[axis] + action[axis] / self.mass;
+        self.flight.set_gravity([along(0), along(1)]);
         Ok(())
     }
 }
 
 impl Simulator for PushedBall {
     fn check(&self) -> Result<(), Error> {
-        let inside = |error: Error| match error {
-            Error::Parameter(message) => {
-                Error::Parameter(message.replace("bouncing_ball.", "pushed_ball.ball."))
-            }
-            other => other,
-        };
+        let inside = |error: Error| error.renamed("bouncing_ball.", "pushed_ball.ball.");
         let any = (f64::NEG_INFINITY, f64::INFINITY);
+        let goal = |axis: usize| match &self.goal {
+            Some(goal) => goal[axis].check(&format!("pushed_ball.goal[{axis}]"), any.0, any.1),
+            None => Ok(()),
+        };
         Error::all([
             self.ball.check().map_err(inside),
             self.mass.check("pushed_ball.mass", 0.001, f64::INFINITY),
             self.force[0].check("pushed_ball.force[0]", any.0, any.1),
             self.force[1].check("pushed_ball.force[1]", any.0, any.1),
+            goal(0),
+            goal(1),
         ])
     }
 
@@ -113,6 +135,9 @@ impl Simulator for PushedBall {
     fn parameter_columns(&self) -> Vec<Column> {
         let mut columns = self.ball.parameter_columns();
         columns.extend(Column::list(&[("mass", "kg")]));
+        if self.goal.is_some() {
+            columns.extend(Column::list(&[("goal_x", "px"), ("goal_y", "px")]));
+        }
         columns
     }
 
@@ -124,15 +149,27 @@ impl Simulator for PushedBall {
         Column::list(&[("force_x", "kg px/s^2"), ("force_y", "kg px/s^2")])
     }
 
+    fn action_limits(&self) -> Vec<[f64; 2]> {
+        self.force.iter().map(Distribution::range).collect()
+    }
+
+    /// Distance from the goal, px.
+    fn cost(&self, state: &[f64], _action: &[f64], parameters: &[f64]) -> Option<f64> {
+        let (&[x, y, ..], &[_, to_x, to_y]) = (state, self.split(parameters)?.1) else {
+            return None;
+        };
+        Some((x - to_x).hypot(y - to_y))
+    }
+
     fn energy_unit(&self) -> Option<&'static str> {
         Some("kg px^2/s^2")
     }
 
     /// Without the work of the forces, which changes it.
     fn energy(&self, state: &[f64], parameters: &[f64]) -> Option<[f64; 2]> {
-        let (mass, ball) = parameters.split_last()?;
+        let (ball, own) = self.split(parameters)?;
         let energy = self.ball.energy(state, ball)?;
-        Some(energy.map(|of_unit_mass| mass * of_unit_mass))
+        Some(energy.map(|of_unit_mass| own[0] * of_unit_mass))
     }
 
     fn begin(&self, rng: &mut Rng) -> Result<Begun, Error> {
@@ -140,19 +177,44 @@ impl Simulator for PushedBall {
         let mass = self.mass.sample(rng)?;
         let gravity = [parameters[2], parameters[3]];
         parameters.push(mass);
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
+        for law in self.goal.iter().flatten() {
+            parameters.push(law.sample(rng)?);
+        }
         let motion = Pushed {
             flight,
             gravity,
             mass,
             force: self.force,
-            rng: Rng::from_seed(seed),
+            rng: branch(rng),
         };
         Ok(Begun {
             parameters,
             motion: Box::new(motion),
         })
+    }
+
+    /// The forces to come are drawn from `rng`.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let Some((ball, &[mass, ..])) = self.split(parameters) else {
+            return Ok(None); // fits: they are there
+        };
+        let motion = Pushed {
+            flight: self.ball.relaunch(state, ball)?,
+            gravity: [parameters[2], parameters[3]],
+            mass,
+            force: self.force,
+            rng: branch(rng),
+        };
+        Ok(Some(Begun {
+            parameters: parameters.to_vec(),
+            motion: Box::new(motion),
+        }))
     }
 
     fn view(&self) -> Rectangle {

@@ -8,6 +8,7 @@
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::pendulum::BOB;
+use crate::record::fits;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -288,41 +289,37 @@ impl Simulator for Ragdoll {
         y.push(self.lean.sample(rng)?.to_radians());
         let mut speeds = vec![self.velocity[0].sample(rng)?, self.velocity[1].sample(rng)?];
         speeds.push(self.spin.sample(rng)?.to_radians());
-        let mut links = Vec::new();
         for part in &PARTS {
-            let [mass, inertia] = part.inertia(size, density);
-            let relaxed = part.relaxed.to_radians();
-            links.push(Link {
-                parent: part.parent,
-                from: part.joint.map(|x| size * x),
-                to: part.centre.map(|x| -size * x),
-                mass,
-                inertia,
-                spring: [stiffness, relaxed],
-                damping,
-            });
             if part.parent.is_some() {
+                let relaxed = part.relaxed.to_radians();
                 y.push(relaxed + self.bend.sample(rng)?.to_radians());
                 speeds.push(self.swing.sample(rng)?.to_radians());
             }
         }
         y.extend(speeds);
-        let linkage = Linkage::new(&links, false, gravity).ok_or_else(BOB.broken())?;
-        let shown = |y: &[f64], state: &mut Vec<f64>| {
-            let (q, v) = y.split_at(N + 2);
-            state.extend([q[0], q[1], v[0], v[1]]);
-            for angles in [&q[2..], &v[2..]] {
-                let mut absolute = [0.0; N];
-                for (k, part) in PARTS.iter().enumerate() {
-                    absolute[k] = part.parent.map_or(0.0, |parent| absolute[parent]) + angles[k];
-                }
-                state.extend(absolute);
-            }
+        let parameters = vec![size, density, stiffness, damping, gravity[0], gravity[1]];
+        leaping(y, parameters)
+    }
+
+    /// The angles do not wrap, so they hold all there is.
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let relative = |angles: &[f64]| -> Vec<f64> {
+            let joint = |(k, part): (usize, &Part)| {
+                angles[k] - part.parent.map_or(0.0, |parent| angles[parent])
+            };
+            PARTS.iter().enumerate().map(joint).collect()
         };
-        Ok(Begun {
-            parameters: vec![size, density, stiffness, damping, gravity[0], gravity[1]],
-            motion: Box::new(Extrapolated::new(linkage, y, TOLERANCE, shown)),
-        })
+        let mut y = state[..2].to_vec();
+        y.extend(relative(&state[4..4 + N]));
+        y.extend(&state[2..4]);
+        y.extend(relative(&state[4 + N..]));
+        Ok(Some(leaping(y, parameters.to_vec())?))
     }
 
     fn view(&self) -> Rectangle {
@@ -362,4 +359,41 @@ impl Simulator for Ragdoll {
             });
         }
     }
+}
+
+/// The figure at y (place, angles of the joints, then their velocities), under parameters of
+/// [`Simulator::parameter_columns`].
+fn leaping(y: Vec<f64>, parameters: Vec<f64>) -> Result<Begun, Error> {
+    let [size, density, stiffness, damping] = [0, 1, 2, 3].map(|k: usize| parameters[k]);
+    let link = |part: &Part| {
+        let [mass, inertia] = part.inertia(size, density);
+        Link {
+            parent: part.parent,
+            from: part.joint.map(|x| size * x),
+            to: part.centre.map(|x| -size * x),
+            mass,
+            inertia,
+            spring: [stiffness, part.relaxed.to_radians()],
+            damping,
+            slides: false,
+        }
+    };
+    let links: Vec<Link> = PARTS.iter().map(link).collect();
+    let gravity = [parameters[4], parameters[5]];
+    let linkage = Linkage::new(&links, false, gravity).ok_or_else(BOB.broken())?;
+    let shown = |y: &[f64], state: &mut Vec<f64>| {
+        let (q, v) = y.split_at(N + 2);
+        state.extend([q[0], q[1], v[0], v[1]]);
+        for angles in [&q[2..], &v[2..]] {
+            let mut absolute = [0.0; N];
+            for (k, part) in PARTS.iter().enumerate() {
+                absolute[k] = part.parent.map_or(0.0, |parent| absolute[parent]) + angles[k];
+            }
+            state.extend(absolute);
+        }
+    };
+    Ok(Begun {
+        parameters,
+        motion: Box::new(Extrapolated::new(linkage, y, TOLERANCE, shown)),
+    })
 }

@@ -51,7 +51,14 @@ pub fn render_as(
         let expected = format!("colours of {parts} parts");
         return Err(Error::parameter("look", expected, look.parts.len()));
     }
-    let colours = look.parts.iter().map(|&part| channels(part, video.colour));
+    let tints = simulator.tints(parameters);
+    let colours = look.parts.iter().enumerate().map(|(part, &look)| {
+        let of_part = match tints.get(part) {
+            Some([hue, saturation, value]) => [*hue, *saturation, value * look[2]],
+            None => look,
+        };
+        channels(of_part, video.colour)
+    });
     let mut painter = Painter {
         size: [video.width, video.height],
         camera: video.camera(simulator.view()),
@@ -185,6 +192,15 @@ impl Painter {
         let (size, camera) = (self.size, &self.camera);
         let [width, height] = size;
         let values = values.map(|value| 255.0 * value.clamp(0.0, 1.0));
+        if let Outline::Soft { .. } | Outline::Picture { .. } = shape.outline {
+            let light = |i: usize, j: usize, share: f64| {
+                for (channel, value) in values.iter().enumerate() {
+                    let pixel = &mut frame[(channel * height + i) * width + j];
+                    *pixel = (f64::from(*pixel) + share * value + 0.5) as u8; // cut off at 255
+                }
+            };
+            return self.shine(shape, light);
+        }
         let blend = |i: usize, j: usize, coverage: f64| {
             for (channel, value) in values.iter().enumerate() {
                 let pixel = &mut frame[(channel * height + i) * width + j];
@@ -212,6 +228,48 @@ impl Painter {
                 let corners = corners.iter().map(|&corner| camera.to_pixels(corner));
                 self.scratch.polygon(size, corners, blend);
             }
+            Outline::Soft { .. } | Outline::Picture { .. } => {} // light, see above
+        }
+    }
+
+    /// Calls `light(row, column, share)` for every pixel that a shape of light may reach.
+    fn shine(&self, shape: &Shape, light: impl FnMut(usize, usize, f64)) {
+        let (size, camera) = (self.size, &self.camera);
+        match &shape.outline {
+            Outline::Soft { centre, radius } => {
+                let centre = camera.to_pixels(*centre);
+                soft(size, centre, radius * camera.scale, light);
+            }
+            Outline::Picture { sides, picture } => {
+                let [left, bottom] = camera.to_pixels([sides.left, sides.bottom]);
+                let [right, top] = camera.to_pixels([sides.right, sides.top]);
+                picture.spread(size, [left, right], [top, bottom], light);
+            }
+            _ => {} // opaque
+        }
+    }
+}
+
+/// Where exp(-(d/r)^8) is below 1e-11, in radii: a share that no pixel of 8 bits shows.
+const SOFT_REACH: f64 = 1.5;
+
+/// [`Outline::Soft`] in pixels: centre (column, row) and radius.
+fn soft(
+    [width, height]: [usize; 2],
+    [x, y]: [f64; 2],
+    radius: f64,
+    mut light: impl FnMut(usize, usize, f64),
+) {
+    let reach = SOFT_REACH * radius;
+    let range = |middle: f64, size: usize| {
+        let clamp = |edge: f64| edge.clamp(0.0, size as f64) as usize;
+        clamp((middle - reach).floor())..clamp((middle + reach).ceil())
+    };
+    for i in range(y, height) {
+        for j in range(x, width) {
+            let (dx, dy) = (j as f64 + 0.5 - x, i as f64 + 0.5 - y);
+            let square = (dx * dx + dy * dy) / (radius * radius);
+            light(i, j, (-square.powi(4)).exp());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What a simulator shows: shapes in world units, painted one over another.
 
-use crate::Error;
+use crate::{Error, Picture};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// An upright rectangle in world units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,9 +77,24 @@ pub enum Outline {
     },
     /// A filled polygon that does not cross itself: its corners (x, y) in order, px.
     Polygon(Vec<[f64; 2]>),
+    /// A ball without a sharp border: exp(-(d/radius)^8) of its brightness at a distance d from the centre, by pixel centres.
+    /// It is light, added to what is under it and cut off at white.
+    Soft {
+        /// Centre (x, y), px.
+        centre: [f64; 2],
+        /// Radius, px.
+        radius: f64,
+    },
+    /// A picture. It is light too; a pixel gets the picture's mean over its square.
+    Picture {
+        /// Where the picture lies, px.
+        sides: Rectangle,
+        /// What it shows.
+        picture: Arc<Picture>,
+    },
 }
 
-/// A filled shape of one brightness, opaque where it covers a pixel.
+/// A shape of one brightness, opaque where it covers a pixel unless its outline is of light.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     /// Where it is.

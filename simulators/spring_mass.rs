@@ -6,6 +6,7 @@
 //! oscillation in closed form is the reference.
 
 use crate::extrapolation::{Engine, Extrapolated};
+use crate::record::fits;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use rapier2d::prelude::*;
 use schemars::JsonSchema;
@@ -72,6 +73,40 @@ impl SpringMass {
             ..Self::default()
         };
         vec![Self::default(), plane]
+    }
+
+    /// The mass at a place (px) and velocity (px/s), x, y, vx, vy, under parameters of [`Simulator::parameter_columns`].
+    fn hung(&self, y: [f64; 4], parameters: Vec<f64>) -> Begun {
+        let n = self.dimensions;
+        let (mass, damping) = (parameters[1], parameters[2]);
+        let mut stiffness = [0.0; 2];
+        stiffness[..n].copy_from_slice(&parameters[3..3 + n]);
+        let mut world = PhysicsWorld {
+            gravity: Vector::ZERO,
+            ..PhysicsWorld::default()
+        };
+        world.integration_parameters.normalized_max_linear_velocity = Real::MAX;
+        world.integration_parameters.num_solver_iterations = 1; // nothing to solve
+        let body = RigidBodyBuilder::dynamic()
+            .additional_mass(mass)
+            .lock_rotations()
+            .can_sleep(false);
+        let body = world.insert_body(body);
+        let springs = Springs {
+            world,
+            body,
+            stiffness,
+            damping,
+            rest: self.rest,
+        };
+        let shown = move |y: &[f64], state: &mut Vec<f64>| {
+            state.extend(&y[..n]);
+            state.extend(&y[2..2 + n]);
+        };
+        Begun {
+            parameters,
+            motion: Box::new(Extrapolated::new(springs, y.to_vec(), TOLERANCE, shown)),
+        }
     }
 }
 
@@ -190,32 +225,21 @@ impl Simulator for SpringMass {
         }
         let mut parameters = vec![radius, mass, damping];
         parameters.extend(&stiffness[..n]);
-        let mut world = PhysicsWorld {
-            gravity: Vector::ZERO,
-            ..PhysicsWorld::default()
-        };
-        world.integration_parameters.normalized_max_linear_velocity = Real::MAX;
-        world.integration_parameters.num_solver_iterations = 1; // nothing to solve
-        let body = RigidBodyBuilder::dynamic()
-            .additional_mass(mass)
-            .lock_rotations()
-            .can_sleep(false);
-        let body = world.insert_body(body);
-        let springs = Springs {
-            world,
-            body,
-            stiffness,
-            damping,
-            rest: self.rest,
-        };
-        let shown = move |y: &[f64], state: &mut Vec<f64>| {
-            state.extend(&y[..n]);
-            state.extend(&y[2..2 + n]);
-        };
-        Ok(Begun {
-            parameters,
-            motion: Box::new(Extrapolated::new(springs, y.to_vec(), TOLERANCE, shown)),
-        })
+        Ok(self.hung(y, parameters))
+    }
+
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        let n = self.dimensions;
+        let mut y = [self.rest[0], self.rest[1], 0.0, 0.0];
+        y[..n].copy_from_slice(&state[..n]);
+        y[2..2 + n].copy_from_slice(&state[n..]);
+        Ok(Some(self.hung(y, parameters.to_vec())))
     }
 
     /// The damped oscillation of each dimension.

@@ -9,6 +9,7 @@
 
 use crate::crowd::{Crowd, Member};
 use crate::projectile::WORLD;
+use crate::record::fits;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -135,7 +136,7 @@ impl Simulator for TwoBallCollision {
         let restitution = self.restitution.sample(rng)?;
         let offset = self.offset.sample(rng)?;
         let mut parameters = vec![restitution, offset];
-        let mut members = Vec::new();
+        let mut state = Vec::new();
         for (side, heading) in [(0, 1.0), (1, -1.0)] {
             let radius = self.radius.sample(rng)?;
             let speed = self.speed.sample(rng)?;
@@ -143,16 +144,19 @@ impl Simulator for TwoBallCollision {
             let mass = density * std::f64::consts::PI * radius * radius;
             let y = 5.0 - 0.5 * heading * offset;
             parameters.extend([radius, mass, speed]);
-            members.push(Member {
-                radius,
-                mass,
-                state: [x, y, heading * speed, 0.0],
-            });
+            state.extend([x, y, heading * speed, 0.0]);
         }
-        Ok(Begun {
-            parameters,
-            motion: Box::new(Crowd::new(&[], 1.0, &members, restitution, [0.0; 2])),
-        })
+        Ok(flying(&state, parameters))
+    }
+
+    fn resume(
+        &self,
+        state: &[f64],
+        parameters: &[f64],
+        _rng: &mut Rng,
+    ) -> Result<Option<Begun>, Error> {
+        fits(self, state, parameters)?;
+        Ok(Some(flying(state, parameters.to_vec())))
     }
 
     fn exact(&self, initial: &[f64], parameters: &[f64], t: f64) -> Option<Vec<f64>> {
@@ -215,4 +219,19 @@ impl Simulator for TwoBallCollision {
             });
         }
     }
+}
+
+/// The balls at a state, under parameters of [`Simulator::parameter_columns`].
+fn flying(state: &[f64], parameters: Vec<f64>) -> Begun {
+    let members: Vec<Member> = state
+        .chunks_exact(4)
+        .zip(parameters[2..].chunks_exact(3))
+        .map(|(ball, about)| Member {
+            radius: about[0],
+            mass: about[1],
+            state: [ball[0], ball[1], ball[2], ball[3]],
+        })
+        .collect();
+    let motion = Box::new(Crowd::new(&[], 1.0, &members, parameters[0], [0.0; 2]));
+    Begun { parameters, motion }
 }

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Video {
-    /// Frame width W, pixels, 16..=256.
-    #[schemars(range(min = 16, max = 256))]
+    /// Frame width W, pixels, 8..=256.
+    #[schemars(range(min = 8, max = 256))]
     pub width: usize,
-    /// Frame height H, pixels, 16..=256.
-    #[schemars(range(min = 16, max = 256))]
+    /// Frame height H, pixels, 8..=256.
+    #[schemars(range(min = 8, max = 256))]
     pub height: usize,
     /// Whether the walls are drawn behind the bodies.
     pub walls: bool,
@@ -76,8 +76,8 @@ impl Video {
     /// [`Error::Parameter`] names the key, the expected range and the value.
     pub fn check(&self) -> Result<(), Error> {
         let size = |key: &str, got: usize| match got {
-            16..=256 => Ok(()),
-            _ => Err(Error::parameter(key, "within 16..=256 pixels", got)),
+            8..=256 => Ok(()),
+            _ => Err(Error::parameter(key, "within 8..=256 pixels", got)),
         };
         let exposure = match self.exposure {
             time if time >= 0.0 && time.is_finite() => Ok(()),
@@ -176,13 +176,13 @@ mod tests {
     #[test]
     fn check_names_key_range_and_value() {
         let video = Video {
-            width: 8,
+            width: 4,
             ..Video::default()
         };
         let message = video.check().unwrap_err().to_string();
         assert_eq!(
             message,
-            "video.width: expected within 16..=256 pixels, got 8"
+            "video.width: expected within 8..=256 pixels, got 4"
         );
         let window = Rectangle { left: 40.0, ..BOX };
         let video = Video {

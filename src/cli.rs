@@ -90,6 +90,9 @@ struct Work {
     /// Do it again even where it is finished for this configuration
     #[arg(long)]
     again: bool,
+    /// Train over finished models of another configuration that are in the run folder
+    #[arg(long)]
+    overwrite: bool,
     /// Of an experiment with a sweep, only this run; repeatable
     #[arg(long, value_name = "RUN")]
     only: Vec<String>,
@@ -223,10 +226,11 @@ impl Cli {
         }
         interrupt::listen()?;
         let options = Options {
-            command: work.experiment.command(),
+            command: work.experiment.command(work.out.as_deref()),
             out: work.out,
             quiet: work.quiet,
             again: work.again,
+            overwrite: work.overwrite,
         };
         match plan.runs.is_empty() {
             true => pipeline::steps(&plan.experiment, &options, steps).map(drop),
@@ -261,6 +265,10 @@ impl Check {
     fn text(&self) -> Result<String> {
         let plan = self.load()?;
         let mut text = String::new();
+        plan.experiment.buildable()?;
+        for warning in plan.experiment.warnings() {
+            text += &format!("# warning: {warning}\n");
+        }
         if !plan.runs.is_empty() {
             text += &format!("# A sweep of {} runs:\n", plan.runs.len());
             for run in &plan.runs {
@@ -271,15 +279,20 @@ impl Check {
     }
 
     /// The command that does the whole experiment, without anything that depends on this machine.
-    fn command(&self) -> String {
+    fn command(&self, out: Option<&Path>) -> String {
         let here = std::env::current_dir().unwrap_or_default();
-        let path = &self.experiment;
-        let path = path.strip_prefix(&here).unwrap_or(path);
-        let path = match path.is_absolute() {
-            true => Path::new(path.file_name().unwrap_or_default()),
-            false => path,
+        let shown = |path: &Path| {
+            let path = path.strip_prefix(&here).unwrap_or(path);
+            let path = match path.is_absolute() {
+                true => Path::new(path.file_name().unwrap_or_default()),
+                false => path,
+            };
+            quoted(&path.display().to_string())
         };
-        let mut command = format!("kinostate run {}", quoted(&path.display().to_string()));
+        let mut command = format!("kinostate run {}", shown(&self.experiment));
+        if let Some(out) = out {
+            command += &format!(" --out {}", shown(out));
+        }
         for set in &self.sets {
             command += &format!(" --set {}", quoted(set));
         }
@@ -322,8 +335,15 @@ mod tests {
                 experiment: path.into(),
                 sets: sets.iter().map(ToString::to_string).collect(),
             }
-            .command()
+            .command(None)
         };
+        let out = Check {
+            experiment: "a.yaml".into(),
+            sets: Vec::new(),
+        };
+        let command_to = |place: &str| out.command(Some(Path::new(place)));
+        assert_eq!(command_to("runs/b"), "kinostate run a.yaml --out runs/b");
+        assert_eq!(command_to("/far/away/b"), "kinostate run a.yaml --out b");
         assert_eq!(
             command("experiments/box.yaml", &["seeds=[0, 1]", "name=it's"]),
             r"kinostate run experiments/box.yaml --set 'seeds=[0, 1]' --set 'name=it'\''s'"

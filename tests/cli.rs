@@ -10,7 +10,7 @@ const TINY: [&str; 7] = [
     "train.steps=12",
     "train.batch=8",
     "train.validate_every=6",
-    "models.lg_vae.lg_vae.decoder.mlp.hidden=[16]",
+    "models.lg_vae.lg_vae.frames.decoder.mlp.hidden=[16]",
 ];
 
 fn kinostate(args: &[&str]) -> Output {
@@ -144,7 +144,7 @@ fn wrong_usage_and_wrong_files_exit_with_2_and_name_the_place() {
         ("train.batch=none", "train.batch"),
         ("models.lg_vae.lg_vae.latent=3", "latent"),
         ("encode.context=20", "context"),
-        ("data.video.width=8", "width"),
+        ("data.video.width=4", "width"),
         ("train.batch=4000", "batch"),
     ] {
         let output = kinostate(&["check", "experiments/quickstart.yaml", "--set", set]);

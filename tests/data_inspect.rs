@@ -5,7 +5,7 @@ mod data_support;
 use data_support::{config, make};
 use kinostate::array::Array;
 use kinostate::data::{Dataset, describe, frames_for_sheet};
-use kinostate::latents::Latents;
+use kinostate::latents::Beliefs;
 use kinostate::store::npy;
 use kinostate::store::tensors::{self, NamedTensor, TensorData};
 
@@ -63,12 +63,16 @@ fn tensors_arrays_and_latents_are_described_and_anything_else_is_refused() {
     );
 
     let folder = dir.path().join("latents");
-    let mut latents = Latents::default();
+    let mut latents = Beliefs::default();
     latents
-        .arrays
-        .insert("smoothed".into(), Array::zeros([2, 3, 4]));
+        .insert("smoothed", &Beliefs::STATES, Array::zeros([2, 3, 4]))
+        .unwrap();
     latents.save(&folder).unwrap();
-    assert!(describe(&folder).unwrap().contains("smoothed  [2, 3, 4]"));
+    assert!(
+        describe(&folder)
+            .unwrap()
+            .contains("smoothed  clip 2, frame 3, size 4")
+    );
 
     let error = describe(dir.path()).unwrap_err().to_string();
     assert!(

@@ -30,7 +30,7 @@ fn report() -> (tempfile::TempDir, PathBuf) {
         "data.splits.train=64",
         // Its page decodes by convolutions.
         "--set",
-        "models.first.lg_vae.decoder={cnn: {channels: [4, 4], kernel: 3}}",
+        "models.first.lg_vae.frames.decoder={cnn: {channels: [4, 4], kernel: 3}}",
     ];
     run_support::finish(folder.path(), &more);
     let page = folder.path().join("run/report.html");

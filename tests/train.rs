@@ -2,7 +2,8 @@
 
 use kinostate::data::{self, DataConfig, Dataset};
 use kinostate::error::{Error, Result};
-use kinostate::models::{AnyModel, Model};
+use kinostate::latents::Given;
+use kinostate::models::{AnyModel, Asked, Model};
 use kinostate::progress::Progress;
 use kinostate::seeds::Seeds;
 use kinostate::train::{Job, LearningRate, MissingConfig, Starts, TrainConfig, train};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn model() -> AnyModel {
     parse(
-        "lg_vae: { encoder: { cnn: { channels: [4], kernels: [5], strides: [2] } }, decoder: { mlp: { hidden: [16] } } }",
+        "lg_vae: { frames: { encoder: { cnn: { channels: [4], kernels: [5], strides: [2] } }, decoder: { mlp: { hidden: [16] } } } }",
     )
 }
 
@@ -173,14 +174,10 @@ fn covariances_stay_positive_definite_while_f32_networks_learn_from_200_frames()
     let sequences: Vec<usize> = (0..4).collect();
     let watch = |model: &dyn Model<f32>| {
         let clips = kinostate::train::clips(data.split("validation")?, &sequences, 200)?;
-        let codes = model.encode(&clips.frames)?.mean;
-        let found = model.infer(&codes, 200, None)?.unwrap();
-        for covs in [
-            &found.predicted_cov,
-            &found.filtered_cov,
-            &found.smoothed_cov,
-        ] {
-            for cov in covs.chunks_exact(16) {
+        let asked = [Given::First(0), Given::UpTo, Given::All].map(Asked::about);
+        let mut rng = seeds.stream("test/infer", 0);
+        for beliefs in model.infer(&clips, &asked, &mut rng)? {
+            for cov in beliefs.need("z_cov")?.data().chunks_exact(16) {
                 let cov = DMatrix::from_row_slice(4, 4, cov);
                 assert_eq!(cov, cov.transpose());
                 let least = SymmetricEigen::new(cov.clone()).eigenvalues.min();
@@ -348,9 +345,9 @@ fn every_encoder_and_decoder_trains() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 6);
     for (i, text) in [
-        "lg_vae: { encoder: { mlp: { hidden: [16] } }, decoder: { cnn: { channels: [4, 4, 4], kernel: 3 } }, likelihood: { gaussian: { std: 0.2 } } }",
-        "lg_vae: { latent: 3, start: identity, encoder: { cnn: { channels: [4, 4], kernels: [3, 3], strides: [2, 2], head: flatten } }, decoder: { mlp: { hidden: [] } } }",
-        "vae: { codes: 4 }",
+        "lg_vae: { frames: { encoder: { mlp: { hidden: [16] } }, decoder: { cnn: { channels: [4, 4, 4], kernel: 3 } }, likelihood: { gaussian: { std: 0.2 } } } }",
+        "lg_vae: { latent: 3, start: identity, frames: { encoder: { cnn: { channels: [4, 4], kernels: [3, 3], strides: [2, 2], head: flatten } }, decoder: { mlp: { hidden: [] } } } }",
+        "vae: { frames: { codes: 4 } }",
     ]
     .iter()
     .enumerate()

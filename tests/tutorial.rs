@@ -20,7 +20,7 @@ const SMALL: [&str; 8] = [
     "--set",
     "data.splits={train: 200, validation: 40, test: 60}",
     "--set",
-    "models.lg_vae.lg_vae.decoder.mlp.hidden=[16]",
+    "models.lg_vae.lg_vae.frames.decoder.mlp.hidden=[16]",
     "--set",
     "seeds=[0]",
 ];

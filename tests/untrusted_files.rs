@@ -100,8 +100,7 @@ fn damage<T: PartialEq>(path: &Path, read: impl Fn() -> Option<T>) {
 }
 
 fn small_model() -> Box<dyn Model<f32>> {
-    let text =
-        "vae: { codes: 1, encoder: { mlp: { hidden: [2] } }, decoder: { mlp: { hidden: [] } } }";
+    let text = "vae: { frames: { codes: 1, encoder: { mlp: { hidden: [2] } }, decoder: { mlp: { hidden: [] } } } }";
     let from = serde_yaml::Deserializer::from_str(text);
     let model: AnyModel = serde_yaml::with::singleton_map_recursive::deserialize(from).unwrap();
     model
@@ -122,10 +121,16 @@ fn a_damaged_checkpoint_is_an_error_or_the_same() {
             count: 3,
         },
     };
-    checkpoint::save(&path, small_model().as_mut(), &mut Adam::new(), &state).unwrap();
+    checkpoint::save(
+        &path,
+        small_model().as_mut(),
+        &mut [Adam::new(), Adam::new()],
+        &state,
+    )
+    .unwrap();
     damage(&path, || {
         let mut model = small_model();
-        let got = checkpoint::load(&path, model.as_mut(), &mut Adam::new()).ok()?;
+        let got = checkpoint::load(&path, model.as_mut(), &mut [Adam::new(), Adam::new()]).ok()?;
         let weights = checkpoint::parameters(model.as_mut());
         Some((got, weights, tensors::load(&path).ok()?))
     });

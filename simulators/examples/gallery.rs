@@ -23,16 +23,16 @@ const GAP: usize = 2;
 /// The picture of one row: red, green and blue of SIDE rows.
 struct Row(Vec<[u8; 3]>);
 
-/// White on black, and as it may be: every body in a colour of its own.
+/// White on black or in the world's own colours, and as it may be: every body in a colour of its own.
 fn videos() -> [Video; 2] {
     let uniform = |low, high| Distribution::Uniform { low, high };
     let plain = Video {
         width: SIDE,
         height: SIDE,
+        colour: true, // of worlds that have their own; others stay white on black
         ..Video::default()
     };
     let dressed = Video {
-        colour: true,
         exposure: 0.5 * DT,
         looks: Looks {
             bodies: Colour {

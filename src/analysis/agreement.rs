@@ -8,7 +8,7 @@ use super::{Finding, Table};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, Law, MatrixPanel};
-use crate::latents::Latents;
+use crate::latents::Beliefs;
 use crate::measure::arrays::{reorder, sizes};
 use crate::measure::bootstrap::Estimate;
 use crate::measure::regression::Readout;
@@ -29,13 +29,13 @@ pub struct SeedLatents {
     /// The seed.
     pub seed: u64,
     /// Of the training split, the same sequences for every seed.
-    pub train: Latents,
+    pub train: Beliefs,
     /// Of the test split.
-    pub test: Latents,
+    pub test: Beliefs,
     /// `encoder` of the model before training, training split.
-    pub untrained_train: Latents,
+    pub untrained_train: Beliefs,
     /// The same of the test split.
-    pub untrained_test: Latents,
+    pub untrained_test: Beliefs,
 }
 
 /// Scores of one ordered pair of seeds.
@@ -284,15 +284,15 @@ mod tests {
     use super::*;
     use crate::measure::arrays::build;
 
-    fn latents(map: &dyn Fn(&[f64]) -> Vec<f64>) -> [Latents; 2] {
+    fn latents(map: &dyn Fn(&[f64]) -> Vec<f64>) -> [Beliefs; 2] {
         [0, 1].map(|index| {
             let states = box_states(60, true, index);
             let [n, t, _] = sizes(&states);
             let row = |i, t| map(crate::measure::arrays::at(&states, i, t));
             let width = row(0, 0).len();
             let z = build([n, t, width], |i, t, out| out.copy_from_slice(&row(i, t)));
-            let mut latents = Latents::default();
-            latents.arrays.insert("smoothed".into(), z);
+            let mut latents = Beliefs::default();
+            latents.put("smoothed", z);
             latents
         })
     }

@@ -3,7 +3,7 @@
 //! On bouncing balls any position is easy, so R² of position says almost nothing, and even pixels of two frames tell the
 //! velocity between bounces. These rows stand beside every model's own.
 
-use super::readout::{Row, define, table};
+use super::readout::{Row, column_table, define, table};
 use super::{Finding, Kinematics, SplitStudy, Study};
 use crate::array::Array;
 use crate::error::Result;
@@ -47,26 +47,51 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         let reason = format!("{total} frames are too few for a window of 5");
         return Ok(Finding::not_applicable(NAME, QUESTION, &reason));
     }
-    let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+    if study.varying_columns().is_empty() {
         return Ok(Finding::without_states(NAME, QUESTION, study));
-    };
+    }
     let splits = study.splits().map(|(_, split)| split);
     let still = background(&study.train.frames, study.frame_shape.iter().product());
     let centroid = splits.map(|split| split.centroids(study.frame_shape, &still));
 
+    let rows_of_train = study.train.states.shape()[0] * total;
+    let k = block_side(study.frame_shape, rows_of_train);
     let pixels = |stacked: usize| {
-        let [a, b, c] = splits.map(|split| split.pixels(study.frame_shape, stacked));
+        let all = splits.map(|split| split.pixels(study.frame_shape, stacked));
+        let [a, b, c] = all.map(|pixels| pixels.averaged(study.frame_shape, k));
         score([&a, &b, &c], splits, stacked - 1..total)
+    };
+    let named = |frames: &str| match k {
+        1 => format!("pixels of {frames}"),
+        k => format!("pixels of {frames}, means of {k} x {k}"),
     };
     let of = |features: &Triple, counted: Range<usize>| {
         let [a, b, c] = features;
         score([a, b, c], splits, counted)
     };
     let mut rows = vec![
-        Row::new("pixels of one frame", pixels(1)?),
-        Row::new("pixels of two frames", pixels(2)?),
+        Row::new(&named("one frame"), pixels(1)?),
+        Row::new(&named("two frames"), pixels(2)?),
         Row::positions("frame centroid", of(&centroid, 0..total)?),
     ];
+    let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
+    let Ok(kinematics) = study.kinematics() else {
+        let mut finding = Finding::new(NAME, QUESTION);
+        for row in &rows {
+            row.add_column_metrics(&mut finding, &boot, &study.state_columns);
+        }
+        define_rows(&mut finding);
+        let table = column_table(&rows, &boot, &study.state_columns, n);
+        finding.tables.push(table);
+        let pixels = named("one frame");
+        let told = study.state_columns.iter().filter_map(|column| {
+            let r2 = finding.value(&format!("r2/{}/{pixels}", column.name))?;
+            Some(format!("{} with R² {r2:.3}", column.name))
+        });
+        let told: Vec<String> = told.collect();
+        finding.answer = format!("The {pixels} tell {}.", told.join(" and "));
+        return Ok(finding);
+    };
     let differences = centroid
         .each_ref()
         .map(|c| backward_differences(c, study.dt));
@@ -84,12 +109,11 @@ pub fn baselines(study: &Study) -> Result<Finding> {
     ));
 
     let mut finding = Finding::new(NAME, QUESTION);
-    let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
     for row in &rows {
         row.add_metrics(&mut finding, &boot, &study.state_columns, &kinematics);
     }
     define_rows(&mut finding);
-    finding.tables.push(table(&rows, &boot, &kinematics, n));
+    finding.tables.push(table(&rows, &boot, &kinematics, study));
     let value = |name: &str| finding.value(name).unwrap_or(f64::NAN);
     finding.answer = format!(
         "The centroid of one frame tells position with R² {:.3}; of the velocity, a constant-velocity filter tells {:.3} \
@@ -99,6 +123,28 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         value("velocity_r2/centroid RTS smoother"),
     );
     Ok(finding)
+}
+
+/// Pixels of two frames that are read out as they are: 32 x 32 in colour. Their normal equations take seconds.
+const EXACT_FEATURES: usize = 6144;
+/// Numbers of the training features that are held at once for the dual form, 400 MB.
+const EXACT_NUMBERS: usize = 50_000_000;
+/// Features of larger frames, by averaging blocks.
+const AVERAGED_FEATURES: usize = 2048;
+
+/// Side of the blocks of pixels that are averaged: 1, all pixels, where frames are small, or where the dual form of few training rows
+/// fits memory; else the smallest power of two that leaves [`AVERAGED_FEATURES`] of two frames.
+fn block_side([c, h, w]: [usize; 3], rows: usize) -> usize {
+    let features = |k: usize| 2 * c * h.div_ceil(k) * w.div_ceil(k);
+    let exact = features(1) <= EXACT_FEATURES
+        || (rows <= AVERAGED_FEATURES && rows * features(1) <= EXACT_NUMBERS);
+    match exact {
+        true => 1,
+        false => (1..)
+            .map(|power| 1 << power)
+            .find(|&k| features(k) <= AVERAGED_FEATURES || k >= h.max(w))
+            .unwrap_or(1),
+    }
 }
 
 /// Fits a read-out of the states at the frames `counted` and scores it on the test split.
@@ -260,6 +306,23 @@ mod tests {
         );
         check(&finding, "velocity_r2/centroid Kalman filter", 0.68, 0.03);
         check(&finding, "velocity_r2/centroid window of 5", 0.974, 0.03);
+    }
+
+    #[test]
+    fn large_frames_are_read_out_exactly_where_rows_are_few_and_by_blocks_where_they_are_not() {
+        for (frame, rows, side) in [
+            ([1, 32, 32], 20_000, 1),
+            ([3, 32, 32], 20_000, 1),
+            ([1, 64, 64], 480, 1),
+            ([3, 64, 64], 480, 1),
+            ([3, 128, 128], 480, 1),
+            ([1, 64, 64], 20_000, 2),
+            ([3, 128, 128], 20_000, 8),
+            ([3, 256, 256], 480, 16),
+            ([3, 256, 256], 20_000, 16),
+        ] {
+            assert_eq!(block_side(frame, rows), side, "{frame:?} {rows}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Analysis for Calibration {
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
         self.check()?;
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let (mut sources, mut jumps) = own(study);
@@ -84,16 +84,32 @@ impl Analysis for Calibration {
             let reason = "this model tells no covariance of its states";
             return Ok(Finding::not_applicable(self.name(), QUESTION, reason));
         }
-        if kinematics.axes() == 2 {
+        // A tracker of the centroid stands for one body in a plane.
+        let planar = Kinematics::of(&study.state_columns).is_ok_and(|all| all.axes() == 2);
+        if planar && kinematics.axes() == 2 {
             trackers(study, &mut sources, &mut jumps)?;
         }
         let n = study.test.states.shape()[0];
         let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
         let mut finding = Finding::new(self.name(), QUESTION);
         let coverage = coverage(&mut finding, study, &kinematics, &sources, &boot)?;
+        let known: Vec<String> = finding.metrics.iter().map(|m| m.name.clone()).collect();
+        let has = |s: &&Source| known.contains(&format!("nees/{}", s.name));
+        if !sources.iter().any(|s| s.look != Look::Baseline && has(&s)) {
+            return Ok(Finding::not_applicable(
+                self.name(),
+                QUESTION,
+                finding
+                    .warnings
+                    .first()
+                    .map_or("no position has a covariance", String::as_str),
+            ));
+        }
         let autocorrelation = self.whiteness(&mut finding, &jumps, &boot);
         let value = |name: String| finding.value(&name).unwrap_or(f64::NAN);
-        let told = sources.iter().filter(|s| s.look != Look::Baseline);
+        let told = sources
+            .iter()
+            .filter(|s| s.look != Look::Baseline && has(s));
         let told: Vec<String> = told
             .map(|s| {
                 format!(
@@ -107,10 +123,10 @@ impl Analysis for Calibration {
         finding.answer = format!("On held-out sequences {}.", told.join("; "));
         if let Some(r) = finding.value("innovation_autocorrelation_max/model") {
             finding.answer += &format!(
-                " Innovations have at most an autocorrelation of {r:.3} (a tracker's {:.3}).",
+                " Innovations have at most an autocorrelation of {r:.3}{}.",
                 finding
                     .value("innovation_autocorrelation_max/centroid tracker")
-                    .unwrap_or(f64::NAN)
+                    .map_or(String::new(), |r| format!(" (a tracker's {r:.3})"))
             );
         }
         define(&mut finding);
@@ -208,8 +224,13 @@ fn trackers(study: &Study, sources: &mut Vec<Source>, jumps: &mut Vec<Jumps>) ->
     Ok(())
 }
 
-/// Squared distance of every true position from the decoded one, in units of the decoded covariance, (N, T, 1).
-fn distances(study: &Study, kinematics: &Kinematics, source: &Source) -> Result<Array> {
+/// Squared distance of every true position from the decoded one, in units of the decoded covariance, (N, T, 1); why there
+/// is none where a decoded covariance is singular.
+fn distances(
+    study: &Study,
+    kinematics: &Kinematics,
+    source: &Source,
+) -> Result<std::result::Result<Array, String>> {
     let [train, validation, test] = &source.means;
     let readout = Readout::fit(
         (train, &study.train.states),
@@ -232,10 +253,12 @@ fn distances(study: &Study, kinematics: &Kinematics, source: &Source) -> Result<
         }
     });
     match bad {
-        None => Ok(found),
-        Some((i, t)) => Err(Error::Numeric(format!(
-            "calibration: covariance of the {} position in sequence {i}, frame {t} is not positive definite",
-            source.name
+        None => Ok(Ok(found)),
+        Some((i, t)) => Ok(Err(format!(
+            "calibration: the covariance of the {} position in sequence {i}, frame {t} is singular: {n} latent dimensions stand \
+             for {} position columns",
+            source.name,
+            kinematics.axes()
         ))),
     }
 }
@@ -267,7 +290,13 @@ fn coverage(
         y_range: Some((0.0, 1.0)),
     };
     for source in sources {
-        let squares = distances(study, kinematics, source)?;
+        let squares = match distances(study, kinematics, source)? {
+            Ok(squares) => squares,
+            Err(reason) => {
+                finding.warnings.push(reason);
+                continue;
+            }
+        };
         let total = sizes(&squares)[1] as f64;
         let mean = |of: &dyn Fn(f64) -> f64| {
             let each: Vec<f64> = (0..sizes(&squares)[0])
@@ -431,7 +460,7 @@ mod tests {
         let mut study = study(200, true);
         let mut rng = Seeds::new(9).stream("calibration", 0);
         for split in [&mut study.train, &mut study.validation, &mut study.test] {
-            let arrays = &mut split.latents.arrays;
+            let arrays = &mut split.latents;
             arrays.remove("filtered");
             let smoothed = arrays.get_mut("smoothed").unwrap();
             for value in smoothed.data_mut() {
@@ -444,11 +473,11 @@ mod tests {
                     row[5 * k] = scale * 0.05 * 0.05;
                 }
             });
-            arrays.insert("smoothed_cov".into(), cov);
+            arrays.put("smoothed_cov", cov);
             let white = build([n, t, 2], |_, _, row| {
                 row.fill_with(|| StandardNormal.sample(&mut rng))
             });
-            arrays.insert("innovations".into(), white);
+            arrays.put("innovations", white);
         }
         study
     }
@@ -484,12 +513,14 @@ mod tests {
     #[test]
     fn a_singular_covariance_is_named() {
         let mut study = noisy(1.0);
-        let cov = study.test.latents.arrays.get_mut("smoothed_cov").unwrap();
+        let cov = study.test.latents.get_mut("smoothed_cov").unwrap();
         cov.data_mut()[16 * 23..16 * 24].fill(0.0);
-        let error = Calibration::default().run(&study).unwrap_err().to_string();
+        let finding = Calibration::default().run(&study).unwrap();
         assert!(
-            error.contains("smoothed") && error.contains("sequence 1, frame 3"),
-            "{error}"
+            finding.answer.starts_with("not applicable")
+                && finding.answer.contains("smoothed")
+                && finding.answer.contains("sequence 1, frame 3"),
+            "{finding:?}"
         );
     }
 }

@@ -89,7 +89,12 @@ fn spanned(codes: &Array) -> f64 {
         }
     }
     let std = cov.diagonal().map(|v: f64| v.sqrt());
-    let moving: Vec<usize> = (0..p).filter(|&j| std[j] > 0.0).collect();
+    // A constant's standard deviation is rounding of its mean.
+    let moves = |j: &usize| std[*j] > 1e-12 * (1.0 + mean[*j].abs());
+    let moving: Vec<usize> = (0..p).filter(moves).collect();
+    if moving.is_empty() {
+        return 0.0; // no eigenvalues of nothing
+    }
     let correlation = DMatrix::from_fn(moving.len(), moving.len(), |i, j| {
         let (i, j) = (moving[i], moving[j]);
         cov[(i, j)] / (std[i] * std[j])
@@ -102,11 +107,7 @@ fn spanned(codes: &Array) -> f64 {
         .filter(|share| *share > 0.0)
         .map(|share| -share * share.ln())
         .sum();
-    if moving.is_empty() {
-        0.0
-    } else {
-        entropy.exp()
-    }
+    entropy.exp()
 }
 
 impl Analysis for Collapse {
@@ -163,6 +164,15 @@ impl Analysis for Collapse {
             "{count} of {p} code dimensions are active; they span {spanned:.2} dimensions and carry {:.2} nats a frame.",
             all.iter().map(|a| a.information).sum::<f64>()
         );
+        if codes
+            .data()
+            .chunks_exact(p)
+            .all(|row| row == &codes.data()[..p])
+        {
+            finding
+                .warnings
+                .push("nothing varies: the codes of all held-out frames are the same".to_string());
+        }
         if count < p {
             finding.warnings.push(format!(
                 "collapse: only {count} of {p} code dimensions are active"
@@ -225,9 +235,9 @@ mod tests {
             row.copy_from_slice(&code(s[0], s[1]));
         });
         let var = build([n, t, 2], |_, _, row| row.fill(0.01));
-        let arrays = &mut study.test.latents.arrays;
-        arrays.insert("encoder".into(), codes);
-        arrays.insert("encoder_var".into(), var);
+        let arrays = &mut study.test.latents;
+        arrays.put("encoder", codes);
+        arrays.put("encoder_var", var);
         study
     }
 
@@ -249,6 +259,17 @@ mod tests {
         assert!((finding.value("spanned_codes").unwrap() - 1.0).abs() < 1e-6);
         assert!(
             finding.warnings[0].contains("almost the same"),
+            "{finding:?}"
+        );
+    }
+
+    #[test]
+    fn codes_that_never_vary_are_told_and_do_no_harm() {
+        let finding = Collapse::default().run(&coded(|_, _| [0.3, -1.0])).unwrap();
+        assert_eq!(finding.value("active_codes"), Some(0.0));
+        assert_eq!(finding.value("spanned_codes"), Some(0.0));
+        assert!(
+            finding.warnings[0].starts_with("nothing varies"),
             "{finding:?}"
         );
     }

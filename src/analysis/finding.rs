@@ -1,6 +1,7 @@
 //! What an analysis hands on: numbers, their formulas, tables and figures.
 
-use super::Study;
+use super::{Kinematics, Study};
+use crate::error::Error;
 use crate::figures::Figure;
 use crate::measure::bootstrap::Estimate;
 use serde::{Deserialize, Serialize};
@@ -99,9 +100,12 @@ impl Finding {
     /// The finding of a dataset that lacks the true states the question is about.
     pub fn without_states(analysis: &str, question: &str, study: &Study) -> Self {
         let columns = &study.state_columns;
-        let reason = match columns.is_empty() {
-            true => "this dataset has no true states to compare with".to_string(),
-            false => {
+        let still = study.kinematics().err().map(|error| error.to_string());
+        let still = still.filter(|_| Kinematics::of(columns).is_ok());
+        let reason = match (columns.is_empty(), still) {
+            (true, _) => "this dataset has no true states to compare with".to_string(),
+            (_, Some(still)) => still,
+            _ => {
                 let names = columns.iter().map(|c| format!("{} ({})", c.name, c.unit));
                 let names: Vec<_> = names.collect();
                 format!(
@@ -111,6 +115,42 @@ impl Finding {
             }
         };
         Self::not_applicable(analysis, question, &reason)
+    }
+
+    /// The finding of an analysis that could not be made: everything else of the report goes on without it.
+    pub fn failed(analysis: &str, error: &Error) -> Self {
+        let mut finding = Self::not_applicable(
+            analysis,
+            &format!("What does the analysis {analysis} tell?"),
+            &error.to_string(),
+        );
+        finding
+            .warnings
+            .push(format!("{analysis} could not be made: {error}"));
+        finding
+    }
+
+    /// Leaves out whatever holds a value that is not finite, which JSON can't say, and names it: numbers, intervals, figures.
+    pub fn keep_finite(&mut self) {
+        self.metrics.retain(|metric| metric.value.is_finite());
+        for metric in &mut self.metrics {
+            let finite = |(low, high): &(f64, f64)| low.is_finite() && high.is_finite();
+            metric.interval = metric.interval.filter(finite);
+        }
+        let readable = |figure: &NamedFigure| {
+            let text = serde_json::to_string(figure).unwrap_or_default();
+            serde_json::from_str::<NamedFigure>(&text).is_ok()
+        };
+        let (kept, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.figures)
+            .into_iter()
+            .partition(readable);
+        self.figures = kept;
+        for figure in lost {
+            self.warnings.push(format!(
+                "{}: the figure {} is left out, it holds values that are not finite",
+                self.analysis, figure.name
+            ));
+        }
     }
 
     /// Adds a number. One that is not finite (the R² of a constant column) has no meaning and is left out.

@@ -74,7 +74,7 @@ impl Analysis for Geometry {
         if sizes(test)[2] < 2 {
             return no("a plane needs two code dimensions");
         }
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let mut finding = Finding::new(self.name(), QUESTION);
@@ -199,7 +199,7 @@ mod tests {
             let codes = build([n, t, of(0, 0).len()], |i, t, row| {
                 row.copy_from_slice(&of(i, t))
             });
-            split.latents.arrays.insert("encoder".into(), codes);
+            split.latents.put("encoder", codes);
         }
     }
 

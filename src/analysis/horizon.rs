@@ -52,7 +52,7 @@ impl Analysis for Horizon {
                 "{seen} of {total} frames are seen, so none is predicted"
             ));
         }
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let Some(predictors) = predictors(study, &kinematics)? else {
@@ -69,10 +69,12 @@ impl Analysis for Horizon {
             ),
         ];
         let last = total - seen;
-        let reported: Vec<usize> = [1, 2, 5, 10, last]
+        let mut reported: Vec<usize> = [1, 2, 5, 10, last]
             .into_iter()
             .filter(|&h| h <= last)
             .collect();
+        reported.sort_unstable();
+        reported.dedup();
         let mut panels = Vec::new();
         for (group, columns, unit) in groups {
             let mut panel = Panel {
@@ -265,11 +267,7 @@ mod tests {
             }
             row.copy_from_slice(z.as_slice());
         });
-        study
-            .test
-            .latents
-            .arrays
-            .insert("predicted".into(), predicted);
+        study.test.latents.put("predicted", predicted);
         let finding = Horizon::default().run(&study).unwrap();
         for name in ["predicted", "constant velocity"] {
             for group in ["position", "velocity"] {

@@ -41,6 +41,8 @@ pub(super) struct Found {
     pub position: Vec<(&'static str, Curve)>,
     /// Shares of wrong pixels by row.
     pub wrong: Vec<(&'static str, Curve)>,
+    /// Whether the published values are of this world.
+    pub published: bool,
 }
 
 impl Found {
@@ -73,19 +75,19 @@ impl Analysis for Imputation {
 
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
-            return Ok(Finding::without_states(self.name(), QUESTION, study));
-        };
-        let [rates, blocks] = measure(study, &kinematics)?;
+        // Without positions the pixels are compared alone.
+        let kinematics = study.kinematics().ok();
+        let [rates, blocks] = measure(study, kinematics.as_ref())?;
         if rates.is_empty() && blocks.is_empty() {
             let reason = "this model was not asked to fill in missing frames";
             return Ok(Finding::not_applicable(self.name(), QUESTION, reason));
         }
         let mut finding = Finding::new(self.name(), QUESTION);
-        let unit = &kinematics.position_unit;
+        let unit = kinematics.map_or_else(String::new, |k| k.position_unit);
+        let unit = unit.as_str();
         for (prefix, found) in [("imputed_", &rates), ("imputed_block_", &blocks)] {
             for (quantity, rows, unit) in [
-                ("position_rmse", &found.position, unit.as_str()),
+                ("position_rmse", &found.position, unit),
                 ("wrong_pixels", &found.wrong, "1"),
             ] {
                 for (row, curve) in rows {
@@ -106,9 +108,13 @@ impl Analysis for Imputation {
         let caption = format!(
             "Can the model fill in frames that it did not see? Errors on missing frames only: each frame after the first {0} \
              dropped with a probability, or a block of frames right after the first {0} missing; {n} held-out sequences, bands \
-             are 95 % bootstrap intervals over sequences. Published: Kalman VAE (Fraccaro et al. 2017) on its own binary \
-             frames, read off its figures to ±.0003.",
-            study.encode.always_seen
+             are 95 % bootstrap intervals over sequences.{1}",
+            study.encode.always_seen,
+            match rates.published {
+                true =>
+                    " Published: Kalman VAE (Fraccaro et al. 2017) on its own binary frames, read off its figures to ±.0003.",
+                false => "",
+            }
         );
         let panels = panels(&rates, &blocks, unit);
         finding.figure("imputation", caption, Figure::Curves(Curves { panels }));
@@ -117,16 +123,26 @@ impl Analysis for Imputation {
 }
 
 /// The tests of drop rates and those of blocks.
-fn measure(study: &Study, kinematics: &Kinematics) -> Result<[Found; 2]> {
+fn measure(study: &Study, kinematics: Option<&Kinematics>) -> Result<[Found; 2]> {
     let truth = &study.test.states;
     let (n, total) = (truth.shape()[0], truth.shape()[1]);
     let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
-    let readouts = [
-        (SMOOTHED, "imputed", decoder(study, "smoothed")?),
-        (FILTERED, "imputed_filtered", decoder(study, "filtered")?),
-    ];
+    let readouts = match kinematics {
+        Some(_) => [
+            (SMOOTHED, "imputed", decoder(study, "smoothed")?),
+            (FILTERED, "imputed_filtered", decoder(study, "filtered")?),
+        ],
+        None => [
+            (SMOOTHED, "imputed", None),
+            (FILTERED, "imputed_filtered", None),
+        ],
+    };
     let empty = empty_box(study);
-    let mut found = [Found::default(), Found::default()];
+    let published = study.is_one_ball_box();
+    let mut found = [(), ()].map(|()| Found {
+        published,
+        ..Found::default()
+    });
     let rates = study.encode.drop_rates.iter().map(|&rate| (0, rate));
     let blocks = study.encode.blocks.iter().map(|&block| (1, block as f64));
     for (k, (kind, x)) in rates.chain(blocks).enumerate() {
@@ -151,8 +167,13 @@ fn measure(study: &Study, kinematics: &Kinematics) -> Result<[Found; 2]> {
         if !(0..n).any(|i| (0..total).any(|t| dropped(i, t))) {
             continue;
         }
-        let Found { position, wrong } = &mut found[kind];
+        let Found {
+            position, wrong, ..
+        } = &mut found[kind];
         let mut distance = |row: &'static str, states: &Array| -> Result<()> {
+            let Some(kinematics) = kinematics else {
+                return Ok(());
+            };
             let scores = Scores::where_(states, truth, dropped)?;
             let rmse = boot.estimate(|drawn| scores.rmse(&kinematics.positions, drawn));
             Found::add(position, row, x, rmse);
@@ -163,7 +184,9 @@ fn measure(study: &Study, kinematics: &Kinematics) -> Result<[Found; 2]> {
                 distance(row, &readout.decode(latents)?)?;
             }
         }
-        distance(LINEAR, &interpolated(truth, mask))?;
+        if kinematics.is_some() {
+            distance(LINEAR, &interpolated(truth, mask))?;
+        }
         for (row, share) in [
             (SMOOTHED, get("wrong_pixels")),
             (FILTERED, get("wrong_pixels_filtered")),
@@ -290,7 +313,7 @@ mod tests {
     fn seen_frames_do_not_count() {
         let mut study = study(30, true);
         let mask = study.test.latents.get("mask_0").unwrap().clone();
-        let wrong = study.test.latents.arrays.get_mut("wrong_pixels_0").unwrap();
+        let wrong = study.test.latents.get_mut("wrong_pixels_0").unwrap();
         for (value, seen) in wrong.data_mut().iter_mut().zip(mask.data()) {
             *value = if *seen > 0.5 { 1.0 } else { 0.25 };
         }

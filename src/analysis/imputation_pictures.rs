@@ -23,10 +23,11 @@ const PUBLISHED_BLOCKS: [Published; 3] = [
     (15.0, 0.0229, None),
 ];
 
-fn published(of_blocks: bool) -> &'static [Published] {
-    match of_blocks {
-        true => &PUBLISHED_BLOCKS,
-        false => &PUBLISHED_RATES,
+fn published(found: &Found, of_blocks: bool) -> &'static [Published] {
+    match (found.published, of_blocks) {
+        (false, _) => &[],
+        (_, true) => &PUBLISHED_BLOCKS,
+        (_, false) => &PUBLISHED_RATES,
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn panels(rates: &Found, blocks: &Found, unit: &str) -> Vec<Panel> {
             add(format!("position RMSE ({unit})"), curves(&found.position));
         }
         if !found.wrong.is_empty() {
-            let values = published(of_blocks);
+            let values = published(found, of_blocks);
             let one = |label: &str, pick: &dyn Fn(&Published) -> Option<f64>| {
                 let points = values.iter().filter_map(|p| Some((p.0, pick(p)?)));
                 let (x, y): (Vec<f64>, Vec<f64>) = points.unzip();
@@ -97,14 +98,16 @@ pub(super) fn test_table(found: &Found, of_blocks: bool, unit: &str) -> Table {
     xs.dedup();
     let row = |&x: &f64| {
         let position = |row| {
-            let found = Found::get(&found.position, row, x);
-            found.map_or("–".into(), |e| format!("{:.3}", e.value))
+            let place = Found::get(&found.position, row, x);
+            place.map_or("–".into(), |e| format!("{:.3}", e.value))
         };
         let wrong = |row| {
-            let found = Found::get(&found.wrong, row, x);
-            found.map_or("–".into(), |e| format!("{:.4}", e.value))
+            let share = Found::get(&found.wrong, row, x);
+            share.map_or("–".into(), |e| format!("{:.4}", e.value))
         };
-        let known = published(of_blocks).iter().find(|p| (p.0 - x).abs() < 1e-9);
+        let known = published(found, of_blocks)
+            .iter()
+            .find(|p| (p.0 - x).abs() < 1e-9);
         let known = known.map_or("–".into(), |(_, smoothing, filtering)| match filtering {
             Some(filtering) => format!("{smoothing:.4} / {filtering:.4}"),
             None => format!("{smoothing:.4}"),

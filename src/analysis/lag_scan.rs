@@ -2,7 +2,7 @@
 
 use super::curves::series;
 use super::readout::{KINDS, look};
-use super::{Analysis, Finding, Kinematics, Study};
+use super::{Analysis, Finding, Study};
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Panel};
 use crate::measure::arrays::frames;
@@ -27,6 +27,28 @@ impl Default for LagScan {
     }
 }
 
+/// A gain of R² at another lag that is told in a warning: more than a bootstrap's half width on a few hundred sequences.
+const LATE: f64 = 0.005;
+/// The least R² of latents that tell a lag: below, the best of several lags is chance.
+const TOLD: f64 = 0.5;
+/// Panels of the figure: more columns would not be readable. The numbers are there for all.
+const SHOWN: usize = 6;
+
+/// What is scanned: positions and velocities where there are, else every column that varies.
+fn groups(study: &Study) -> Vec<(String, Vec<usize>)> {
+    match study.kinematics() {
+        Ok(kinematics) => vec![
+            ("position".into(), kinematics.positions),
+            ("velocity".into(), kinematics.velocities),
+        ],
+        Err(_) => study
+            .varying_columns()
+            .into_iter()
+            .map(|j| (study.state_columns[j].name.clone(), vec![j]))
+            .collect(),
+    }
+}
+
 const QUESTION: &str = "Which frame's state do the latents at frame t hold?";
 
 impl Analysis for LagScan {
@@ -47,9 +69,10 @@ impl Analysis for LagScan {
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
         self.check()?;
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let groups = groups(study);
+        if groups.is_empty() {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
-        };
+        }
         let &[n, total, _] = study.test.states.shape() else {
             return Err(Error::Shape("lag_scan: states want three axes".into()));
         };
@@ -70,16 +93,15 @@ impl Analysis for LagScan {
         }
         let mut finding = Finding::new(self.name(), QUESTION);
         let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
-        let groups = [
-            ("position", &kinematics.positions),
-            ("velocity", &kinematics.velocities),
-        ];
-        let mut panels = groups.map(|(kind, _)| Panel {
-            x_label: "lag of the state (frames)".into(),
-            y_label: format!("{kind} R²"),
-            series: Vec::new(),
-            y_range: None,
-        });
+        let mut panels: Vec<Panel> = groups
+            .iter()
+            .map(|(kind, _)| Panel {
+                x_label: "lag of the state (frames)".into(),
+                y_label: format!("{kind} R²"),
+                series: Vec::new(),
+                y_range: None,
+            })
+            .collect();
         let mut answers = Vec::new();
         for kind in kinds {
             let lags = self.scan(study, kind)?;
@@ -96,10 +118,22 @@ impl Analysis for LagScan {
                     let (lag, r2) = (curve.x[best], curve.y[best]);
                     let name = format!("best_{group}_lag/{kind}");
                     finding.metric(name, Estimate::point(lag), "frames");
-                    if *group == "position" {
+                    if *group == groups[0].0 {
+                        let what = match group.as_str() {
+                            "position" => "the position",
+                            other => other,
+                        };
                         answers.push(format!(
-                            "{kind} latents tell the position best at lag {lag:+} (R² {r2:.3})"
+                            "{kind} latents tell {what} best at lag {lag:+} (R² {r2:.3})"
                         ));
+                        let right = points.iter().find(|(at, _)| *at == 0.0);
+                        let right = right.map_or(f64::NAN, |(_, e)| e.value);
+                        if lag != 0.0 && r2 > TOLD && r2 > right + LATE {
+                            finding.warnings.push(format!(
+                                "{kind} latents tell {what} better at lag {lag:+} (R² {r2:.3}) than at lag 0 ({right:.3}): the states are \
+                                 stored off by that many frames, or the model is late. For recordings, import with `--state-offset {lag}`"
+                            ));
+                        }
                     }
                 }
                 panel.series.push(curve);
@@ -115,9 +149,8 @@ impl Analysis for LagScan {
             "Which frame's state do the latents at frame t hold? R² of the state at t + lag from the latents at t, on {n} \
              held-out sequences; bands are 95 % bootstrap intervals over sequences."
         );
-        let curves = Curves {
-            panels: panels.into(),
-        };
+        panels.truncate(SHOWN);
+        let curves = Curves { panels };
         finding.figure("lag_scan", caption, Figure::Curves(curves));
         Ok(finding)
     }
@@ -170,7 +203,7 @@ mod tests {
     fn latents_one_frame_late_peak_at_lag_minus_1() {
         let mut study = study(80, true);
         for split in [&mut study.train, &mut study.validation, &mut study.test] {
-            let codes = split.latents.arrays.get_mut("encoder").unwrap();
+            let codes = split.latents.get_mut("encoder").unwrap();
             let [n, t, f] = crate::measure::arrays::sizes(codes);
             let late = build([n, t, f], |i, t, row| {
                 row.copy_from_slice(at(codes, i, t.saturating_sub(1)));
@@ -179,5 +212,7 @@ mod tests {
         }
         let finding = LagScan::default().run(&study).unwrap();
         assert_eq!(finding.value("best_position_lag/encoder"), Some(-1.0));
+        let warning = &finding.warnings[0];
+        assert!(warning.contains("`--state-offset -1`"), "{warning}");
     }
 }

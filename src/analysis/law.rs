@@ -12,7 +12,7 @@
 
 use super::constants::{constants, values};
 use super::law_pictures::{entry_table, panels};
-use super::walls::{self, Bounce, Learned, turning_point};
+use super::walls::{self, Bounce, Learned};
 use super::{Analysis, Finding, Kinematics, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ impl Analysis for Law {
             return no("this model has no smoothed latents");
         };
         let (a, b) = matrices(&law)?;
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let order = ordered(&kinematics);
@@ -89,7 +89,7 @@ impl Analysis for Law {
             for (bounce, (a, b)) in &bounces {
                 let (a, b) = carry(&m, &c, a, b)?;
                 out.extend(flat(&a, &b));
-                rest.push(turning_point(&a, &b, bounce.axis));
+                rest.push(bounce.turning_point(&a, &b));
             }
             out.extend(rest);
             Some(out)
@@ -151,7 +151,14 @@ impl Analysis for Law {
                     bounce,
                     entries,
                     turning,
-                    newton: walls::newton(&newton, bounce, kinematics.axes(), study.dt, e),
+                    newton: walls::newton(
+                        &newton,
+                        bounce,
+                        kinematics.axes(),
+                        study.dt,
+                        e,
+                        turning.value,
+                    ),
                 })
                 .collect();
             walls::add(&mut finding, study, &kinematics, &names, &learned);
@@ -456,7 +463,6 @@ mod tests {
         for row in study
             .train
             .latents
-            .arrays
             .get_mut("smoothed")
             .unwrap()
             .data_mut()

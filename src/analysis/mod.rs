@@ -6,6 +6,7 @@
 pub mod ablation;
 pub mod agreement;
 pub mod baselines;
+mod columns;
 pub mod constants;
 pub mod contacts;
 mod curves;
@@ -173,8 +174,8 @@ mod tests {
             let mut study = study(6, true);
             study.law = None;
             for split in [&mut study.train, &mut study.validation, &mut study.test] {
-                split.latents.arrays.retain(|name, _| name == keep);
-                split.untrained.arrays.clear();
+                split.latents.retain(|name| name == keep);
+                split.untrained.retain(|_| false);
                 split.frames.clear();
             }
             for analysis in AnyAnalysis::all_defaults() {

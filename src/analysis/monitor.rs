@@ -17,7 +17,7 @@ use simulators::Column;
 /// # Errors
 /// Arrays that do not fit the states (N*T, D).
 pub fn monitor(
-    arrays: &[(&str, Vec<f64>)],
+    arrays: &[(String, &[f64])],
     states: &[f64],
     columns: &[Column],
     steps: usize,
@@ -26,6 +26,9 @@ pub fn monitor(
         return Ok(Vec::new());
     };
     let n = states.len() / (columns.len() * steps).max(1);
+    if n < 2 {
+        return Ok(Vec::new()); // nothing is left to score on
+    }
     let halves = |values: &[f64]| -> Result<(Array, Array)> {
         let width = values.len() / (n * steps).max(1);
         let cut = n / 2 * steps * width;
@@ -73,8 +76,8 @@ mod tests {
             row[1] = ((n * 5 + t) % 7) as f64;
         });
         let arrays = [
-            ("encoder", states.data().to_vec()),
-            ("nothing", vec![1.0; 100]),
+            ("encoder".to_string(), states.data()),
+            ("nothing".to_string(), &[1.0; 100][..]),
         ];
         let found = monitor(&arrays, states.data(), &columns, 5).unwrap();
         let value = |name: &str| found.iter().find(|(n, _)| n == name).unwrap().1;

@@ -3,8 +3,8 @@
 //! Linear regression (see [`crate::measure::regression`]) of every kind of latents on every true state column: fitted on the
 //! training sequences, measured on held-out ones, with controls beside it (an untrained encoder, shuffled targets).
 
-use super::readout::{Row, define, look, table};
-use super::{Analysis, Finding, Kinematics, SplitStudy, Study};
+use super::readout::{Row, column_table, define, look, table};
+use super::{Analysis, Finding, SplitStudy, Study};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, ProbeScatter, ScatterPanel};
@@ -38,9 +38,10 @@ impl Analysis for Probe {
 
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let kinematics = study.kinematics().ok();
+        if study.varying_columns().is_empty() {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
-        };
+        }
         let mut finding = Finding::new(self.name(), QUESTION);
         let latents =
             |name: &'static str| move |split: &SplitStudy| split.latents.get(name).cloned();
@@ -79,16 +80,36 @@ impl Analysis for Probe {
 
         let n = study.test.states.shape()[0];
         let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
+        let columns = &study.state_columns;
         for row in &rows {
-            row.add_metrics(&mut finding, &boot, &study.state_columns, &kinematics);
+            match &kinematics {
+                Some(kinematics) => row.add_metrics(&mut finding, &boot, columns, kinematics),
+                None => row.add_column_metrics(&mut finding, &boot, columns),
+            }
         }
         define(&mut finding);
-        finding.tables.push(table(&rows, &boot, &kinematics, n));
-        let pick = |name: String| finding.value(&name).unwrap_or(f64::NAN);
+        finding.name_constant_columns(study);
+        finding.tables.push(match &kinematics {
+            Some(kinematics) => table(&rows, &boot, kinematics, study),
+            None => column_table(&rows, &boot, columns, n),
+        });
+        let told = |name: &str, key: String| {
+            let r2 = finding.value(&key)?;
+            Some(format!("{name} with R² {r2:.3}"))
+        };
+        let told: Vec<String> = match &kinematics {
+            Some(_) => ["position", "velocity"]
+                .into_iter()
+                .filter_map(|name| told(name, format!("{name}_r2/{best}")))
+                .collect(),
+            None => columns
+                .iter()
+                .filter_map(|c| told(&c.name, format!("r2/{}/{best}", c.name)))
+                .collect(),
+        };
         finding.answer = format!(
-            "{best} latents hold position with R² {:.3} and velocity with R² {:.3} on {n} held-out sequences.",
-            pick(format!("position_r2/{best}")),
-            pick(format!("velocity_r2/{best}")),
+            "{best} latents hold {} on {n} held-out sequences.",
+            told.join(" and "),
         );
         let caption = format!(
             "Does the {best} latent state tell the true state? Linear read-out against truth on {n} held-out sequences, \
@@ -206,7 +227,7 @@ mod tests {
     fn a_model_without_dynamics_reports_its_encoder_only() {
         let mut study = study(20, true);
         for split in [&mut study.train, &mut study.validation, &mut study.test] {
-            split.latents.arrays.retain(|name, _| name == "encoder");
+            split.latents.retain(|name| name == "encoder");
         }
         let finding = Probe::default().run(&study).unwrap();
         assert!(finding.value("velocity_r2/smoothed").is_none());
@@ -220,15 +241,38 @@ mod tests {
     }
 
     #[test]
+    fn states_of_any_names_without_velocities_are_read_out_column_by_column() {
+        let mut study = study(40, true);
+        for (column, name) in study.state_columns.iter_mut().zip(["cos", "sin", "a", "b"]) {
+            (column.name, column.unit) = (name.into(), "1".into());
+        }
+        let finding = Probe::default().run(&study).unwrap();
+        for name in ["cos", "sin", "a", "b"] {
+            let r2 = finding.value(&format!("r2/{name}/smoothed")).unwrap();
+            assert!((1.0 - r2).abs() < 1e-9, "{name}: {r2}");
+            assert!(finding.value(&format!("rmse/{name}/smoothed")).unwrap() < 1e-9);
+        }
+        assert!(
+            finding
+                .answer
+                .starts_with("smoothed latents hold cos with R² 1.000 and sin")
+        );
+        assert_eq!(finding.tables[0].rows.len(), 4);
+        let lags = super::super::lag_scan::LagScan::default()
+            .run(&study)
+            .unwrap();
+        assert_eq!(
+            lags.value("best_cos_lag/smoothed"),
+            Some(0.0),
+            "{}",
+            lags.answer
+        );
+    }
+
+    #[test]
     fn a_latent_that_is_not_finite_is_named() {
         let mut study = study(4, true);
-        study
-            .test
-            .latents
-            .arrays
-            .get_mut("smoothed")
-            .unwrap()
-            .data_mut()[4 * 23] = f64::NAN;
+        study.test.latents.get_mut("smoothed").unwrap().data_mut()[4 * 23] = f64::NAN;
         let error = Probe::default().run(&study).unwrap_err().to_string();
         assert!(
             error.contains("test smoothed") && error.contains("sequence 1, frame 3"),

@@ -107,6 +107,17 @@ impl Row {
         }
     }
 
+    /// Adds `r2/<column>/<row>` and `rmse/<column>/<row>` of every column, where no columns are positions and velocities.
+    pub fn add_column_metrics(&self, finding: &mut Finding, boot: &Bootstrap, columns: &[Column]) {
+        let row = &self.name;
+        for (j, column) in columns.iter().enumerate() {
+            let r2 = boot.estimate(|drawn| self.scores.r2(&[j], drawn));
+            finding.metric(format!("r2/{}/{row}", column.name), r2, "1");
+            let rmse = boot.estimate(|drawn| self.scores.rmse(&[j], drawn));
+            finding.metric(format!("rmse/{}/{row}", column.name), rmse, &column.unit);
+        }
+    }
+
     fn groups<'a>(&self, kinematics: &'a Kinematics) -> Vec<(&'static str, &'a [usize], &'a str)> {
         let mut groups: Vec<(_, &[usize], &str)> = Vec::new();
         if self.positions {
@@ -165,9 +176,11 @@ fn reference(row: &str) -> &'static str {
 }
 
 /// The table of all rows.
-pub fn table(rows: &[Row], boot: &Bootstrap, kinematics: &Kinematics, n: usize) -> Table {
+/// The references are those of one ball in a box, and stand there only.
+pub fn table(rows: &[Row], boot: &Bootstrap, kinematics: &Kinematics, study: &Study) -> Table {
+    let n = study.test.states.shape()[0];
     let (p, v) = (&kinematics.position_unit, &kinematics.velocity_unit);
-    Table {
+    let mut table = Table {
         caption: format!(
             "Linear read-out of the true state on {n} held-out sequences [95 % bootstrap interval over sequences]. \
              Reference: R² of position / velocity on elastic box data (radius 3, box 28 px, speed 10-15 px/s, dt 0.2 s): of \
@@ -183,6 +196,39 @@ pub fn table(rows: &[Row], boot: &Bootstrap, kinematics: &Kinematics, n: usize) 
             "reference R²".into(),
         ],
         rows: rows.iter().map(|row| row.cells(boot, kinematics)).collect(),
+    };
+    if !study.is_one_ball_box() {
+        table.columns.pop();
+        table.rows.iter_mut().for_each(|row| drop(row.pop()));
+        if let Some(end) = table.caption.find(" Reference:") {
+            table.caption.truncate(end);
+        }
+    }
+    table
+}
+
+/// The table of all rows where no columns are positions and velocities: R² of every column, a source a column of the table.
+pub fn column_table(rows: &[Row], boot: &Bootstrap, columns: &[Column], n: usize) -> Table {
+    let line = |(j, column): (usize, &Column)| {
+        let cell = |row: &Row| {
+            let r2 = boot.estimate(|drawn| row.scores.r2(&[j], drawn));
+            match r2.value.is_finite() {
+                true => r2.text(),
+                false => "does not vary".into(),
+            }
+        };
+        let name = format!("{} ({})", column.name, column.unit);
+        std::iter::once(name).chain(rows.iter().map(cell)).collect()
+    };
+    let heads = rows.iter().map(|row| format!("R² from {}", row.name));
+    Table {
+        caption: format!(
+            "Linear read-out of every state column on {n} held-out sequences [95 % bootstrap interval over sequences]."
+        ),
+        columns: std::iter::once("state column".into())
+            .chain(heads)
+            .collect(),
+        rows: columns.iter().enumerate().map(line).collect(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::contacts::{Contacts, best_threshold, matches, onsets};
 use super::regime_pictures::{Pictures, mode_table};
-use super::{Analysis, Finding, Kinematics, Study, Table};
+use super::{Analysis, Finding, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::Figure;
@@ -96,7 +96,7 @@ impl Analysis for Regimes {
             .find(|row| row.name == KINDS[0])
             .and_then(|row| row.regimes.as_ref());
         if let (Some(modes), Some(scores)) = (&study.modes, filtered) {
-            let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+            let Ok(kinematics) = study.kinematics() else {
                 return Ok(Finding::without_states(self.name(), QUESTION, study));
             };
             finding
@@ -452,7 +452,7 @@ mod tests {
         let mut study = with_modes(40, 0);
         study.modes = None;
         for split in [&mut study.train, &mut study.test] {
-            split.latents.arrays.remove("modes_filtered");
+            split.latents.remove("modes_filtered");
         }
         let finding = Regimes::default().run(&study).unwrap();
         assert!(

@@ -44,7 +44,7 @@ impl Analysis for Shift {
         if study.shifts.is_empty() {
             return refuse("the experiment has no data.shifts");
         }
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let Some(kind) = best(study) else {
@@ -175,7 +175,7 @@ mod tests {
         let mut other = study.test.clone();
         // Latents that tell half the velocity: in this world the code lies.
         let states = other.states.clone();
-        let smoothed = other.latents.arrays.get_mut("smoothed").unwrap();
+        let smoothed = other.latents.get_mut("smoothed").unwrap();
         let width = smoothed.shape()[2];
         let (k, _) = super::super::testing::hidden_map();
         for (z, s) in smoothed

@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::latents::{Decoder, EncodeConfig, Latents};
+use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig};
 use crate::measure::pixels::{Pixels, centroids};
 use crate::seeds::Seeds;
 use lgssm::{AffineModes, Lgssm};
@@ -45,6 +45,8 @@ pub struct Study {
     pub frame_shape: [usize; 3],
     /// Where a body's centre can be (x0, y0, x1, y1): the box less the radius, or the box, if there is one.
     pub outline: Option<(f64, f64, f64, f64)>,
+    /// Oblique walls of a convex room: unit normal that points inwards, and w of the line n·x = w where a centre turns.
+    pub walls: Vec<([f64; 2], f64)>,
     /// The training seed; also the root of the analyses' own draws (bootstrap, shuffling).
     pub seed: u64,
 }
@@ -55,9 +57,9 @@ pub struct SplitStudy {
     /// True states, (N, T, D).
     pub states: Array,
     /// The trained model's arrays.
-    pub latents: Latents,
+    pub latents: Beliefs,
     /// The same model before training: its `encoder` array only.
-    pub untrained: Latents,
+    pub untrained: Beliefs,
     /// Frames, (N, T, C, H, W); empty where no analysis needs them.
     pub frames: Vec<u8>,
     /// Contact counts in the interval before frame t, (N, T, E); may be empty.
@@ -156,21 +158,23 @@ impl Study {
                     study.frames.len()
                 )));
             }
-            for (name, array) in study.latents.arrays.iter().chain(&study.untrained.arrays) {
-                // The film strip is there for the first few sequences only.
-                let fits = match array.shape() {
-                    [m, u, ..] if name.starts_with("film_") => *m <= n && *u == t,
-                    [m, u, ..] => *m == n && *u == t,
-                    _ => false,
+            for (name, named) in study.latents.iter().chain(study.untrained.iter()) {
+                let want = |axis: Axis| match axis {
+                    Axis::Clip => Some(n),
+                    Axis::Frame => Some(t),
+                    _ => None,
                 };
+                let mut axes = named.axes.iter().zip(named.array.shape());
+                let fits = axes.all(|(&axis, &got)| want(axis).is_none_or(|want| want == got));
                 if !fits {
-                    let got = array.shape();
                     return Err(Error::Shape(format!(
-                        "{}: want ({n}, {t}, ..), got {got:?}",
-                        subject(name)
+                        "{}: axes {:?} of {n} clips and {t} frames expected, got {:?}",
+                        subject(name),
+                        named.axes,
+                        named.array.shape()
                     )));
                 }
-                check_finite(&subject(name), array)?;
+                check_finite(&subject(name), &named.array)?;
             }
         }
         Ok(())
@@ -181,10 +185,14 @@ fn check_finite(subject: &str, array: &Array) -> Result<()> {
     let Some(at) = array.data().iter().position(|v| !v.is_finite()) else {
         return Ok(());
     };
-    let frame = array.shape()[2..].iter().product::<usize>().max(1);
-    let (sequence, t) = (at / frame / array.shape()[1], at / frame % array.shape()[1]);
     let value = array.data()[at];
-    Err(Error::Numeric(format!(
-        "{subject}: {value} in sequence {sequence}, frame {t}"
-    )))
+    let inner: usize = array.shape().iter().skip(1).product();
+    let place = match array.shape() {
+        [_, frames, rest @ ..] => {
+            let frame = rest.iter().product::<usize>().max(1);
+            format!("sequence {}, frame {}", at / inner, at / frame % frames)
+        }
+        _ => format!("value {at}"),
+    };
+    Err(Error::Numeric(format!("{subject}: {value} in {place}")))
 }

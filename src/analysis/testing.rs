@@ -2,7 +2,7 @@
 
 use super::study::{SplitStudy, Study};
 use crate::array::Array;
-use crate::latents::{Decoder, EncodeConfig, Latents};
+use crate::latents::{Beliefs, Decoder, EncodeConfig};
 use crate::measure::arrays::{at, build};
 use crate::seeds::Seeds;
 use lgssm::Lgssm;
@@ -141,8 +141,8 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
         .map(|&v| f64::from(v))
         .collect();
     let film = Array::new([2.min(n), FRAMES, SIDE * SIDE], film).unwrap();
-    let mut latents = Latents::default();
-    let mut add = |name: &str, array: Array| latents.arrays.insert(name.into(), array);
+    let mut latents = Beliefs::default();
+    let mut add = |name: &str, array: Array| latents.put(name, array);
     add("encoder", encoder);
     add("filtered", z.clone());
     add("smoothed", z.clone());
@@ -152,8 +152,8 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
     add("mask_0", mask);
     add("film_reconstructed", film.clone());
     add("film_predicted", film);
-    let mut untrained = Latents::default();
-    untrained.arrays.insert("encoder".into(), noise);
+    let mut untrained = Beliefs::default();
+    untrained.put("encoder", noise);
     SplitStudy {
         states,
         latents,
@@ -199,6 +199,7 @@ pub fn study(n: usize, walls: bool) -> Study {
             drop_rates: vec![0.5],
             blocks: Vec::new(),
             always_seen: 4,
+            latents: Vec::new(),
         },
         law: Some(Lgssm {
             latent: 4,
@@ -218,6 +219,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         decoder: Some(any_decoder()),
         training: Vec::new(),
         frame_shape: [1, SIDE, SIDE],
+        walls: Vec::new(),
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),
         seed: 1,
     }
@@ -256,9 +258,9 @@ pub fn with_modes(n: usize, late: usize) -> Study {
                 row[mode] = 1.0;
             }
         });
-        let arrays = &mut split.latents.arrays;
-        arrays.insert("modes_smoothed".into(), weights.clone());
-        arrays.insert("modes_filtered".into(), weights);
+        let arrays = &mut split.latents;
+        arrays.put("modes_smoothed", weights.clone());
+        arrays.put("modes_filtered", weights);
     }
     study.event_columns = ["hit_left", "hit_right", "hit_bottom", "hit_top"]
         .map(|name| Column {

@@ -59,7 +59,7 @@ impl Analysis for Traversal {
         {
             return no("the decoder does not fit the latents and frames");
         }
-        let Ok(kinematics) = Kinematics::of(&study.state_columns) else {
+        let Ok(kinematics) = study.kinematics() else {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         };
         let (axes, read, offset, write) = identified(study, &kinematics, train)?;

@@ -4,7 +4,8 @@ use clap::Args;
 use kinostate::Result;
 use kinostate::data;
 use kinostate::exchange::{
-    self, Crop, ExportOptions, Format, ImportOptions, Origin, Size, View, column,
+    self, Axes, Crop, Decimal, ExportOptions, Format, ImportOptions, Origin, Separator, Shade,
+    Size, View, column,
 };
 use kinostate::pipeline::dataset_folder;
 use kinostate::progress::Progress;
@@ -51,15 +52,18 @@ impl Export {
 }
 
 const SOURCES: &str = "\
-Sources, told apart by what they are:
-  FILE.npz      arrays: frames (N, T, H, W), (N, T, C, H, W) or (N, T, H, W, C), and states (N, T, D) where there are any
-  FILE.npy      frames alone, or trajectories (N, T, D) or (T, D) drawn as a ball
-  FILE.csv      trajectories: a line of names with x and y, a row a frame; `sequence` and `t` are no state
-  FOLDER        images in the order of their names; folders in it are recordings of their own
-  anything else a video, read by the program ffmpeg
+Sources, told apart by their endings and first bytes:
+  .npz .h5 .mat     arrays: frames and states (N, T, D) where there are any; of our own HDF5 export, every split
+  .npy              frames alone, or trajectories (N, T, D) or (T, D) drawn as a ball
+  .csv .tsv .txt    tables of trajectories, plain or of trackpy, TrackMate, SLEAP, DeepLabCut; drawn as balls
+  .tif              a stack: its pages are frames
+  FOLDER            images in the order of their names, in it or in folders in it; or files of one of the other kinds,
+                    each a recording
+  others            a video, read by the program ffmpeg
 
 A source is divided into train (80 %), validation and test (10 % each), in its order: neighbouring clips of one video look
 alike and should not be in two splits. `train:0.9,validation:0.1=box.npz test=box_test.npz` says it otherwise.
+docs/import.md is the manual.
 
 Examples:
   kinostate import walk.mp4 --out data/walk --crop 480x480+80+0 --scale 32x32 --grey --stride 2 --clip 20
@@ -77,9 +81,12 @@ pub(super) struct Import {
     /// The dataset folder to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Time between the frames of the source, s [default: what it tells itself]
+    /// Time between the frames of the source, s; its own times do not count then [default: what it tells itself]
     #[arg(long, value_name = "SECONDS")]
     dt: Option<f64>,
+    /// Video: bring it to this many frames a second, by repeating and dropping frames
+    #[arg(long, value_name = "RATE")]
+    fps: Option<f64>,
     /// Frames per sequence [default: whole sequences; 20 for images and video]
     #[arg(long, value_name = "T")]
     clip: Option<usize>,
@@ -95,22 +102,28 @@ pub(super) struct Import {
     /// Brightness in place of colour
     #[arg(long)]
     grey: bool,
+    /// What transparent pixels show: black, white, a grey value or #rrggbb [default: black]
+    #[arg(long, value_name = "COLOUR")]
+    background: Option<Shade>,
     /// The value of white in arrays [default: 255 for integers, 1 for floats]
     #[arg(long, value_name = "VALUE")]
     white: Option<f64>,
-    /// npz: the array of frames [default: frames or images]
+    /// Arrays: a letter an axis of the frames, N sequences, T frames, C channels, H rows, W columns, in their order
+    #[arg(long, value_name = "LETTERS")]
+    axes: Option<Axes>,
+    /// Archives: the array of frames [default: frames or images]
     #[arg(long, value_name = "KEY")]
     frames: Option<String>,
-    /// npz: the array of states [default: states or state, where there is one]
-    #[arg(long, value_name = "KEY", conflicts_with = "no_states")]
+    /// Archives: the array of states [default: states or state, where there is one]; video, images: a table, a row a frame
+    #[arg(long, value_name = "KEY|TABLE", conflicts_with = "no_states")]
     states: Option<String>,
-    /// npz: leave states out
+    /// Archives: leave states out
     #[arg(long)]
     no_states: bool,
-    /// Names and units of the state columns; a velocity's unit ends in /s
+    /// Names and units of the state columns; of a table, which columns are states. A velocity's unit ends in /s
     #[arg(long, value_name = "NAME:UNIT,..", value_delimiter = ',')]
     columns: Vec<String>,
-    /// npz: frame t shows state t + K; -1 for the original Kalman VAE files
+    /// Archives: frame t shows state t + K; -1 for the original Kalman VAE files
     #[arg(
         long,
         value_name = "K",
@@ -127,6 +140,21 @@ pub(super) struct Import {
     /// Trajectories: the part of the world that is drawn [default: around all positions]
     #[arg(long, value_name = "LEFT,RIGHT,BOTTOM,TOP", allow_hyphen_values = true)]
     view: Option<View>,
+    /// Tables: the column that tells tracks apart [default: sequence, track, track_id, particle, id, ..]
+    #[arg(long, value_name = "COLUMN")]
+    track: Option<String>,
+    /// Tables: what stands between cells: comma, semicolon, tab, bar or space [default: told from the file]
+    #[arg(long, value_name = "WORD")]
+    separator: Option<Separator>,
+    /// Tables: the decimal sign, point or comma [default: told from the file]
+    #[arg(long, value_name = "WORD")]
+    decimal: Option<Decimal>,
+    /// Tables: points with a lower score (likelihood, confidence) are not known
+    #[arg(long, value_name = "SCORE", allow_hyphen_values = true)]
+    min_score: Option<f64>,
+    /// Video: of a damaged file, keep the frames before the damage
+    #[arg(long)]
+    keep_good: bool,
     /// Shuffle the sequences of each source before they are divided
     #[arg(long, value_name = "SEED")]
     shuffle: Option<u64>,
@@ -147,12 +175,15 @@ impl Import {
         let columns: Vec<_> = self.columns.iter().map(|text| column(text)).collect();
         let options = ImportOptions {
             dt: self.dt,
+            fps: self.fps,
             clip: self.clip,
             stride: self.stride,
             crop: self.crop,
             scale: self.scale,
             grey: self.grey,
+            background: self.background,
             white: self.white,
+            axes: self.axes,
             frames_key: self.frames,
             states_key: self.states,
             no_states: self.no_states,
@@ -161,6 +192,11 @@ impl Import {
             derive_velocities: self.derive_velocities,
             radius: self.radius,
             view: self.view,
+            track: self.track,
+            separator: self.separator,
+            decimal: self.decimal,
+            min_score: self.min_score,
+            keep_good: self.keep_good,
             shuffle: self.shuffle,
             sequences_per_shard: self.sequences_per_shard,
             limit_gib: self.limit_gib,

@@ -1,7 +1,7 @@
 //! A dataset that was opened: everything checked once, at the door; then slices of memory-mapped files.
 
 use super::config::DataConfig;
-use super::manifest::{Made, Manifest};
+use super::manifest::{Made, Manifest, Missing};
 use super::shard::{self, OpenShard};
 use crate::error::{Error, Result};
 use indexmap::IndexMap;
@@ -110,9 +110,22 @@ impl Dataset {
         &self.manifest
     }
 
+    /// How many frames and values of states are not known.
+    pub fn missing(&self) -> Missing {
+        self.manifest.missing
+    }
+
     /// Name and unit of every state column.
     pub fn state_columns(&self) -> &[Column] {
         &self.manifest.state_columns
+    }
+
+    /// The state columns that read-outs can be fitted to and scored on as they are: none where some states are not known.
+    pub fn complete_state_columns(&self) -> &[Column] {
+        match self.missing().states {
+            0 => self.state_columns(),
+            _ => &[],
+        }
     }
 
     /// Name and unit of every parameter column.
@@ -163,7 +176,14 @@ impl Split {
         shard.frames.row(row)
     }
 
-    /// True states of sequence i, (T, D).
+    /// Which frames of sequence i are seen, (T): 1, or 0 for a frame that is missing and whose pixels are 0. Empty where all
+    /// frames of the dataset are seen.
+    pub fn frame_seen(&self, i: usize) -> &[u8] {
+        let (shard, row) = self.at(i);
+        shard.frame_seen.as_ref().map_or(&[], |seen| seen.row(row))
+    }
+
+    /// True states of sequence i, (T, D); NaN where one is not known ([`Dataset::missing`]).
     pub fn states(&self, i: usize) -> &[f64] {
         let (shard, row) = self.at(i);
         shard.states.row(row)

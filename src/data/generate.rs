@@ -173,7 +173,7 @@ impl<'a> Source<'a> {
                 .map(|i| self.sequence(i))
                 .collect::<Result<_>>()?;
             for (motion, frames) in &sequences {
-                to.push(motion, frames)?;
+                to.push(motion, frames, &[])?;
             }
             bar.advance((end - start) as u64);
             start = end;
@@ -215,7 +215,7 @@ impl<'a> Source<'a> {
         let (mut motion, pictures) = (recording.trajectory, recording.frames);
         motion.parameters.extend(recording.look.numbers);
         self.columns
-            .check_sequence(self.split, i, &motion, &pictures)?;
+            .check_sequence(self.split, i, &motion, &pictures, &[])?;
         Ok((motion, pictures))
     }
 }

@@ -4,8 +4,8 @@ use super::dataset::{Dataset, Split};
 use super::manifest::{MANIFEST, Made};
 use super::text::{Range, indented, number, table};
 use crate::error::{Error, Result};
-use crate::latents::{INDEX, Latents};
-use crate::store::npy::{self, Npy};
+use crate::latents::{Beliefs, INDEX};
+use crate::store::npy_stream::{Kind, NpyStream};
 use crate::store::tensors;
 use simulators::{Camera, Column};
 use std::fmt::Write;
@@ -25,7 +25,10 @@ pub fn describe(path: &Path) -> Result<String> {
         _ if !path.exists() => Err(Error::file(path, "no such file or folder")),
         _ => Err(Error::file(
             path,
-            format!("expected a folder with {MANIFEST} or {INDEX}, a .safetensors or a .npy file"),
+            format!(
+                "expected a folder with {MANIFEST} or {INDEX}, a .safetensors or a .npy file; `kinostate import {} --out FOLDER` makes a dataset of a recording",
+                path.display()
+            ),
         )),
     }
 }
@@ -116,11 +119,19 @@ fn dataset(dir: &Path) -> Result<String> {
         }
         None => "camera: not told".into(),
     };
+    let missing = data.missing();
+    let missing = match missing.is_nothing() {
+        true => String::new(),
+        false => format!(
+            "missing: {} frames are not seen (frame_seen.npy), {} values of states are not known (NaN)\n",
+            missing.frames, missing.states
+        ),
+    };
     Ok(format!(
         "dataset {}\n\
          made by {} {}, layout {}, seed {}\n\
          {} frames a sequence, {} s apart, each (C, H, W) = ({c}, {h}, {w})\n\
-         {camera}\n\n\
+         {camera}\n{missing}\n\
          {splits}\n{columns}\n{title}\n{}",
         dir.display(),
         origin.generator,
@@ -162,14 +173,21 @@ fn columns(
 }
 
 fn latents(dir: &Path) -> Result<String> {
-    let latents = Latents::load(dir)?;
+    let latents = Beliefs::load(dir)?;
     let mut rows = vec![
-        ["array", "shape", "min", "mean", "max"]
+        ["array", "axes", "min", "mean", "max"]
             .map(String::from)
             .to_vec(),
     ];
-    for (name, array) in &latents.arrays {
-        let mut row = vec![name.clone(), format!("{:?}", array.shape())];
+    for (name, named) in latents.iter() {
+        let array = &named.array;
+        let axes: Vec<String> = named
+            .axes
+            .iter()
+            .zip(array.shape())
+            .map(|(axis, size)| format!("{} {size}", format!("{axis:?}").to_lowercase()))
+            .collect();
+        let mut row = vec![name.to_string(), axes.join(", ")];
         row.extend(Range::of(array.data().iter().copied()).text());
         rows.push(row);
     }
@@ -207,27 +225,29 @@ fn safetensors(path: &Path) -> Result<String> {
     Ok(text)
 }
 
+/// Values that are read at a time.
+const BLOCK: usize = 1 << 16;
+
 fn array(path: &Path) -> Result<String> {
-    let npy::Header { descr, shape, .. } = npy::header(path)?;
-    let range = match descr.as_str() {
-        "|u1" => Range::of(
-            Npy::<u8>::open(path)?
-                .values()
-                .iter()
-                .map(|&x| f64::from(x)),
-        ),
-        "<f4" => Range::of(
-            Npy::<f32>::open(path)?
-                .values()
-                .iter()
-                .map(|&x| f64::from(x)),
-        ),
-        _ => Range::of(Npy::<f64>::open(path)?.values().iter().copied()),
-    };
+    let mut stream = NpyStream::open(path, path)?;
+    let (descr, shape) = (stream.kind().descr(), stream.shape().to_vec());
+    let head = format!("array {}\ntype {descr}, shape {shape:?}", path.display());
+    if let Kind::Text(_) = stream.kind() {
+        return Ok(format!("{head}\n"));
+    }
+    if stream.is_fortran() {
+        return Ok(format!("{head}, column-major (Fortran) order\n"));
+    }
+    let mut range = Range::default();
+    let mut left: usize = shape.iter().product();
+    while left > 0 {
+        let values = stream.numbers(left.min(BLOCK))?;
+        left -= values.len();
+        values.into_iter().for_each(|value| range.add(value));
+    }
     let [min, mean, max] = range.text();
     Ok(format!(
-        "array {}\ntype {descr}, shape {shape:?}, min {min}, mean {mean}, max {max}, {} not finite\n",
-        path.display(),
+        "{head}, min {min}, mean {mean}, max {max}, {} not finite\n",
         range.not_finite
     ))
 }

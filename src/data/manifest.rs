@@ -180,8 +180,29 @@ pub struct Manifest {
     /// Name and unit of every energy column; none where they are not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy_columns: Vec<Column>,
+    /// What is not known of the frames and states; everything is in most datasets.
+    #[serde(default, skip_serializing_if = "Missing::is_nothing")]
+    pub missing: Missing,
     /// Shards of every split, in order.
     pub splits: IndexMap<String, Vec<ShardEntry>>,
+}
+
+/// What a dataset does not know: frames that a camera dropped, cells that a tracker left empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Missing {
+    /// Frames that are not seen, over all splits. Where there are any, `frame_seen.npy` (n, T) is 0 for them and 1 for the
+    /// others, and their pixels are 0.
+    pub frames: u64,
+    /// Values of states that are not known, over all splits. They are NaN in `states.npy`.
+    pub states: u64,
+}
+
+impl Missing {
+    /// Whether everything is known.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Manifest {
@@ -194,7 +215,7 @@ impl Manifest {
         let energy_columns = energy_columns(&**simulator);
         Self {
             origin: Origin::new(Made::Simulated(config.clone())),
-            arrays: arrays(&action_columns, &energy_columns),
+            arrays: arrays(&action_columns, &energy_columns, Missing::default()),
             frame_shape: config.frame_shape(),
             camera: Some(config.video.camera(simulator.view())),
             state_columns: simulator.state_columns(),
@@ -202,6 +223,7 @@ impl Manifest {
             event_columns: simulator.event_columns(),
             action_columns,
             energy_columns,
+            missing: Missing::default(),
             splits: IndexMap::new(),
         }
     }
@@ -297,6 +319,7 @@ impl Manifest {
             events: self.event_columns.len(),
             actions: self.action_columns.len(),
             energies: self.energy_columns.len(),
+            frame_seen: self.missing.frames > 0,
         }
     }
 
@@ -310,6 +333,7 @@ impl Manifest {
         i: usize,
         motion: &Trajectory,
         pictures: &[u8],
+        seen: &[u8],
     ) -> Result<()> {
         let sizes = self.sizes();
         let [c, h, w] = sizes.frame_shape;
@@ -333,6 +357,11 @@ impl Manifest {
                 motion.energies.len(),
             ),
             ("frames", sizes.frames * c * h * w, pictures.len()),
+            (
+                "entries of frame_seen",
+                sizes.frames * usize::from(sizes.frame_seen),
+                seen.len(),
+            ),
         ] {
             if want != got {
                 return Err(Error::Shape(format!(
@@ -341,7 +370,10 @@ impl Manifest {
             }
         }
         let finite = |what: &str, columns: &[Column], values: &[f64]| {
-            let Some(at) = values.iter().position(|value| !value.is_finite()) else {
+            // A state may be unknown where the manifest says that some are.
+            let unknown = what == "states" && self.missing.states > 0;
+            let wrong = |value: &f64| !(value.is_finite() || unknown && value.is_nan());
+            let Some(at) = values.iter().position(wrong) else {
                 return Ok(());
             };
             let (row, column) = (at / columns.len(), &columns[at % columns.len()].name);
@@ -371,7 +403,11 @@ fn checksum(path: &Path, value: &Value) -> Result<String> {
 }
 
 /// What every array is, in words.
-pub(super) fn arrays(actions: &[Column], energies: &[Column]) -> IndexMap<String, String> {
+pub(super) fn arrays(
+    actions: &[Column],
+    energies: &[Column],
+    missing: Missing,
+) -> IndexMap<String, String> {
     let mut arrays = vec![
         (
             "frames",
@@ -402,6 +438,15 @@ pub(super) fn arrays(actions: &[Column], energies: &[Column]) -> IndexMap<String
     }
     if !energies.is_empty() {
         arrays.push(("energies", "f64 (n, T, 2): energy_columns of state t"));
+    }
+    if missing.states > 0 {
+        arrays[1].1 = "f64 (n, T, D): state_columns; state t is the state drawn in frame t; NaN where it is not known";
+    }
+    if missing.frames > 0 {
+        arrays.push((
+            "frame_seen",
+            "u8 (n, T): 1 where frame t is seen, 0 where it is missing and its pixels are 0",
+        ));
     }
     let owned = |(name, what): (&str, &str)| (name.to_string(), what.to_string());
     arrays.into_iter().map(owned).collect()

@@ -3,12 +3,13 @@
 //! ```text
 //! data/manifest.json                      what it holds, how it was made, size and SHA-256 of every file; written last
 //! data/<split>/shard-00000/frames.npy         u8   (n, T, C, H, W), 0 = black, 255 = white, row 0 at the top
-//!                         /states.npy         f64  (n, T, D)        state t is the state drawn in frame t
+//!                         /states.npy         f64  (n, T, D)        state t is the state drawn in frame t; NaN: not known
 //!                         /parameters.npy     f64  (n, P)           drawn once per sequence
 //!                         /events.npy         u8   (n, T, E)        contacts in the interval before frame t
 //!                         /event_times.npy    f64  (n, T, E)        time of the first of them, s; NaN where there was none
 //!                         /actions.npy        f64  (n, T, A)        what acts from frame t to t+1; where there is such a thing
 //!                         /energies.npy       f64  (n, T, 2)        kinetic and potential; where they are known
+//!                         /frame_seen.npy     u8   (n, T)           0 for a frame that is missing; where there are such
 //!                         /shard.json         size and SHA-256 of these; written when they are whole
 //! ```
 //!
@@ -55,8 +56,8 @@ pub use dataset::{Dataset, Split};
 pub use generate::generate;
 pub use import::{Import, ImportSource};
 pub use inspect::{Sheet, describe, frames_for_sheet};
-pub use manifest::{Made, Manifest, Origin};
-pub use record::{Columns, record};
+pub use manifest::{Made, Manifest, Missing, Origin};
+pub use record::{Columns, Described, Recorded, record};
 pub use shard::ShardEntry;
 pub use shift::{Changes, Shift};
 pub use source::{DataSource, Facts, Stored};

@@ -3,7 +3,7 @@
 use super::config::shards;
 use super::import::Import;
 use super::lock::Lock;
-use super::manifest::{Made, Manifest, Origin, arrays};
+use super::manifest::{Made, Manifest, Missing, Origin, arrays};
 use super::shard::{self, ShardWriter};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -27,28 +27,51 @@ pub struct Columns {
     pub energies: Vec<Column>,
 }
 
-/// Writes a dataset folder. `sequence(split, i)` gives the i-th sequence of a split: its numbers and its frames
-/// (T, C, H, W). One is held in memory at a time. The folder is made beside its place and takes it when it is whole.
+/// One recorded sequence.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    /// Its numbers; a state that is not known is NaN.
+    pub motion: Trajectory,
+    /// Its frames (T, C, H, W).
+    pub frames: Vec<u8>,
+    /// 1 for every frame that is seen and 0 for others, (T); empty where all frames of the dataset are.
+    pub frame_seen: Vec<u8>,
+}
+
+/// What all sequences of a recording share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Described {
+    /// Names and units.
+    pub columns: Columns,
+    /// From world units to pixels, where it is known.
+    pub camera: Option<Camera>,
+    /// How many frames and values of states are not known.
+    pub missing: Missing,
+}
+
+/// Writes a dataset folder. `sequence(split, i)` gives the i-th sequence of a split. One is held in memory at a time. The
+/// folder is made beside its place and takes it when it is whole.
 ///
 /// # Errors
-/// Wrong settings, a folder that is there and holds something, arrays that do not fit, a state that is not finite, a full
-/// disk; nothing is left behind then.
+/// Wrong settings, a folder that is there and holds something, arrays that do not fit, a state that is not finite and not
+/// announced as missing, a full disk; nothing is left behind then.
 pub fn record(
     dir: &Path,
     import: Import,
-    columns: &Columns,
-    camera: Option<Camera>,
-    mut sequence: impl FnMut(&str, usize) -> Result<(Trajectory, Vec<u8>)>,
+    described: &Described,
+    mut sequence: impl FnMut(&str, usize) -> Result<Recorded>,
     progress: &Progress,
 ) -> Result<()> {
     import.check()?;
     free(dir)?;
     let folder = Beside::make(dir)?;
     let _lock = Lock::take(&folder.path)?;
+    let columns = &described.columns;
     let mut manifest = Manifest {
         frame_shape: import.frame_shape,
-        camera,
-        arrays: arrays(&columns.actions, &columns.energies),
+        camera: described.camera,
+        missing: described.missing,
+        arrays: arrays(&columns.actions, &columns.energies, described.missing),
         state_columns: columns.state.clone(),
         parameter_columns: columns.parameters.clone(),
         event_columns: columns.events.clone(),
@@ -69,9 +92,9 @@ pub fn record(
             let at = shard::folder(&folder.path, split, i);
             let mut writer = ShardWriter::create(at, n, &sizes)?;
             for k in first..first + n {
-                let (motion, frames) = sequence(split, k)?;
-                manifest.check_sequence(split, k, &motion, &frames)?;
-                writer.push(&motion, &frames)?;
+                let one = sequence(split, k)?;
+                manifest.check_sequence(split, k, &one.motion, &one.frames, &one.frame_seen)?;
+                writer.push(&one.motion, &one.frames, &one.frame_seen)?;
                 bar.advance(1);
             }
             entries.push(writer.finish()?);

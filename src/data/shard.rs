@@ -1,4 +1,4 @@
-//! One shard on disk: five to seven arrays of the same sequences, and their checksums.
+//! One shard on disk: five to eight arrays of the same sequences, and their checksums.
 
 use crate::error::{Error, Result};
 use crate::store::checksum::Checksum;
@@ -24,6 +24,8 @@ pub(super) struct Sizes {
     pub actions: usize,
     /// Energy columns; 0: there is no such array.
     pub energies: usize,
+    /// Whether some frames are not seen: then an array tells which are.
+    pub frame_seen: bool,
 }
 
 impl Sizes {
@@ -43,6 +45,10 @@ impl Sizes {
     /// None where the worlds of the dataset have none.
     fn actions(&self, n: usize) -> Option<[usize; 3]> {
         (self.actions > 0).then_some([n, self.frames, self.actions])
+    }
+    /// None where every frame of the dataset is seen.
+    fn frame_seen(&self, n: usize) -> Option<[usize; 2]> {
+        self.frame_seen.then_some([n, self.frames])
     }
     /// None where the worlds of the dataset have none.
     fn energies(&self, n: usize) -> Option<[usize; 3]> {
@@ -72,6 +78,9 @@ pub struct ShardEntry {
     /// `energies.npy`, where energies are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energies: Option<Checksum>,
+    /// `frame_seen.npy`, where some frames of the dataset are not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_seen: Option<Checksum>,
 }
 
 impl ShardEntry {
@@ -80,6 +89,7 @@ impl ShardEntry {
         let files = [&self.frames, &self.states, &self.parameters];
         let files = files.into_iter().chain([&self.events, &self.event_times]);
         let files = files.chain(&self.actions).chain(&self.energies);
+        let files = files.chain(&self.frame_seen);
         // The files exist, so their sizes add up to less than 2^64; a forged manifest must not panic.
         files.fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
@@ -101,6 +111,7 @@ pub(super) struct ShardWriter {
     event_times: NpyWriter<f64>,
     actions: Option<NpyWriter<f64>>,
     energies: Option<NpyWriter<f64>>,
+    frame_seen: Option<NpyWriter<u8>>,
 }
 
 impl ShardWriter {
@@ -125,12 +136,21 @@ impl ShardWriter {
                 .energies(n)
                 .map(|shape| NpyWriter::create(folder.join("energies.npy"), &shape))
                 .transpose()?,
+            frame_seen: sizes
+                .frame_seen(n)
+                .map(|shape| NpyWriter::create(folder.join("frame_seen.npy"), &shape))
+                .transpose()?,
             folder,
         })
     }
 
-    /// Appends one sequence, whose sizes the caller has checked.
-    pub(super) fn push(&mut self, motion: &simulators::Trajectory, frames: &[u8]) -> Result<()> {
+    /// Appends one sequence, whose sizes the caller has checked; `seen` (T) tells which frames are, where some are not.
+    pub(super) fn push(
+        &mut self,
+        motion: &simulators::Trajectory,
+        frames: &[u8],
+        seen: &[u8],
+    ) -> Result<()> {
         self.frames.push(frames)?;
         self.states.push(&motion.states)?;
         self.parameters.push(&motion.parameters)?;
@@ -141,6 +161,9 @@ impl ShardWriter {
         }
         if let Some(energies) = &mut self.energies {
             energies.push(&motion.energies)?;
+        }
+        if let Some(frame_seen) = &mut self.frame_seen {
+            frame_seen.push(seen)?;
         }
         Ok(())
     }
@@ -156,6 +179,7 @@ impl ShardWriter {
             event_times: self.event_times.finish()?,
             actions: self.actions.map(NpyWriter::finish).transpose()?,
             energies: self.energies.map(NpyWriter::finish).transpose()?,
+            frame_seen: self.frame_seen.map(NpyWriter::finish).transpose()?,
         };
         json::write(self.folder.join("shard.json"), &entry)?;
         Ok(entry)
@@ -178,6 +202,7 @@ pub(super) struct OpenShard {
     pub event_times: Npy<f64>,
     pub actions: Option<Npy<f64>>,
     pub energies: Option<Npy<f64>>,
+    pub frame_seen: Option<Npy<u8>>,
 }
 
 impl OpenShard {
@@ -209,23 +234,28 @@ impl OpenShard {
                 sizes.energies(n),
                 entry.energies.as_ref(),
             )?,
+            frame_seen: optional(
+                &path("frame_seen.npy"),
+                sizes.frame_seen(n),
+                entry.frame_seen.as_ref(),
+            )?,
         })
     }
 }
 
-/// An array that is there in some datasets: with columns and checksum, or with neither.
-fn optional(
+/// An array that is there in some datasets: announced in the manifest and with a checksum, or with neither.
+fn optional<T: Element, const AXES: usize>(
     path: &Path,
-    shape: Option<[usize; 3]>,
+    shape: Option<[usize; AXES]>,
     checksum: Option<&Checksum>,
-) -> Result<Option<Npy<f64>>> {
+) -> Result<Option<Npy<T>>> {
     match (shape, checksum) {
         (Some(shape), Some(checksum)) => array(path, &shape, checksum).map(Some),
         (None, None) => Ok(None),
         (shape, _) => {
             let (want, got) = match shape {
-                Some(_) => ("a checksum, as there are columns", "none"),
-                None => ("no checksum, as there are no columns", "one"),
+                Some(_) => ("a checksum, as the manifest tells of it", "none"),
+                None => ("no checksum, as the manifest does not tell of it", "one"),
             };
             Err(Error::file(path, format!("expected {want}, got {got}")))
         }

@@ -79,8 +79,16 @@ impl DataSource {
     pub fn resolve(&mut self) -> Result<()> {
         if let Self::Stored(stored @ Stored { facts: None, .. }) = self {
             let facts = Facts::read(&stored.dataset);
-            stored.facts =
-                Some(facts.map_err(|e| Error::Experiment(format!("data.dataset: {e}")))?);
+            stored.facts = Some(facts.map_err(|e| {
+                let from = match std::env::current_dir() {
+                    Ok(here) if stored.dataset.is_relative() && !stored.dataset.exists() => format!(
+                        "; a dataset's path counts from the folder where the command is started, {}",
+                        here.display()
+                    ),
+                    _ => String::new(),
+                };
+                Error::Experiment(format!("data.dataset: {e}{from}"))
+            })?);
         }
         Ok(())
     }
@@ -163,6 +171,11 @@ impl DataSource {
                 .as_ref()
                 .map_or_else(IndexMap::new, |facts| facts.splits.clone()),
         }
+    }
+
+    /// Number of sequences of every split, one after the other.
+    pub fn all_sequences(&self) -> impl Iterator<Item = usize> {
+        self.splits().into_values()
     }
 
     /// Names of the splits beside those that training and analysis ask for: shifts, and others of a stored dataset.

@@ -102,6 +102,10 @@ pub(super) fn arrays(data: &Dataset) -> Vec<Array<'_>> {
             arrays.push(array(name, &[t, columns.len()], columns, values));
         }
     }
+    if data.missing().frames > 0 {
+        let seen = Values::Bytes(Split::frame_seen);
+        arrays.push(array("frame_seen", &[t], &[][..], seen));
+    }
     arrays
 }
 

@@ -54,17 +54,17 @@ pub(super) fn start(program: &'static str, arguments: &[String], what: &str) -> 
 }
 
 impl Running {
-    /// Waits for its end.
+    /// Waits for its end; gives what it complained about, or how it failed.
     ///
     /// # Errors
-    /// [`Error::File`] with its words when it failed or complained.
-    pub fn finish(mut self, path: &Path) -> Result<()> {
+    /// [`Error::Io`] when it can't be waited for.
+    pub fn end(mut self) -> Result<Option<String>> {
         drop(self.child.stdin.take());
         drop(self.child.stdout.take());
         let status = self.child.wait().map_err(Error::io(self.program))?;
         let errors = self.errors.join().unwrap_or_default();
         if status.success() && errors.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         // The first words are the cause, and "[h264 @ 0x55..]" before them tells nobody anything.
         let plain = |line: &'_ str| match line.strip_prefix('[').and_then(|l| l.split_once("] ")) {
@@ -73,12 +73,22 @@ impl Running {
         };
         let words: Vec<String> = errors.lines().take(2).map(plain).collect();
         let words = words.join("; ");
-        let words = if words.is_empty() {
-            status.to_string()
-        } else {
-            words
-        };
-        Err(Error::file(path, format!("{}: {words}", self.program)))
+        Ok(Some(match words.is_empty() {
+            true => status.to_string(),
+            false => words,
+        }))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// [`Error::File`] with its words when it failed or complained.
+    pub fn finish(self, path: &Path) -> Result<()> {
+        let program = self.program;
+        match self.end()? {
+            None => Ok(()),
+            Some(words) => Err(Error::file(path, format!("{program}: {words}"))),
+        }
     }
 
     /// Ends it early.

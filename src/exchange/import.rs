@@ -1,14 +1,19 @@
 //! From somebody's recordings to a dataset folder: what is asked for, which reader takes it, and which split it goes to.
 
-use super::look::{Crop, Look, Size};
-use super::npz::Arrays;
-use super::origin::Origin;
-use super::sequence::{Cut, Reader, Sequence};
+use super::beside::Beside;
+use super::clips::{Clips, Recording};
+use super::frames::{Arrays, FRAMES};
+use super::kinds::{self, Kind};
+use super::look::Look;
+use super::options::{GIB, ImportOptions, USUAL_CLIP};
+use super::origin::{Origin, Share};
+use super::sequence::{Reader, Sequence};
 use super::spool::Spool;
-use super::trajectories::{Trajectories, View};
+use super::stack::Stack;
+use super::trajectories::Trajectories;
 use super::video::Video;
-use super::{images, images::Clips};
-use crate::data::{Columns, Import, ImportSource, NEEDED, record};
+use super::{hdf5_store, images, stores};
+use crate::data::{Columns, Described, Import, ImportSource, NEEDED, Recorded, record};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
@@ -16,157 +21,15 @@ use crate::store::checksum::Checksum;
 use crate::store::npy_stream::NpyStream;
 use indexmap::IndexMap;
 use rand::seq::SliceRandom;
-use serde::Serialize;
 use simulators::{Camera, Column};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Settings of an import, named as on the command line.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ImportOptions {
-    /// Time between the frames of the source, s; what it tells itself when not given.
-    pub dt: Option<f64>,
-    /// Frames per sequence; whole sequences when not given, and [`USUAL_CLIP`] for pictures and video.
-    pub clip: Option<usize>,
-    /// Every how many frames one is taken; 0 and 1 take all.
-    pub stride: usize,
-    /// The part of the pictures that is kept.
-    pub crop: Option<Crop>,
-    /// The size that pictures get, or that trajectories are drawn at.
-    pub scale: Option<Size>,
-    /// Brightness in place of colour.
-    pub grey: bool,
-    /// The value of white in arrays: 255 for integers, 1 for floats when not given.
-    pub white: Option<f64>,
-    /// Which array of an npz archive holds the frames.
-    #[serde(rename = "frames")]
-    pub frames_key: Option<String>,
-    /// Which array of an npz archive holds the states.
-    #[serde(rename = "states")]
-    pub states_key: Option<String>,
-    /// Leave states out.
-    pub no_states: bool,
-    /// Names and units of the state columns.
-    pub columns: Option<Vec<Column>>,
-    /// Frame t shows state t + offset.
-    pub state_offset: i64,
-    /// Adds a velocity for every column without one, by central differences.
-    pub derive_velocities: bool,
-    /// Radius of the ball that trajectories are drawn as, in the unit of the positions.
-    pub radius: Option<f64>,
-    /// The part of the world that trajectories are drawn in.
-    pub view: Option<View>,
-    /// Shuffles the sequences of each source before they go to splits.
-    pub shuffle: Option<u64>,
-    /// Sequences per shard; 500 when not given.
-    pub sequences_per_shard: Option<usize>,
-    /// Bytes that a source may unpack to, GiB; 1 or 250 times its own size when not given, whichever is more.
-    pub limit_gib: Option<f64>,
-}
-
-/// Frames of a clip of pictures or video, where nothing else is asked for: that of the simulated worlds.
-pub const USUAL_CLIP: usize = 20;
-
-const GIB: f64 = (1u64 << 30) as f64;
-
-impl ImportOptions {
-    pub(super) fn look(&self) -> Look {
-        Look {
-            crop: self.crop,
-            scale: self.scale,
-            grey: self.grey,
-        }
-    }
-
-    pub(super) fn cut(&self) -> Cut {
-        Cut {
-            stride: self.stride.max(1),
-            clip: self.clip,
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        let wrong = |flag: &str, expected: &str, got: f64| {
-            Error::Experiment(format!("--{flag}: expected {expected}, got {got}"))
-        };
-        for (flag, value) in [
-            ("dt", self.dt),
-            ("white", self.white),
-            ("radius", self.radius),
-            ("limit-gib", self.limit_gib),
-        ] {
-            if let Some(value) = value.filter(|v| !(v.is_finite() && *v > 0.0)) {
-                return Err(wrong(flag, "a finite number above 0", value));
-            }
-        }
-        if self.clip == Some(0) {
-            return Err(wrong("clip", "at least 1 frame", 0.0));
-        }
-        let mut names = std::collections::HashSet::new();
-        for column in self.columns.iter().flatten() {
-            if column.name.is_empty() || !names.insert(&column.name) {
-                return Err(Error::Experiment(format!(
-                    "--columns: expected different names, got {:?} twice or empty",
-                    column.name
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// Bytes that a source may unpack to.
-    fn limit(&self, path: &Path) -> u64 {
-        let own = std::fs::metadata(path).map_or(0, |file| file.len());
-        match self.limit_gib {
-            Some(gib) => (gib * GIB) as u64,
-            None => (GIB as u64).max(own.saturating_mul(250)),
-        }
-    }
-
-    /// What was asked for, without what was not.
-    fn settings(&self) -> Result<IndexMap<String, serde_json::Value>> {
-        let all = serde_json::to_value(self).map_err(|e| Error::Experiment(e.to_string()))?;
-        let asked =
-            |value: &serde_json::Value| !(value.is_null() || *value == false || *value == 0);
-        Ok(all
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| asked(value))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect())
-    }
-}
-
-/// `name:unit` or `name (unit)` or a name alone, whose unit is then px for x and y, px/s for vx and vy, and 1 for others.
-pub fn column(text: &str) -> Column {
-    let text = text.trim();
-    let split = text.split_once(':').or_else(|| {
-        let (name, unit) = text.split_once('(')?;
-        Some((name, unit.strip_suffix(')')?))
-    });
-    let (name, unit) = match split {
-        Some((name, unit)) => (name.trim(), unit.trim()),
-        None => {
-            let unit = match text {
-                "x" | "y" | "z" => "px",
-                "vx" | "vy" | "vz" => "px/s",
-                _ => "1",
-            };
-            (text, unit)
-        }
-    };
-    Column {
-        name: name.into(),
-        unit: unit.into(),
-    }
-}
-
-/// Reads every source and writes the dataset folder `out`. Gives what was left out, in words.
+/// Reads every source and writes the dataset folder `out`. Gives what was left out, filled in or taken for something, in
+/// words.
 ///
 /// # Errors
-/// Whatever a reader refuses; sources that do not fit together; a folder that is there already. Nothing is left behind
-/// then.
+/// Whatever a reader refuses; a flag that means nothing to any source; sources that do not fit together; a folder that is
+/// there already. Nothing is left behind then.
 pub fn import(
     origins: &[Origin],
     out: &Path,
@@ -174,7 +37,8 @@ pub fn import(
     progress: &Progress,
 ) -> Result<Vec<String>> {
     options.check()?;
-    let splits = origins.iter().flat_map(|origin| &origin.shares);
+    let origins = by_groups(origins, options)?;
+    let splits = origins.iter().flat_map(|(origin, _)| &origin.shares);
     let splits: Vec<&str> = splits.map(|share| share.split.as_str()).collect();
     if let Some(missing) = NEEDED.iter().find(|needed| !splits.contains(needed)) {
         return Err(Error::Experiment(format!(
@@ -182,65 +46,110 @@ pub fn import(
             splits.join(", ")
         )));
     }
+    let mut kinds = Vec::new();
+    for (origin, _) in &origins {
+        kinds.push((origin.path.as_path(), kind_of(&origin.path, options)?));
+    }
+    options.check_flags(&kinds)?;
+    let table = |kind: Kind| !kind.of_states().is_empty();
+    if let (Some(states), true) = (&options.states_key, origins.len() > 1)
+        && kinds.iter().any(|(_, kind)| table(*kind))
+    {
+        return Err(Error::Experiment(format!(
+            "--states {states}: expected one recording for one table, got {} sources; import each with its own table",
+            origins.len()
+        )));
+    }
     let mut gathered: Option<Gathered> = None;
     let mut notes = Vec::new();
-    for origin in origins {
-        let path = &origin.path;
+    for ((origin, group), (path, kind)) in origins.iter().zip(&kinds) {
         let limit = options.limit(path);
-        let mut reader = open(path, out, limit, options)?;
-        let this = Gathered {
-            shape: reader.frame_shape(),
-            columns: reader.columns(),
-            camera: reader.camera(),
-            dt: options
-                .dt
-                .map(|dt| dt * options.stride.max(1) as f64)
-                .or(reader.dt()),
-            splits: IndexMap::new(),
-            spool: match &gathered {
-                // The limit is on what is written in all.
-                None => Spool::beside(out, limit)?,
-                Some(_) => Spool::beside(out, 0)?,
-            },
-        };
-        let all = match &mut gathered {
-            None => gathered.insert(this),
-            Some(all) => {
-                all.fits(&this, path)?;
-                all.spool.allow(limit);
-                all
+        let sources = Source::of(path, *kind, group.as_deref())?;
+        let mut empty = 0;
+        let first = gathered.as_ref().map_or(0, |all| all.spool.len());
+        for (k, source) in sources.iter().enumerate() {
+            let mut reader = source.open(out, limit, options)?;
+            check_size(path, &*reader, limit)?;
+            let dt = options.dt.map(|dt| dt * options.stride.max(1) as f64);
+            let dt = dt.or(reader.dt());
+            if let Some(dt) = dt.filter(|dt| !(dt.is_finite() && *dt > 0.0)) {
+                return Err(Error::file(
+                    &source.path,
+                    format!(
+                        "expected a time between frames above 0 s, got {dt}; --dt SECONDS says it otherwise"
+                    ),
+                ));
             }
-        };
-        let first = all.spool.len();
-        while let Some(sequence) = reader.next()? {
-            all.spool.push(&sequence, path)?;
+            let this = Gathered {
+                shape: reader.frame_shape(),
+                columns: reader.columns(),
+                camera: reader.camera(),
+                dt,
+                splits: IndexMap::new(),
+                spool: match &gathered {
+                    // The limit is on what is written in all.
+                    None => Spool::beside(out, limit)?,
+                    Some(_) => Spool::beside(out, 0)?,
+                },
+            };
+            let all = match &mut gathered {
+                None => gathered.insert(this),
+                Some(all) => {
+                    all.fits(&this, &source.path)?;
+                    // Files of a folder share its allowance.
+                    if k == 0 {
+                        all.spool.allow(limit);
+                    }
+                    all
+                }
+            };
+            while let Some(sequence) = reader.next()? {
+                match sequence.seen.contains(&1) {
+                    true => all.spool.push(&sequence, &source.path)?,
+                    false => empty += 1,
+                }
+            }
+            let told = reader.notes().into_iter();
+            notes.extend(told.map(|what| format!("{}: {what}", source.path.display())));
         }
-        notes.extend(
-            reader
-                .left_out()
-                .map(|what| format!("{}: left out {what}", path.display())),
-        );
-        all.divide(origin, first, options)?;
+        if empty > 0 {
+            notes.push(format!(
+                "{}: left out {empty} clips of which no frame is seen",
+                path.display()
+            ));
+        }
+        if let Some(all) = &mut gathered {
+            all.divide(origin, first, options)?;
+        }
     }
     let Some(mut all) = gathered else {
         return Err(Error::Experiment(
             "expected at least one source, got none".into(),
         ));
     };
-    let first = origins.first().map_or(out, |origin| &origin.path);
+    let first = origins.first().map_or(out, |(origin, _)| &origin.path);
     let Some(dt) = all.dt else {
         let message = "the time between frames is not told: give --dt SECONDS";
         return Err(Error::file(first, message));
     };
     let d = all.columns.state.len();
+    if options.derive_velocities && d == 0 {
+        let message = "--derive-velocities: expected states, got none (--states names them)";
+        return Err(Error::file(first, message));
+    }
     let frames = all.spool.frames(all.shape);
     let added = match options.derive_velocities {
         true => velocities(&mut all.columns.state),
         false => Vec::new(),
     };
-    let mut sources = Vec::new();
-    for origin in origins {
+    let mut sources: Vec<ImportSource> = Vec::new();
+    for (origin, group) in &origins {
         let path = &origin.path;
+        let again = |source: &ImportSource| source.path == path.display().to_string();
+        if group.is_some() && sources.last().is_some_and(again) {
+            // Another group of the same file.
+            continue;
+        }
         sources.push(ImportSource {
             path: path.display().to_string(),
             checksum: match path.is_file() {
@@ -269,42 +178,234 @@ pub fn import(
         camera,
         ..
     } = all;
+    let mut missing = spool.missing();
+    if missing.states > 0 && !added.is_empty() {
+        // Velocities have gaps of their own: they are counted as they will be written.
+        missing.states = 0;
+        for i in 0..spool.len() {
+            let motion = spool.read(i)?.motion;
+            let states = with_velocities(&motion.states, d, &added, dt);
+            missing.states += states.iter().filter(|value| value.is_nan()).count() as u64;
+        }
+    }
+    if !missing.is_nothing() {
+        let total = spool.len() * frames;
+        notes.push(format!(
+            "{} of {total} frames are missing, {} values of states are not known: kept as such",
+            missing.frames, missing.states
+        ));
+    }
+    let described = Described {
+        columns,
+        camera,
+        missing,
+    };
     let sequence = |split: &str, i: usize| {
-        let Sequence { frames, mut motion } = spool.read(splits[split][i])?;
+        let Sequence {
+            frames,
+            mut motion,
+            seen,
+        } = spool.read(splits[split][i])?;
         if !added.is_empty() {
             motion.states = with_velocities(&motion.states, d, &added, dt);
         }
-        Ok((motion, frames))
+        Ok(Recorded {
+            motion,
+            frames,
+            frame_seen: if missing.frames > 0 { seen } else { Vec::new() },
+        })
     };
-    record(out, import, &columns, camera, sequence, progress)?;
+    record(out, import, &described, sequence, progress)?;
     Ok(notes)
 }
 
-/// The reader of a source, chosen by what it is.
-fn open(path: &Path, out: &Path, limit: u64, options: &ImportOptions) -> Result<Box<dyn Reader>> {
-    let clip = options.clip.unwrap_or(USUAL_CLIP);
-    let stride = options.stride.max(1);
-    if path.is_dir() {
-        return Ok(Box::new(images::open(path, options.look(), stride, clip)?));
+/// What a source is, where the flags have a say in it too.
+fn kind_of(path: &Path, options: &ImportOptions) -> Result<Kind> {
+    let kind = Kind::of(path)?;
+    if kind != Kind::Npy || options.axes.is_some() {
+        return Ok(kind);
     }
-    let ending = path.extension().map(|ending| ending.to_string_lossy());
-    let ending = ending.unwrap_or_default().to_ascii_lowercase();
-    Ok(match ending.as_str() {
-        "npz" => Box::new(Arrays::open_npz(path, out, limit, options)?),
-        "npy" if NpyStream::open(path, path)?.shape().len() > 3 => {
-            Box::new(Arrays::open_npy(path, options)?)
-        }
-        "npy" | "csv" => Box::new(Trajectories::open(path, options)?),
-        _ => {
-            let video = Video::open(path, &options.look(), stride)?;
-            // ffmpeg has cropped and scaled.
-            let look = Look {
-                grey: options.grey,
-                ..Look::default()
-            };
-            Box::new(Clips::open(vec![Box::new(video)], look, clip, path)?)
-        }
+    let inside = match path.is_dir() {
+        true => kinds::recordings(path)?,
+        false => vec![path.to_path_buf()],
+    };
+    let first = inside.first().map_or(path, PathBuf::as_path);
+    Ok(match NpyStream::open(first, first)?.shape().len() {
+        0..=3 => Kind::Trajectories,
+        _ => Kind::Npy,
     })
+}
+
+/// HDF5 files with a group for every split, as our own export writes them, become a source a split.
+fn by_groups(origins: &[Origin], options: &ImportOptions) -> Result<Vec<(Origin, Option<String>)>> {
+    let mut all = Vec::new();
+    for origin in origins {
+        let path = &origin.path;
+        let hdf5 = options.frames_key.is_none() && path.is_file() && Kind::of(path)? == Kind::Hdf5;
+        let groups = match hdf5 {
+            true => hdf5_store::groups(path, &FRAMES)?,
+            false => Vec::new(),
+        };
+        if groups.is_empty() {
+            all.push((origin.clone(), None));
+            continue;
+        }
+        let has = |name: &str| groups.iter().any(|group| group == name);
+        if origin.divided {
+            if !NEEDED.iter().all(|needed| has(needed)) {
+                // One group, by whatever name, is the file's content.
+                let [one] = &groups[..] else {
+                    return Err(Error::file(
+                        path,
+                        format!(
+                            "expected groups train, validation and test or frames at the root, got frames in {}; SPLIT=PATH takes the group of that name",
+                            groups.join(", ")
+                        ),
+                    ));
+                };
+                all.push((origin.clone(), Some(one.clone())));
+                continue;
+            }
+            for group in &groups {
+                let one = Origin {
+                    path: path.clone(),
+                    shares: vec![Share {
+                        split: group.clone(),
+                        part: 1.0,
+                    }],
+                    divided: false,
+                };
+                all.push((one, Some(group.clone())));
+            }
+            continue;
+        }
+        let split = origin
+            .shares
+            .first()
+            .map_or("", |share| share.split.as_str());
+        let group = match (&groups[..], has(split)) {
+            (_, true) => split.to_string(),
+            ([one], _) => one.clone(),
+            _ => {
+                return Err(Error::file(
+                    path,
+                    format!("expected a group {split}, got {}", groups.join(", ")),
+                ));
+            }
+        };
+        all.push((origin.clone(), Some(group)));
+    }
+    Ok(all)
+}
+
+/// Refuses at once what would be too large at its end.
+fn check_size(path: &Path, reader: &dyn Reader, limit: u64) -> Result<()> {
+    let [c, h, w] = reader.frame_shape();
+    let Some(frames) = reader.expected() else {
+        return Ok(());
+    };
+    let bytes = [c, h, w]
+        .iter()
+        .try_fold(frames as u64, |bytes, &n| bytes.checked_mul(n as u64))
+        .unwrap_or(u64::MAX);
+    if bytes <= limit {
+        return Ok(());
+    }
+    let gib = |bytes: u64| bytes as f64 / GIB;
+    let small = frames as f64 * c as f64 * 64.0 * 64.0 / GIB;
+    Err(Error::file(
+        path,
+        format!(
+            "{frames} frames of (C, H, W) = ({c}, {h}, {w}) take {:.1} GiB, more than the {:.1} that are allowed; --scale 64x64 makes it {small:.2} GiB, --crop, --grey and --stride less too; --limit-gib {} allows it",
+            gib(bytes),
+            gib(limit),
+            gib(bytes).ceil()
+        ),
+    ))
+}
+
+/// What one reader reads: a file, or the files of a folder that make one recording together.
+struct Source {
+    path: PathBuf,
+    kind: Kind,
+    group: Option<String>,
+    /// Files that are read as one.
+    files: Vec<PathBuf>,
+}
+
+impl Source {
+    /// The readings of a source: arrays of a folder are one each, its tables and videos are read together.
+    fn of(path: &Path, kind: Kind, group: Option<&str>) -> Result<Vec<Self>> {
+        let one = |path: &Path, files: Vec<PathBuf>| Self {
+            path: path.to_path_buf(),
+            kind,
+            group: group.map(String::from),
+            files,
+        };
+        let inside = match path.is_dir() && kind != Kind::Images {
+            true => kinds::recordings(path)?,
+            false => Vec::new(),
+        };
+        Ok(match (inside.is_empty(), kind) {
+            (true, _) => vec![one(path, vec![path.to_path_buf()])],
+            (false, Kind::Table | Kind::Video) => vec![one(path, inside)],
+            (false, _) => inside
+                .iter()
+                .map(|file| one(file, vec![file.clone()]))
+                .collect(),
+        })
+    }
+
+    /// Its reader; what is unpacked is put beside `out`.
+    fn open(&self, out: &Path, limit: u64, options: &ImportOptions) -> Result<Box<dyn Reader>> {
+        let path = &self.path;
+        let clip = options.clip.unwrap_or(USUAL_CLIP);
+        let stride = options.stride.max(1);
+        let states = || -> Result<Option<Beside>> {
+            let states = options.states_key.as_ref();
+            let read = states.map(|states| Beside::read(Path::new(states), limit, options));
+            read.transpose()
+        };
+        Ok(match self.kind {
+            Kind::Npz | Kind::Hdf5 | Kind::Mat => {
+                let group = self.group.as_deref();
+                let mut store = stores::open(path, self.kind, group, out, limit)?;
+                Box::new(Arrays::open(&mut *store, out, options)?)
+            }
+            Kind::Npy => Box::new(Arrays::open_npy(path, out, options)?),
+            Kind::Trajectories => Box::new(Trajectories::open_npy(path, out, options)?),
+            Kind::Table => Box::new(Trajectories::open_tables(&self.files, limit, options)?),
+            Kind::Tiff => {
+                let stack = Stack::open(path, stride, options.white)?;
+                let recordings: Vec<Box<dyn Recording>> = vec![Box::new(stack)];
+                Box::new(Clips::open(
+                    recordings,
+                    options.look(),
+                    clip,
+                    states()?,
+                    path,
+                )?)
+            }
+            Kind::Images => {
+                let (recordings, ignored) = images::recordings(path, stride, options)?;
+                let mut clips = Clips::open(recordings, options.look(), clip, states()?, path)?;
+                clips.ignore(ignored);
+                Box::new(clips)
+            }
+            Kind::Video => {
+                let mut recordings: Vec<Box<dyn Recording>> = Vec::new();
+                for file in &self.files {
+                    recordings.push(Box::new(Video::open(file, options, stride)?));
+                }
+                // ffmpeg has cropped and scaled.
+                let look = Look {
+                    grey: options.grey,
+                    ..Look::default()
+                };
+                Box::new(Clips::open(recordings, look, clip, states()?, path)?)
+            }
+        })
+    }
 }
 
 /// What the sources gave so far.
@@ -381,16 +482,24 @@ fn velocities(columns: &mut Vec<Column>) -> Vec<usize> {
     places
 }
 
-/// States (T, D) with velocities of the columns `of` appended: central differences, one-sided at both ends.
+/// States (T, D) with velocities of the columns `of` appended: central differences, one-sided at both ends and where a
+/// neighbour is not known; NaN where both are or the state itself is.
 fn with_velocities(states: &[f64], d: usize, of: &[usize], dt: f64) -> Vec<f64> {
     let total = states.len() / d.max(1);
     let mut wide = Vec::with_capacity(total * (d + of.len()));
     for t in 0..total {
         wide.extend_from_slice(&states[t * d..(t + 1) * d]);
-        let (before, after) = (t.saturating_sub(1), (t + 1).min(total - 1));
         for &j in of {
-            let change = states[after * d + j] - states[before * d + j];
-            wide.push(change / (dt * (after - before).max(1) as f64));
+            let at = |t: usize| states[t * d + j];
+            let near = |u: usize| if u < total && !at(u).is_nan() { u } else { t };
+            let (before, after) = (near(t.wrapping_sub(1)), near(t + 1));
+            wide.push(match after - before {
+                _ if at(t).is_nan() => f64::NAN,
+                // A single frame stands still.
+                0 if total == 1 => 0.0,
+                0 => f64::NAN,
+                steps => (at(after) - at(before)) / (dt * steps as f64),
+            });
         }
     }
     wide
@@ -399,6 +508,7 @@ fn with_velocities(states: &[f64], d: usize, of: &[usize], dt: f64) -> Vec<f64> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::options::column;
 
     #[test]
     fn columns_are_read_with_or_without_units() {
@@ -429,5 +539,12 @@ mod tests {
         let wide = with_velocities(&states, 3, &of, 0.5);
         let speeds: Vec<f64> = wide.chunks_exact(4).map(|row| row[3]).collect();
         assert_eq!(speeds, [0.5, 1.0, 2.0, 3.0, 3.5]);
+        // Beside a gap differences are one-sided; in it, and alone between gaps, there are none.
+        let nan = f64::NAN;
+        let wide = with_velocities(&[0.0, 1.0, nan, 3.0, 4.0, nan, 6.0, nan], 1, &[0], 0.5);
+        let speeds: Vec<f64> = wide.chunks_exact(2).map(|row| row[1]).collect();
+        let known: Vec<_> = speeds.iter().map(|v| (!v.is_nan()).then_some(*v)).collect();
+        let two = Some(2.0);
+        assert_eq!(known, [two, two, None, two, two, None, None, None]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -95,6 +95,7 @@ macro_rules! as_text {
 }
 as_text!(Size);
 as_text!(Crop);
+as_text!(Shade);
 
 /// What is kept of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,17 +103,90 @@ pub(super) struct Look {
     pub crop: Option<Crop>,
     pub scale: Option<Size>,
     pub grey: bool,
+    /// Behind transparent pixels.
+    pub background: Shade,
+}
+
+/// A colour: `black`, `white`, a grey value 0 to 255, or `#rrggbb`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Shade(pub [u8; 3]);
+
+impl FromStr for Shade {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong = || {
+            format!("expected black, white, a grey value from 0 to 255 or #rrggbb, got {text:?}")
+        };
+        match text {
+            "black" => return Ok(Self([0; 3])),
+            "white" => return Ok(Self([255; 3])),
+            _ => {}
+        }
+        let Some(hex) = text.strip_prefix('#') else {
+            return text
+                .parse()
+                .map(|grey| Self([grey; 3]))
+                .map_err(|_| wrong());
+        };
+        if hex.len() != 6 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        let part = |i: usize| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).map_err(|_| wrong());
+        Ok(Self([part(0)?, part(1)?, part(2)?]))
+    }
+}
+
+impl fmt::Display for Shade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [r, g, b] = self.0;
+        write!(f, "#{r:02x}{g:02x}{b:02x}")
+    }
+}
+
+/// A picture without its transparency: what stands in front of `background` by its alpha; nothing where all is opaque.
+pub(super) fn flattened(picture: &DynamicImage, background: Shade) -> Option<DynamicImage> {
+    if !picture.color().has_alpha() {
+        return None;
+    }
+    let pixels = picture.to_rgba8();
+    if pixels.pixels().all(|pixel| pixel[3] == 255) {
+        return None;
+    }
+    let over = |value: u8, behind: u8, alpha: u8| {
+        let (value, behind, alpha) = (u32::from(value), u32::from(behind), u32::from(alpha));
+        ((value * alpha + behind * (255 - alpha) + 127) / 255) as u8
+    };
+    let flat = RgbImage::from_fn(pixels.width(), pixels.height(), |x, y| {
+        let &image::Rgba([r, g, b, alpha]) = pixels.get_pixel(x, y);
+        let [br, bg, bb] = background.0;
+        image::Rgb([over(r, br, alpha), over(g, bg, alpha), over(b, bb, alpha)])
+    });
+    let flat = DynamicImage::ImageRgb8(flat);
+    let [r, g, b] = background.0;
+    // Grey with alpha stays grey on a grey ground.
+    Some(match picture.color().has_color() || r != g || g != b {
+        true => flat,
+        false => DynamicImage::ImageLuma8(flat.to_luma8()),
+    })
 }
 
 impl Look {
-    /// Whether pictures stay as they are.
+    /// Whether opaque pictures stay as they are.
     pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
+        self.crop.is_none() && self.scale.is_none() && !self.grey
     }
 
-    /// Crops, scales (area-weighted when smaller) and takes the brightness: (C, H, W) row-major with its shape.
-    pub fn apply(&self, picture: DynamicImage, source: &Path) -> Result<(Vec<u8>, [usize; 3])> {
-        let mut picture = picture;
+    /// Crops, scales (area-weighted when smaller) and takes the brightness: (C, H, W) row-major with its shape, and whether
+    /// anything was transparent.
+    pub fn apply(
+        &self,
+        picture: DynamicImage,
+        source: &Path,
+    ) -> Result<(Vec<u8>, [usize; 3], bool)> {
+        let flat = flattened(&picture, self.background);
+        let was_clear = flat.is_some();
+        let mut picture = flat.unwrap_or(picture);
         if let Some(crop) = self.crop {
             let (width, height) = (picture.width(), picture.height());
             let inside = |from: u32, size: u32, all: u32| {
@@ -138,9 +212,10 @@ impl Look {
                 DynamicImage::ImageLuma8(grey) => grey,
                 other => imageops::grayscale(&other.to_rgb8()),
             };
-            return Ok((grey.into_raw(), [1, height, width]));
+            return Ok((grey.into_raw(), [1, height, width], was_clear));
         }
-        Ok((planes(picture.to_rgb8().as_raw()), [3, height, width]))
+        let planes = planes(picture.to_rgb8().as_raw());
+        Ok((planes, [3, height, width], was_clear))
     }
 
     /// The same for a frame that is (C, H, W) already.
@@ -150,10 +225,10 @@ impl Look {
         shape: [usize; 3],
         source: &Path,
     ) -> Result<(Vec<u8>, [usize; 3])> {
-        if self.is_nothing() {
+        let [channels, height, width] = shape;
+        if self.is_nothing() && channels != 4 {
             return Ok((frame, shape));
         }
-        let [channels, height, width] = shape;
         let wrong = || Error::file(source, format!("frames of {shape:?} are too large"));
         let (w, h) = (
             u32::try_from(width).map_err(|_| wrong())?,
@@ -161,9 +236,11 @@ impl Look {
         );
         let picture = match channels {
             1 => GrayImage::from_raw(w, h, frame).map(DynamicImage::ImageLuma8),
+            4 => RgbaImage::from_raw(w, h, interleaved(&frame, 4)).map(DynamicImage::ImageRgba8),
             _ => RgbImage::from_raw(w, h, pixels(&frame)).map(DynamicImage::ImageRgb8),
         };
-        self.apply(picture.ok_or_else(wrong)?, source)
+        let (frame, shape, _) = self.apply(picture.ok_or_else(wrong)?, source)?;
+        Ok((frame, shape))
     }
 }
 
@@ -176,9 +253,14 @@ fn planes(pixels: &[u8]) -> Vec<u8> {
 
 /// From planes (3, H, W) to RGB pixels (H, W, 3).
 pub(super) fn pixels(planes: &[u8]) -> Vec<u8> {
-    let plane = planes.len() / 3;
+    interleaved(planes, 3)
+}
+
+/// From planes (C, H, W) to pixels (H, W, C).
+fn interleaved(planes: &[u8], channels: usize) -> Vec<u8> {
+    let plane = planes.len() / channels;
     (0..plane)
-        .flat_map(|i| [planes[i], planes[plane + i], planes[2 * plane + i]])
+        .flat_map(|i| (0..channels).map(move |c| planes[c * plane + i]))
         .collect()
 }
 
@@ -228,6 +310,29 @@ mod tests {
         };
         let error = look.apply_planes(frame, [1, 4, 4], path).unwrap_err();
         assert!(error.to_string().contains("4x4 pixels"), "{error}");
+    }
+
+    #[test]
+    fn what_is_transparent_shows_the_ground_by_its_alpha() {
+        let path = Path::new("a");
+        let planes = [[200u8, 200, 200], [0; 3], [100; 3], [0, 255, 51]].concat();
+        let over = |background: &str| {
+            let look = Look {
+                background: background.parse().unwrap(),
+                ..Look::default()
+            };
+            look.apply_planes(planes.clone(), [4, 1, 3], path).unwrap()
+        };
+        // Alpha 0, 1 and 0.2: red 0.2 * 200 = 40, over white 40 + 0.8 * 255 = 244.
+        let (black, shape) = over("black");
+        assert_eq!(shape, [3, 1, 3]);
+        assert_eq!(black, [0, 200, 40, 0, 0, 0, 0, 100, 20]);
+        assert_eq!(over("white").0[..3], [255, 200, 244]);
+        assert_eq!(over("#0a0000").0[..3], [10, 200, 48]);
+        for text in ["", "grey", "256", "#12345", "#12345g", "#é1234"] {
+            assert!(text.parse::<Shade>().is_err(), "{text}");
+        }
+        assert_eq!("7".parse::<Shade>().unwrap().to_string(), "#070707");
     }
 
     #[test]

@@ -2,32 +2,48 @@
 //!
 //! ```text
 //! export   dataset folder -> one .npz a split | one .h5 | clips as .mp4, .gif | frames as .png     one file a format
-//! import   .npz, .npy | folders of images | video (through the program ffmpeg) | .csv -> dataset folder
+//! import   .npz, .npy, .h5, .mat | images, TIFF | video (through the program ffmpeg) | tables -> dataset folder
 //! ```
 //!
 //! An imported dataset is a dataset as any other: experiments name it as `data: { dataset: FOLDER }`. What is read from
 //! outside is checked before anything is allocated for it, and refused by name where it is not what it says.
 
 mod arrays;
+mod axes;
+mod beside;
+mod clips;
 mod export;
 mod ffmpeg;
+mod frames;
 mod gif;
 pub mod hdf5;
 mod hdf5_export;
+mod hdf5_read;
+mod hdf5_store;
 mod images;
 mod import;
+mod kinds;
 mod look;
+mod mat;
 mod npz;
 mod npz_export;
+mod options;
 mod origin;
 mod sequence;
 mod spool;
+mod stack;
 mod staged;
+mod stores;
+mod table;
 mod trajectories;
 mod video;
+mod video_time;
 
+pub use axes::Axes;
 pub use export::{ExportOptions, Format, export};
-pub use import::{ImportOptions, USUAL_CLIP, column, import};
-pub use look::{Crop, Size};
+pub use import::import;
+pub use look::{Crop, Shade, Size};
+pub use options::{ImportOptions, USUAL_CLIP, column};
 pub use origin::{Origin, Share};
+pub use table::{Decimal, Separator};
 pub use trajectories::View;

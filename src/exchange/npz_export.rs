@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 /// Writes `<split>.npz` with the keys frames, states, parameters, events and event_times, where there are such also actions
-/// and energies, `<array>_columns` and `<array>_units` (text) and dt.
+/// and energies, frame_seen where frames are missing, `<array>_columns` and `<array>_units` (text) and dt.
 pub(super) fn write(export: &Export) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
     for (name, split, n) in &export.splits {
@@ -46,7 +46,7 @@ fn archive(export: &Export, split: &Split, n: usize, path: &Path) -> Result<()> 
             },
             n as u64 * array.size() * array.shape.iter().product::<usize>() as u64,
         )?;
-        if array.name != "frames" && array.name != "event_times" {
+        if !["frames", "event_times", "frame_seen"].contains(&array.name) {
             for (what, words) in [
                 ("columns", names(array.columns)),
                 ("units", units(array.columns)),

@@ -1,7 +1,7 @@
 //! What the command line names as sources of an import: a path, and which splits its sequences go to.
 
 use crate::error::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// A part of a source's sequences and the split it goes to.
@@ -20,6 +20,8 @@ pub struct Origin {
     pub path: PathBuf,
     /// Where its sequences go, in order.
     pub shares: Vec<Share>,
+    /// No splits were named: it is divided as usual, unless it tells its splits itself.
+    pub divided: bool,
 }
 
 /// What a source without splits is divided into.
@@ -32,6 +34,9 @@ impl FromStr for Origin {
             let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:.,".contains(c);
             (!shares.is_empty() && shares.chars().all(word)).then_some((shares, path))
         });
+        // A file of this very name is meant, whatever letters are in it.
+        let named = named.filter(|_| !Path::new(text).exists());
+        let divided = named.is_none();
         let (shares, path) = match named {
             None => {
                 let usual = USUAL.iter().map(|&(split, part)| Share {
@@ -52,6 +57,7 @@ impl FromStr for Origin {
         Ok(Self {
             path: path.into(),
             shares,
+            divided,
         })
     }
 }

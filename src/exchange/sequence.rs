@@ -4,11 +4,14 @@ use crate::data::Columns;
 use crate::error::Result;
 use simulators::{Camera, Trajectory};
 
-/// One sequence: frames (T, C, H, W), and the numbers that go with them.
+/// One sequence: frames (T, C, H, W), the numbers that go with them, and which frames are seen.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sequence {
     pub frames: Vec<u8>,
+    /// A state that is not known is NaN.
     pub motion: Trajectory,
+    /// (T): 1, or 0 for a frame that is missing and whose pixels are 0.
+    pub seen: Vec<u8>,
 }
 
 /// Somebody's file or folder, opened: what its sequences are, and the sequences one after the other.
@@ -25,12 +28,25 @@ pub(super) trait Reader {
     }
     /// Time between the frames that are given, s, where the source tells.
     fn dt(&self) -> Option<f64>;
-    /// The next sequence.
-    fn next(&mut self) -> Result<Option<Sequence>>;
-    /// What was left out, in words.
-    fn left_out(&self) -> Option<String> {
+    /// Frames that will be given at most, where that is known before they are read.
+    fn expected(&self) -> Option<usize> {
         None
     }
+    /// The next sequence.
+    fn next(&mut self) -> Result<Option<Sequence>>;
+    /// What was left out, filled in or turned round, in words, when all is read.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Frames of a source that fill no clip, in words.
+pub(super) fn left_over(frames: usize, clip: usize) -> Option<String> {
+    (frames > 0).then(|| {
+        format!(
+            "left out {frames} frames at the ends of recordings that do not fill a clip of {clip}"
+        )
+    })
 }
 
 /// Every `stride`-th frame, in clips of `clip` frames (`None`: the whole sequence).
@@ -41,6 +57,12 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Frames that are kept of a sequence of `frames` frames but fill no clip.
+    pub fn rest(&self, frames: usize) -> usize {
+        let kept = frames.div_ceil(self.stride);
+        self.clip.map_or(0, |clip| kept % clip.max(1))
+    }
+
     /// The clips of a sequence of `frames` frames; what does not fill a clip at its end is left out. Contacts are counted
     /// in the interval before a frame, so those of skipped frames are added to the next kept one's.
     pub fn clips(&self, sequence: Sequence, frames: usize) -> Vec<Sequence> {
@@ -79,6 +101,7 @@ impl Sequence {
         }
         Self {
             frames: rows(&self.frames, at, frames),
+            seen: rows(&self.seen, at, frames),
             motion: Trajectory {
                 states: rows(&motion.states, at, frames),
                 parameters: motion.parameters.clone(),
@@ -108,6 +131,7 @@ mod tests {
     fn sequence(frames: usize) -> Sequence {
         Sequence {
             frames: (0..frames as u8).collect(),
+            seen: (0..frames).map(|t| u8::from(t != 4)).collect(),
             motion: Trajectory {
                 states: (0..2 * frames).map(|v| v as f64).collect(),
                 parameters: vec![7.0],
@@ -131,6 +155,7 @@ mod tests {
         let clips = cut.clips(sequence(13), 13);
         let frames: Vec<_> = clips.iter().map(|clip| clip.frames.clone()).collect();
         assert_eq!(frames, [[0, 2, 4], [6, 8, 10]]);
+        assert_eq!(clips[0].seen, [1, 1, 0]);
         assert_eq!(clips[1].motion.states, [12.0, 13.0, 16.0, 17.0, 20.0, 21.0]);
         assert_eq!(clips[1].motion.parameters, [7.0]);
         assert_eq!(clips[1].motion.actions, [-6.0, -8.0, -10.0]);

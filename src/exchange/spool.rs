@@ -2,14 +2,15 @@
 
 use super::sequence::Sequence;
 use super::staged::Staged;
+use crate::data::Missing;
 use crate::error::{Error, Result};
 use simulators::Trajectory;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Sizes of the arrays of one sequence: frames, states, parameters, events, actions, energies.
-type Sizes = [usize; 6];
+/// Sizes of the arrays of one sequence: frames, states, parameters, events, actions, energies, frames that may be missing.
+type Sizes = [usize; 7];
 
 /// Sequences of one size, written in order and read in any.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(super) struct Spool {
     len: usize,
     /// Bytes that may be written at most.
     limit: u64,
+    missing: Missing,
 }
 
 impl Spool {
@@ -38,12 +40,18 @@ impl Spool {
             sizes: None,
             len: 0,
             limit,
+            missing: Missing::default(),
         })
     }
 
     /// Sequences written.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// What is not known of the sequences.
+    pub fn missing(&self) -> Missing {
+        self.missing
     }
 
     /// Allows `more` bytes in addition: another source follows.
@@ -67,6 +75,7 @@ impl Spool {
             motion.events.len(),
             motion.actions.len(),
             motion.energies.len(),
+            sequence.seen.len(),
         ];
         let want = *self.sizes.get_or_insert(sizes);
         if sizes != want {
@@ -79,12 +88,12 @@ impl Spool {
         let written = (self.len as u64 + 1).saturating_mul(record(&want));
         if written > self.limit {
             let message = format!(
-                "unpacks to more than {} bytes, which is refused as a likely mistake or a bomb; allow it with --limit-gib",
+                "takes more than the {} bytes that are allowed (a bomb or a mistake?): --scale, --crop, --grey and --stride make it smaller, --limit-gib allows it",
                 self.limit
             );
             return Err(Error::file(source, message));
         }
-        let parts: [&[u8]; 7] = [
+        let parts: [&[u8]; 8] = [
             &sequence.frames,
             bytemuck::cast_slice(&motion.states),
             bytemuck::cast_slice(&motion.parameters),
@@ -92,12 +101,17 @@ impl Spool {
             bytemuck::cast_slice(&motion.event_times),
             bytemuck::cast_slice(&motion.actions),
             bytemuck::cast_slice(&motion.energies),
+            &sequence.seen,
         ];
         for part in parts {
             self.file
                 .write_all(part)
                 .map_err(Error::io(&self.staged.path))?;
         }
+        let unseen = sequence.seen.iter().filter(|&&seen| seen == 0).count();
+        let unknown = motion.states.iter().filter(|value| value.is_nan()).count();
+        self.missing.frames += unseen as u64;
+        self.missing.states += unknown as u64;
         self.len += 1;
         Ok(())
     }
@@ -105,7 +119,7 @@ impl Spool {
     /// Sequence i.
     pub fn read(&mut self, i: usize) -> Result<Sequence> {
         let sizes = self.sizes.unwrap_or_default();
-        let [frames, states, parameters, events, actions, energies] = sizes;
+        let [frames, states, parameters, events, actions, energies, seen] = sizes;
         let mut read = || {
             self.file.flush()?;
             let file = self.file.get_mut();
@@ -125,6 +139,7 @@ impl Spool {
                     energies: doubles(&bytes(8 * energies)?),
                     exposed: Vec::new(),
                 },
+                seen: bytes(seen)?,
             })
         };
         read().map_err(Error::io(&self.staged.path))
@@ -132,9 +147,9 @@ impl Spool {
 }
 
 /// Bytes of one sequence.
-fn record(&[frames, states, parameters, events, actions, energies]: &Sizes) -> u64 {
+fn record(&[frames, states, parameters, events, actions, energies, seen]: &Sizes) -> u64 {
     let doubles = [states, parameters, events, actions, energies];
-    frames as u64 + events as u64 + doubles.map(|n| 8 * n as u64).iter().sum::<u64>()
+    frames as u64 + events as u64 + seen as u64 + doubles.map(|n| 8 * n as u64).iter().sum::<u64>()
 }
 
 fn doubles(bytes: &[u8]) -> Vec<f64> {

@@ -1,16 +1,17 @@
-//! Import from trajectories, `.csv` or `.npy`: positions measured elsewhere, drawn as a ball.
+//! Import from trajectories, tables or `.npy`: positions measured elsewhere, drawn as balls.
 
-use super::import::{ImportOptions, column};
-use super::sequence::{Cut, Reader, Sequence};
+use super::options::{ImportOptions, column};
+use super::sequence::{Cut, Reader, Sequence, left_over};
+use super::stores::Unpacked;
+use super::table::{self, Asked, Table, Track};
 use crate::data::Columns;
 use crate::error::{Error, Result};
-use crate::store::npy_stream::NpyStream;
 use serde::{Deserialize, Serialize};
 use simulators::{
     Begun, Camera, Column, Outline, Rectangle, Rng, Shape, Simulator, Trajectory, Video,
 };
-use std::collections::{HashSet, VecDeque};
-use std::path::Path;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The part of the world that is drawn: `LEFT,RIGHT,BOTTOM,TOP` in the unit of the positions.
@@ -40,50 +41,86 @@ impl FromStr for View {
     }
 }
 
-/// Rows of numbers, in sequences.
-#[derive(Debug, Default)]
-struct Table {
-    columns: Vec<Column>,
-    /// One (T, D) a sequence.
-    sequences: Vec<Vec<f64>>,
-    dt: Option<f64>,
-}
-
 /// Trajectories that are drawn as they are read.
 pub(super) struct Trajectories {
-    sequences: std::vec::IntoIter<Vec<f64>>,
+    tracks: std::vec::IntoIter<Track>,
     ball: Ball,
     video: Video,
     dt: Option<f64>,
     cut: Cut,
+    expected: usize,
+    left_over: usize,
+    notes: Vec<String>,
     ready: VecDeque<Sequence>,
 }
 
 impl Trajectories {
-    /// Reads a file of trajectories.
+    /// Reads tables; those of several files have the same columns, and each track of each file is one.
     ///
     /// # Errors
-    /// A column that is missing, a cell that is not a finite number (its line is named), frames of an impossible size.
-    pub fn open(path: &Path, options: &ImportOptions) -> Result<Self> {
-        let csv = path.extension().is_some_and(|ending| ending == "csv");
-        let table = match csv {
-            true => read_csv(path, options)?,
-            false => read_npy(path, options)?,
-        };
-        let place = |name: &str| {
-            let found = table.columns.iter().position(|column| column.name == name);
-            found.ok_or_else(|| {
-                let names: Vec<_> = table.columns.iter().map(|c| c.name.as_str()).collect();
-                let message = format!("expected columns x and y, got {}", names.join(", "));
-                Error::file(path, message)
-            })
-        };
-        let axes = [place("x")?, place("y")?];
+    /// What the reader of tables refuses; a column that is missing; frames of an impossible size.
+    pub fn open_tables(paths: &[PathBuf], limit: u64, options: &ImportOptions) -> Result<Self> {
+        let mut all: Option<Table> = None;
+        for path in paths {
+            let table = table::read(path, limit, &Asked::from(options))?;
+            let Some(all) = &mut all else {
+                all = Some(table);
+                continue;
+            };
+            if table.columns != all.columns || table.dt != all.dt {
+                let names = |table: &Table| {
+                    let names: Vec<_> = table.columns.iter().map(|c| c.name.as_str()).collect();
+                    let dt = table.dt.map_or("no times".into(), |dt| format!("{dt} s"));
+                    format!("{} ({dt})", names.join(", "))
+                };
+                let message = format!(
+                    "expected columns {} as in the first table, got {}",
+                    names(all),
+                    names(&table)
+                );
+                return Err(Error::file(path, message));
+            }
+            all.tracks.extend(table.tracks);
+        }
+        let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
+        Self::new(first, all.unwrap_or_default(), options)
+    }
+
+    /// Reads an array (N, T, D) or (T, D); NaN is a state that is not known.
+    ///
+    /// # Errors
+    /// Whatever [`Unpacked::of_file`] refuses; another shape; an infinite number.
+    pub fn open_npy(path: &Path, beside: &Path, options: &ImportOptions) -> Result<Self> {
+        let array = Unpacked::of_file(path)?.ordered(None, beside)?;
+        let table = of_array(path, array, options)?;
+        Self::new(path, table, options)
+    }
+
+    fn new(path: &Path, table: Table, options: &ImportOptions) -> Result<Self> {
+        if table.points.is_empty() {
+            let names: Vec<_> = table.columns.iter().map(|c| c.name.as_str()).collect();
+            let message = format!(
+                "expected columns x and y, got {} (--columns says which they are)",
+                names.join(", ")
+            );
+            return Err(Error::file(path, message));
+        }
         let d = table.columns.len();
-        let positions = table.sequences.iter().flat_map(|rows| rows.chunks_exact(d));
-        let positions = positions.map(|row| axes.map(|axis| row[axis]));
-        let Some(around) = around(positions) else {
-            return Err(Error::file(path, "expected rows of numbers, got none"));
+        let rows = || {
+            table
+                .tracks
+                .iter()
+                .flat_map(|track| track.states.chunks_exact(d))
+        };
+        let of_row = |row: &'_ [f64]| -> Vec<[f64; 2]> {
+            let at = table.points.iter().map(|axes| axes.map(|axis| row[axis]));
+            at.filter(|[x, y]| !(x.is_nan() || y.is_nan())).collect()
+        };
+        let Some(around) = around(rows().flat_map(of_row)) else {
+            return Err(Error::file(
+                path,
+                "expected rows with positions, got none that has both x and y",
+            ));
         };
         let [width, height] = around.size();
         let radius = options.radius.unwrap_or(match width.max(height) {
@@ -104,17 +141,23 @@ impl Trajectories {
         video
             .check()
             .map_err(|e| Error::Experiment(format!("--scale: {e}")))?;
+        let cut = options.cut();
+        let frames = |track: &Track| (track.states.len() / d).div_ceil(cut.stride);
+        let expected = table.tracks.iter().map(frames).sum();
         Ok(Self {
-            sequences: table.sequences.into_iter(),
+            tracks: table.tracks.into_iter(),
             dt: table.dt,
             ball: Ball {
                 columns: table.columns,
-                axes,
+                points: table.points,
                 radius,
                 view,
             },
             video,
-            cut: options.cut(),
+            cut,
+            expected,
+            left_over: 0,
+            notes: table.notes,
             ready: VecDeque::new(),
         })
     }
@@ -141,12 +184,18 @@ impl Reader for Trajectories {
         self.dt.map(|dt| dt * self.cut.stride as f64)
     }
 
+    fn expected(&self) -> Option<usize> {
+        Some(self.expected)
+    }
+
     fn next(&mut self) -> Result<Option<Sequence>> {
         while self.ready.is_empty() {
-            let Some(states) = self.sequences.next() else {
+            let Some(Track { states, .. }) = self.tracks.next() else {
                 return Ok(None);
             };
             let frames = states.len() / self.ball.columns.len();
+            let rows = states.chunks_exact(self.ball.columns.len());
+            let seen = rows.map(|row| u8::from(self.ball.is_known(row))).collect();
             let motion = Trajectory {
                 states,
                 parameters: vec![self.ball.radius],
@@ -156,10 +205,17 @@ impl Reader for Trajectories {
             let sequence = Sequence {
                 frames: pictures,
                 motion,
+                seen,
             };
+            self.left_over += self.cut.rest(frames);
             self.ready.extend(self.cut.clips(sequence, frames));
         }
         Ok(self.ready.pop_front())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let rest = left_over(self.left_over, self.cut.clip.unwrap_or(0));
+        self.notes.iter().cloned().chain(rest).collect()
     }
 }
 
@@ -181,12 +237,23 @@ fn around(points: impl Iterator<Item = [f64; 2]>) -> Option<Rectangle> {
     })
 }
 
-/// A ball that moves as it was recorded.
+/// Balls that move as they were recorded.
 struct Ball {
     columns: Vec<Column>,
-    axes: [usize; 2],
+    /// Where x and y of each stand among the columns.
+    points: Vec<[usize; 2]>,
     radius: f64,
     view: Rectangle,
+}
+
+impl Ball {
+    /// Whether a state tells where all balls are: a picture without one of them would be wrong, so such a frame is missing.
+    fn is_known(&self, state: &[f64]) -> bool {
+        self.points
+            .iter()
+            .flatten()
+            .all(|&axis| !state[axis].is_nan())
+    }
 }
 
 impl Simulator for Ball {
@@ -199,7 +266,7 @@ impl Simulator for Ball {
     fn parameter_columns(&self) -> Vec<Column> {
         vec![Column {
             name: "radius".into(),
-            unit: self.columns[self.axes[0]].unit.clone(),
+            unit: self.columns[self.points[0][0]].unit.clone(),
         }]
     }
     fn event_columns(&self) -> Vec<Column> {
@@ -216,101 +283,23 @@ impl Simulator for Ball {
         Vec::new()
     }
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
-        shapes.push(Shape {
+        if !self.is_known(state) {
+            return;
+        }
+        shapes.extend(self.points.iter().map(|axes| Shape {
             outline: Outline::Disc {
-                centre: self.axes.map(|axis| state[axis]),
+                centre: axes.map(|axis| state[axis]),
                 radius: parameters[0],
             },
             brightness: 1.0,
             part: 0,
-        });
+        }));
     }
-}
-
-/// Names of columns that are no state.
-const SEQUENCE: &str = "sequence";
-const TIMES: [&str; 2] = ["t", "time"];
-
-/// A table with a line of names, `x,y,..`. A column `sequence` tells sequences apart, `t` or `time` the times.
-fn read_csv(path: &Path, options: &ImportOptions) -> Result<Table> {
-    let wrong = |message: String| Error::file(path, message);
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|e| wrong(e.to_string()))?;
-    let names = reader.headers().map_err(|e| wrong(e.to_string()))?.clone();
-    let label = names.iter().position(|name| name == SEQUENCE);
-    let time = names.iter().position(|name| TIMES.contains(&name));
-    let kept: Vec<usize> = (0..names.len())
-        .filter(|&j| Some(j) != label && Some(j) != time)
-        .collect();
-    let mut columns: Vec<Column> = kept.iter().map(|&j| column(&names[j])).collect();
-    if let Some(named) = &options.columns {
-        if named.len() != columns.len() {
-            return Err(wrong(format!(
-                "expected {} names in --columns, got {}",
-                columns.len(),
-                named.len()
-            )));
-        }
-        columns.clone_from(named);
-    }
-    let mut seen = HashSet::new();
-    let mut table = Table {
-        columns,
-        ..Table::default()
-    };
-    let (mut last, mut times): (Option<String>, Vec<f64>) = (None, Vec::new());
-    for (i, record) in reader.records().enumerate() {
-        // The first line has the names.
-        let line = i + 2;
-        let record = record.map_err(|e| wrong(e.to_string()))?;
-        let number = |j: usize| {
-            let cell = record.get(j).unwrap_or_default();
-            let number = cell.parse::<f64>().ok().filter(|number| number.is_finite());
-            number.ok_or_else(|| {
-                wrong(format!(
-                    "line {line}, column {}: expected a finite number, got {cell:?}",
-                    &names[j]
-                ))
-            })
-        };
-        let of = label.map_or("", |j| record.get(j).unwrap_or_default());
-        if last.as_deref() != Some(of) {
-            if !seen.insert(of.to_string()) {
-                return Err(wrong(format!(
-                    "line {line}: sequence {of} goes on after another; its rows must stand together"
-                )));
-            }
-            table.sequences.push(Vec::new());
-            last = Some(of.to_string());
-            times.clear();
-        }
-        if let Some(j) = time {
-            times.push(number(j)?);
-            if let [.., before, now] = times[..] {
-                let step = now - before;
-                let dt = *table.dt.get_or_insert(step);
-                // Times are often rounded to a few digits.
-                if step.is_nan() || step <= 0.0 || (step - dt).abs() > 1e-3 * dt {
-                    return Err(wrong(format!(
-                        "line {line}: expected equal steps of time, {dt} s, got {step}"
-                    )));
-                }
-            }
-        }
-        let row = kept.iter().map(|&j| number(j));
-        let row = row.collect::<Result<Vec<f64>>>()?;
-        if let Some(rows) = table.sequences.last_mut() {
-            rows.extend(row);
-        }
-    }
-    Ok(table)
 }
 
 /// An array (N, T, D) or (T, D).
-fn read_npy(path: &Path, options: &ImportOptions) -> Result<Table> {
-    let mut stream = NpyStream::open(path, path)?;
+fn of_array(path: &Path, array: Unpacked, options: &ImportOptions) -> Result<Table> {
+    let mut stream = array.stream;
     let wrong = |message: String| Error::file(path, message);
     let (n, t, d) = match *stream.shape() {
         [t, d] => (1, t, d),
@@ -321,16 +310,16 @@ fn read_npy(path: &Path, options: &ImportOptions) -> Result<Table> {
             )));
         }
     };
-    if n * t * d == 0 {
+    if n == 0 || t == 0 || d == 0 {
         return Err(wrong("expected rows of numbers, got none".into()));
     }
-    let columns = match (&options.columns, d) {
+    let columns: Vec<Column> = match (&options.columns, d) {
         (Some(named), _) => named.clone(),
         (None, 2) => ["x", "y"].map(column).into(),
         (None, 4) => ["x", "y", "vx", "vy"].map(column).into(),
         (None, _) => {
             return Err(wrong(format!(
-                "which of the {d} columns are x and y? --columns names all {d}"
+                "which of the {d} columns are x and y? --columns names all {d}; where these are {n} pictures of {t} x {d} px, --axes THW says so"
             )));
         }
     };
@@ -340,21 +329,32 @@ fn read_npy(path: &Path, options: &ImportOptions) -> Result<Table> {
             columns.len()
         )));
     }
-    let mut sequences = Vec::new();
+    let place = |name: &str| columns.iter().position(|column| column.name == name);
+    let points = match (place("x"), place("y")) {
+        (Some(x), Some(y)) => vec![[x, y]],
+        _ => Vec::new(),
+    };
+    let mut tracks = Vec::new();
     for i in 0..n {
-        let rows = stream.numbers(t * d)?;
-        if let Some(at) = rows.iter().position(|value| !value.is_finite()) {
+        let states = stream.numbers(t * d)?;
+        if let Some(at) = states.iter().position(|value| value.is_infinite()) {
             return Err(wrong(format!(
                 "expected finite numbers, got {} in sequence {i}, row {}",
-                rows[at],
+                states[at],
                 at / d
             )));
         }
-        sequences.push(rows);
+        tracks.push(Track {
+            name: i.to_string(),
+            states,
+            numbered: None,
+        });
     }
     Ok(Table {
         columns,
-        sequences,
+        points,
+        tracks,
         dt: None,
+        notes: Vec::new(),
     })
 }

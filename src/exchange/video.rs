@@ -1,34 +1,67 @@
 //! Video files through the program ffmpeg: read as a pipe of pictures, written as H.264.
 
+use super::clips::{Recording, Shot};
 use super::export::{Export, zoom};
 use super::ffmpeg::{self, Running};
-use super::images::Recording;
 use super::look::{Look, pixels};
+use super::options::ImportOptions;
 use super::staged::Staged;
+use super::video_time::{self, Plan};
 use crate::error::{Error, Result};
 use image::{DynamicImage, GrayImage, RgbImage};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 
-/// The pictures of a video file, one after the other, and the time between them.
+/// The pictures of a video file, one after the other, at one rate.
 pub(super) struct Video {
     path: PathBuf,
+    look: Look,
+    /// Many videos may wait for their turn: ffmpeg starts with the first picture.
+    started: bool,
     /// `None` once it has ended.
     running: Option<Running>,
     stdout: Option<BufReader<ChildStdout>>,
-    dt: f64,
+    plan: Plan,
+    stride: usize,
+    /// The next frame of the recording.
+    next: usize,
+    /// Frames of the file that were read, and the last of them.
+    read: usize,
+    last: Option<DynamicImage>,
+    keep_good: bool,
+    notes: Vec<String>,
 }
 
 impl Video {
-    /// Starts ffmpeg on a file: every `stride`-th frame, cropped, scaled and greyed as asked.
+    /// Asks for the times of a file: it will give every `stride`-th frame, cropped, scaled and greyed as asked.
     ///
     /// # Errors
-    /// ffmpeg or ffprobe are not installed; the file has no video.
-    pub fn open(path: &Path, look: &Look, stride: usize) -> Result<Self> {
+    /// ffmpeg or ffprobe are not installed; the file has no video; its times are uneven and no rate is asked for.
+    pub fn open(path: &Path, options: &ImportOptions, stride: usize) -> Result<Self> {
         // Fails before ffmpeg with a plain message.
         std::fs::File::open(path).map_err(Error::io(path))?;
-        let rate = frame_rate(path)?;
+        let probe = video_time::probe(path)?;
+        let plan = video_time::plan(path, &probe, options.fps, options.dt)?;
+        let notes = plan.note.clone().into_iter().collect();
+        Ok(Self {
+            path: path.to_path_buf(),
+            look: options.look(),
+            started: false,
+            running: None,
+            stdout: None,
+            plan,
+            stride,
+            next: 0,
+            read: 0,
+            last: None,
+            keep_good: options.keep_good,
+            notes,
+        })
+    }
+
+    fn start(&self) -> Result<Running> {
+        let look = &self.look;
         let mut filters = Vec::new();
         if let Some(crop) = look.crop {
             let (size, left, top) = (crop.size, crop.left, crop.top);
@@ -36,9 +69,6 @@ impl Video {
                 "crop={}:{}:{left}:{top}:exact=1",
                 size.width, size.height
             ));
-        }
-        if stride > 1 {
-            filters.push(format!("framestep={stride}"));
         }
         if let Some(size) = look.scale {
             filters.push(format!("scale={}:{}:flags=area", size.width, size.height));
@@ -48,35 +78,111 @@ impl Video {
             false => ("rgb24", "ppm"),
         };
         filters.push(format!("format={kind}"));
-        // Only this file: a playlist may not name others.
-        let arguments = [
-            "-nostdin",
-            "-v",
-            "error",
-            "-xerror",
+        // Every frame once, whatever its time: a second apart, at one a second.
+        filters.push("settb=1,setpts=N".into());
+        let mut arguments = vec!["-nostdin", "-v", "error", "-xerror"];
+        if self.keep_good {
+            // Threads of the decoder hold frames back, more or fewer, when it stops.
+            arguments.extend(["-threads", "1"]);
+        }
+        let (file, filters) = (ffmpeg::file(&self.path), filters.join(","));
+        arguments.extend([
+            // Only this file: a playlist may not name others.
             "-protocol_whitelist",
             "file,pipe",
             "-i",
-            &ffmpeg::file(path),
+            &file,
             "-map",
             "0:v:0",
             "-vf",
-            &filters.join(","),
+            &filters,
+            "-r",
+            "1",
             "-f",
             "image2pipe",
             "-c:v",
             codec,
             "pipe:1",
-        ]
-        .map(String::from);
-        let mut running = ffmpeg::start("ffmpeg", &arguments, "reading a video file")?;
-        let stdout = running.child.stdout.take().map(BufReader::new);
-        Ok(Self {
-            path: path.to_path_buf(),
-            running: Some(running),
-            stdout,
-            dt: stride as f64 / rate,
-        })
+        ]);
+        let arguments: Vec<String> = arguments.into_iter().map(String::from).collect();
+        ffmpeg::start("ffmpeg", &arguments, "reading a video file")
+    }
+
+    /// The next frame of the file.
+    fn frame(&mut self) -> Result<Option<DynamicImage>> {
+        if !self.started {
+            let mut running = self.start()?;
+            self.stdout = running.child.stdout.take().map(BufReader::new);
+            self.running = Some(running);
+            self.started = true;
+        }
+        let Some(stdout) = &mut self.stdout else {
+            return Ok(None);
+        };
+        let read = picture(stdout, &self.path);
+        if let Ok(Some(picture)) = read {
+            self.read += 1;
+            return Ok(Some(picture));
+        }
+        self.stdout = None;
+        let ended = match self.running.take() {
+            Some(running) => running.end()?,
+            None => None,
+        };
+        // What ffmpeg says explains more than a picture that ends early.
+        let complaint = match (ended, read) {
+            (Some(words), _) => words,
+            (None, Err(e)) => return Err(e),
+            (None, Ok(_)) => return Ok(None),
+        };
+        if self.keep_good && self.read > 0 {
+            self.notes.push(format!(
+                "damaged: kept its first {} frames of {}; ffmpeg: {complaint}",
+                self.read, self.plan.total
+            ));
+            return Ok(None);
+        }
+        let way = match self.read {
+            0 => String::new(),
+            _ => format!(
+                "; {} of {} frames before that can be read, --keep-good keeps them",
+                self.good()?,
+                self.plan.total
+            ),
+        };
+        Err(Error::file(&self.path, format!("ffmpeg: {complaint}{way}")))
+    }
+
+    /// How many frames `--keep-good` keeps: as it reads them, in small.
+    fn good(&self) -> Result<usize> {
+        let small = Self {
+            path: self.path.clone(),
+            look: Look {
+                scale: "16x16".parse().ok(),
+                grey: true,
+                ..Look::default()
+            },
+            started: false,
+            running: None,
+            stdout: None,
+            plan: self.plan.clone(),
+            stride: 1,
+            next: 0,
+            read: 0,
+            last: None,
+            keep_good: true,
+            notes: Vec::new(),
+        };
+        let mut running = small.start()?;
+        let mut count = 0;
+        if let Some(stdout) = running.child.stdout.take() {
+            let mut stdout = BufReader::new(stdout);
+            while let Ok(Some(_)) = picture(&mut stdout, &self.path) {
+                count += 1;
+            }
+        }
+        running.end()?;
+        Ok(count)
     }
 }
 
@@ -89,28 +195,57 @@ impl Drop for Video {
 }
 
 impl Recording for Video {
-    fn next(&mut self) -> Result<Option<DynamicImage>> {
-        let Some(stdout) = &mut self.stdout else {
-            return Ok(None);
-        };
-        match picture(stdout, &self.path)? {
-            Some(picture) => Ok(Some(picture)),
-            None => {
-                self.stdout = None;
-                if let Some(running) = self.running.take() {
-                    running.finish(&self.path)?;
+    fn next(&mut self) -> Result<Option<Shot>> {
+        let number = self.next;
+        let wanted = match &self.plan.frames {
+            // As many as come.
+            None => Some(number),
+            Some(frames) => match frames.get(number) {
+                Some(Some(frame)) => Some(*frame),
+                Some(None) => None,
+                None => {
+                    // To its end: what was read must have been whole.
+                    while self.frame()?.is_some() {}
+                    return Ok(None);
                 }
-                Ok(None)
+            },
+        };
+        let mut picture = None;
+        if let Some(wanted) = wanted {
+            while self.read <= wanted {
+                match self.frame()? {
+                    Some(frame) => self.last = Some(frame),
+                    None if self.plan.frames.is_none() || self.keep_good => return Ok(None),
+                    None => {
+                        let message = format!(
+                            "expected {} frames as its times say, got {}; --dt SECONDS takes them as they come",
+                            wanted + 1,
+                            self.read
+                        );
+                        return Err(Error::file(&self.path, message));
+                    }
+                }
             }
+            picture.clone_from(&self.last);
         }
+        self.next += self.stride;
+        Ok(Some(Shot { picture, number }))
     }
 
     fn dt(&self) -> Option<f64> {
-        Some(self.dt)
+        self.plan.dt.map(|dt| dt * self.stride as f64)
+    }
+
+    fn len(&self) -> (usize, usize) {
+        (self.plan.total.div_ceil(self.stride), self.plan.total)
     }
 
     fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 }
 
@@ -168,42 +303,6 @@ fn picture(from: &mut impl Read, path: &Path) -> Result<Option<DynamicImage>> {
         _ => RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8),
     };
     Ok(picture)
-}
-
-/// Frames a second of a file's first video, by ffprobe.
-fn frame_rate(path: &Path) -> Result<f64> {
-    let arguments = [
-        "-v",
-        "error",
-        "-protocol_whitelist",
-        "file",
-        "-select_streams",
-        "v:0",
-        "-show_entries",
-        "stream=avg_frame_rate,r_frame_rate",
-        "-of",
-        "default=noprint_wrappers=1",
-        &ffmpeg::file(path),
-    ]
-    .map(String::from);
-    let mut running = ffmpeg::start("ffprobe", &arguments, "reading a video file")?;
-    let mut text = String::new();
-    if let Some(stdout) = running.child.stdout.take() {
-        stdout
-            .take(1 << 16)
-            .read_to_string(&mut text)
-            .map_err(Error::io(path))?;
-    }
-    running.finish(path)?;
-    let rate = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-        let (above, below) = line.strip_prefix('=')?.trim().split_once('/')?;
-        let rate = above.parse::<f64>().ok()? / below.parse::<f64>().ok()?;
-        (rate.is_finite() && rate > 0.0).then_some(rate)
-    };
-    rate("avg_frame_rate")
-        .or_else(|| rate("r_frame_rate"))
-        .ok_or_else(|| Error::file(path, "expected a video with a frame rate, got none"))
 }
 
 /// Writes an MP4 file a sequence.

@@ -3,8 +3,12 @@
 use super::Experiment;
 use super::locate::Part;
 use super::problem::Problem;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::seeds::Seeds;
 use std::collections::BTreeSet;
+
+/// Bytes of frames of one dataset that are believed, 16 TB.
+const LARGEST_BYTES: f64 = 16e12;
 
 /// Folder names next to those of the models.
 const RESERVED: [&str; 2] = ["data", "figures"];
@@ -23,11 +27,62 @@ impl Experiment {
         found.require(frames >= 2, "data.frames", || {
             format!("expected at least 2, a past and a future, got {frames}")
         });
+        self.check_size(&mut found);
         self.check_models(&mut found);
         self.check_train(&mut found);
         self.check_encode(&mut found);
         self.check_analyses(&mut found);
         found.0
+    }
+
+    /// Builds every model once, as training will: what only fails there is told before data are made.
+    ///
+    /// # Errors
+    /// Settings that do not fit each other or the frames, by the model's name.
+    pub fn buildable(&self) -> Result<()> {
+        for (name, model) in &self.models {
+            let mut rng = Seeds::new(0).stream("init", 0);
+            let built = model.build::<f32>(self.data.frame_shape(), &mut rng);
+            built.map_err(|e| Error::Experiment(format!("models.{name}: {e}")))?;
+        }
+        Ok(())
+    }
+
+    /// What may be meant otherwise, though it can be run.
+    pub fn warnings(&self) -> Vec<String> {
+        let (steps, from) = (self.train.steps, self.train.law_from);
+        let mut found = Vec::new();
+        let modes = self
+            .models
+            .keys()
+            .filter(|name| self.model_kind(name) == "kalman_vae");
+        for name in modes.filter(|_| steps <= from) {
+            found.push(format!(
+                "models.{name}: train.steps is {steps} and train.law_from {from}: a law with modes that starts from codes never starts"
+            ));
+        }
+        found
+    }
+
+    /// Bytes that the dataset takes and refuses what no disk holds.
+    fn check_size(&self, found: &mut Problems) {
+        let [c, h, w] = self.data.frame_shape();
+        let sequences: f64 = self.data.all_sequences().map(|n| n as f64).sum();
+        let bytes = sequences * self.data.frames() as f64 * (c * h * w) as f64;
+        if bytes > LARGEST_BYTES && self.data.stored().is_none() {
+            let path = match self.data.frames() > 1_000_000 {
+                true => "data.frames",
+                false => "data.splits",
+            };
+            found.require(false, path, || {
+                format!(
+                    "{sequences} sequences of {} frames of {c} x {h} x {w} would take {:.1} TB on disk; expected at most {:.0} TB",
+                    self.data.frames(),
+                    bytes / 1e12,
+                    LARGEST_BYTES / 1e12
+                )
+            });
+        }
     }
 
     fn check_seeds(&self, found: &mut Problems) {

@@ -48,11 +48,11 @@ impl Stage<'_> {
     /// that results of an older program are made again.
     fn version(&self) -> u32 {
         match self {
-            Self::Generate | Self::Baselines => 1,
+            Self::Generate => 1,
             Self::Train(..) => 3,
             Self::Encode(..) => 5,
-            Self::Analyze(..) | Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
-            Self::Ablation => 2,
+            Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
+            Self::Ablation | Self::Analyze(..) | Self::Baselines => 2,
         }
     }
 

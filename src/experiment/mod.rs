@@ -102,6 +102,7 @@ impl EncodeSettings {
             drop_rates: self.drop_rates.clone(),
             blocks: self.blocks.clone(),
             always_seen: self.always_seen,
+            latents: Vec::new(),
         }
     }
 }
@@ -231,7 +232,8 @@ impl Experiment {
 
     /// With overrides, what a stored dataset holds, and defaults that follow from it.
     fn resolved(&self, sources: &Sources, sets: &[Set]) -> std::result::Result<Self, Vec<Problem>> {
-        let mut experiment = set::apply(self, sets)?;
+        let free = |path: &str| !sources.says(path) && set::responsible(sets, path).is_none();
+        let mut experiment = set::apply(self, sets, free)?;
         experiment.data.resolve().map_err(|e| {
             let text = e.to_string();
             let message = text.strip_prefix("data.dataset: ").unwrap_or(&text);
@@ -239,21 +241,29 @@ impl Experiment {
         })?;
         // Defaults that follow from the data follow from the data as overridden.
         let usual = EncodeSettings::usual(&experiment.data);
-        let free = |key: &str| {
-            let path = format!("encode.{key}");
-            !sources.says(&path) && set::responsible(sets, &path).is_none()
-        };
-        if free("context") {
+        if free("encode.context") {
             experiment.encode.context = usual.context;
         }
-        if free("blocks") {
+        if free("encode.blocks") {
             experiment.encode.blocks = usual.blocks;
         }
-        if free("always_seen") {
+        if free("encode.always_seen") {
             experiment.encode.always_seen = usual.always_seen;
         }
-        if free("train_sequences") {
+        if free("encode.train_sequences") {
             experiment.encode.train_sequences = usual.train_sequences;
+        }
+        if free("analyses") {
+            experiment.analyses = kinds::all_analyses(!experiment.data.further_splits().is_empty());
+        }
+        // A default that does not fit gives way: nobody is blamed for a key that nobody wrote.
+        let train = &mut experiment.train;
+        if free("train.batch") {
+            let sequences = experiment.data.sequences("train");
+            train.batch = train.batch.min(sequences.max(1)).max(1);
+        }
+        if free("train.micro_batches") {
+            train.micro_batches = train.micro_batches.min(train.batch.max(1));
         }
         let problems = experiment.problems();
         match problems.is_empty() {

@@ -93,12 +93,28 @@ fn keys(path: &str) -> Option<Vec<String>> {
 ///
 /// # Errors
 /// All unknown paths (with the nearest known key) and values of the wrong type.
-pub(super) fn apply(experiment: &Experiment, sets: &[Set]) -> Result<Experiment, Vec<Problem>> {
+pub(super) fn apply(
+    experiment: &Experiment,
+    sets: &[Set],
+    follows: impl Fn(&str) -> bool,
+) -> Result<Experiment, Vec<Problem>> {
     if sets.is_empty() {
         return Ok(experiment.clone());
     }
     let broken = |message: String| vec![Problem::value("", message)];
     let mut tree = experiment.to_value().map_err(|e| broken(e.to_string()))?;
+    // What follows from data that are not looked at yet is left open.
+    if let (Some(_), Some(Value::Mapping(encode))) =
+        (experiment.data.stored(), tree.get_mut("encode"))
+    {
+        encode.retain(|key, _| {
+            !key.as_str()
+                .is_some_and(|key| follows(&format!("encode.{key}")))
+        });
+    }
+    if let (true, Value::Mapping(all)) = (follows("analyses"), &mut tree) {
+        all.shift_remove("analyses");
+    }
     let mut wrong = Vec::new();
     for set in sets {
         let mut steps = set.path.iter().enumerate();
@@ -107,7 +123,11 @@ pub(super) fn apply(experiment: &Experiment, sets: &[Set]) -> Result<Experiment,
         });
         match at {
             Ok(at) => *at = set.value.clone(),
-            Err(message) => wrong.push(Problem::value(set.path(), message)),
+            // Values at their default are not always written: the schema knows every key.
+            Err(message) => match put_new(&tree, set, message) {
+                Ok(with) => tree = with,
+                Err(problem) => wrong.push(problem),
+            },
         }
     }
     wrong.extend(validate(&tree, checked()));
@@ -115,6 +135,37 @@ pub(super) fn apply(experiment: &Experiment, sets: &[Set]) -> Result<Experiment,
         return Err(wrong);
     }
     serde_yaml::from_value(tree).map_err(|e| broken(e.to_string()))
+}
+
+/// The tree with a key that was not written, and the maps around it, where the schema knows it; `unknown` is said where it does not.
+///
+/// # Errors
+/// What the schema has against it.
+fn put_new(tree: &Value, set: &Set, unknown: String) -> Result<Value, Problem> {
+    let mut with = tree.clone();
+    let mut at = &mut with;
+    for key in &set.path {
+        if at.is_null() {
+            *at = Value::Mapping(serde_yaml::Mapping::new());
+        }
+        let Value::Mapping(map) = at else {
+            return Err(Problem::value(set.path(), unknown));
+        };
+        at = map.entry(key.as_str().into()).or_insert(Value::Null);
+    }
+    *at = set.value.clone();
+    let before = validate(tree, checked());
+    let found = validate(&with, checked());
+    let mut new = found
+        .into_iter()
+        .filter(|problem| !before.contains(problem));
+    match new.find(|problem| problem.touches(&set.path())) {
+        None => Ok(with),
+        Some(problem) if problem.message.starts_with("unknown key") => {
+            Err(Problem::value(set.path(), unknown))
+        }
+        Some(problem) => Err(problem),
+    }
 }
 
 /// The last override that touches `path`, if any does.

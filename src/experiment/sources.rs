@@ -208,6 +208,9 @@ impl Page {
 
 impl Document {
     fn read(text: &str, file: &str) -> Result<Self> {
+        // A byte order mark, as Windows' editors write it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        shallow(text, file)?;
         let tree = Tree::read(text).map_err(|e| unreadable(text, file, &e))?;
         if tree.value.is_null() {
             return Err(Error::Experiment(format!(
@@ -292,6 +295,39 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
         )));
     }
     std::fs::read_to_string(path).map_err(unreadable)
+}
+
+/// Brackets within brackets that are read: an experiment has some ten.
+const MOST_NESTED: usize = 64;
+
+/// Refuses texts whose brackets are nested too deep, in one pass: the reader's time grows with the square of their depth.
+fn shallow(text: &str, file: &str) -> Result<()> {
+    let mut depth = 0usize;
+    let mut quote = None;
+    for (i, line) in text.lines().enumerate() {
+        let mut before = ' ';
+        for (column, c) in line.chars().enumerate() {
+            match (quote, c) {
+                (Some(open), c) if c == open && before != '\\' => quote = None,
+                (Some(_), _) => {}
+                // A quote opens a text where a value begins, an apostrophe within a word does not.
+                (None, '"' | '\'') if " [{,:".contains(before) => quote = Some(c),
+                (None, '#') if before == ' ' => break,
+                (None, '[' | '{') => depth += 1,
+                (None, ']' | '}') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > MOST_NESTED {
+                let (line, column) = (i + 1, column + 1);
+                return Err(Error::Experiment(format!(
+                    "{file}:{line}:{column}: nested too deeply: expected at most {MOST_NESTED} brackets within each other\n{}",
+                    excerpt(text, line, column)
+                )));
+            }
+            before = c;
+        }
+    }
+    Ok(())
 }
 
 /// The same path for every way to write it.

@@ -419,8 +419,8 @@ fn all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
         .replacen("seeds: [0, 1]", "seeds: [0, -1]\nsede: 1", 1)
         .replacen("  frames: 20", "  frames: few\n  frames: many", 1)
         .replacen("bouncing_ball: {}", "bouncing_ball: {raduis: 2, restitution: {unifrom: {low: 0, high: 1}}}", 1)
-        .replacen("    lg_vae: {}", "    lg_vae: {codes: 100, start: identty}", 1)
-        .replacen("    vae: {}", "    vae:\n      encoder: {cnn: {kernels: [3, big]}}\n      likelihood: {gaussian: {std: -1}}", 1)
+        .replacen("    lg_vae: {}", "    lg_vae: {frames: {codes: 100}, start: identty}", 1)
+        .replacen("    vae: {}", "    vae:\n      frames:\n        encoder: {cnn: {kernels: [3, big]}}\n        likelihood: {gaussian: {std: -1}}", 1)
         .replacen("context: 8", "context: true", 1);
     let message = parse(&text).unwrap_err().to_string();
     let heads: Vec<&str> = message
@@ -434,11 +434,11 @@ fn all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
         "small.yaml:8:46: data.simulator.bouncing_ball.restitution.unifrom: unknown name `unifrom`, expected a number or a map with one key of `uniform`, `normal`, `clipped_normal`; did you mean `uniform`?",
         "small.yaml:9:11: data.frames: expected a whole number of at least 2, got the text \"many\"",
         "small.yaml:10:3: data.frames: this key is written twice",
-        "small.yaml:18:21: models.a.lg_vae.codes: expected a whole number from 1 to 64, got 100",
-        "small.yaml:18:33: models.a.lg_vae.start: unknown name `identty`, expected one of `free_motion`, `identity`; did you mean `identity`?",
-        "small.yaml:21:36: models.b.vae.encoder.cnn.kernels[1]: expected a whole number from 1 to 65536, got the text \"big\"",
-        "small.yaml:22:36: models.b.vae.likelihood.gaussian.std: expected a number above 0, got -1",
-        "small.yaml:24:12: encode.context: expected a whole number of at least 0, got `true`",
+        "small.yaml:18:30: models.a.lg_vae.frames.codes: expected a whole number from 1 to 64, got 100",
+        "small.yaml:18:43: models.a.lg_vae.start: unknown name `identty`, expected one of `free_motion`, `identity`; did you mean `identity`?",
+        "small.yaml:22:38: models.b.vae.frames.encoder.cnn.kernels[1]: expected a whole number from 1 to 65536, got the text \"big\"",
+        "small.yaml:23:38: models.b.vae.frames.likelihood.gaussian.std: expected a number above 0, got -1",
+        "small.yaml:25:12: encode.context: expected a whole number of at least 0, got `true`",
     ];
     assert_eq!(heads.len(), expected.len(), "{message}");
     for (head, expected) in heads.iter().zip(expected) {
@@ -448,10 +448,31 @@ fn all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines() {
 }
 
 #[test]
+fn a_key_that_moved_is_told_its_place() {
+    let text = GOOD.replacen(
+        "    vae: {}",
+        "    vae: { codes: 2, likelihood: bernoulli }",
+        1,
+    );
+    let message = parse(&text).unwrap_err().to_string();
+    holds(
+        &message,
+        &[
+            "models.b.vae.codes: unknown key `codes`, expected `frames`; write it under `frames`: `frames.codes`",
+            "models.b.vae.likelihood: unknown key `likelihood`, expected `frames`; write it under `frames`: `frames.likelihood`",
+        ],
+    );
+}
+
+#[test]
 fn contradictions_of_sections_without_mistakes_are_told_beside_the_mistakes_of_others() {
     let text = GOOD
         .replacen("name: small", "name: a b", 1)
-        .replacen("    lg_vae: {}", "    lg_vae: {latent: 7, codes: 3}", 1)
+        .replacen(
+            "    lg_vae: {}",
+            "    lg_vae: {latent: 7, frames: {codes: 3}}",
+            1,
+        )
         .replacen("    vae: {}", "    vae: {colour: 1}", 1)
         .replacen("context: 8", "context: 20\n  blocks: [17]", 1);
     let message = parse(&text).unwrap_err().to_string();
@@ -478,7 +499,7 @@ data:
     occluded_ball:
       ball: { radius: -1, restitution: 2, start: [200, 16] }
       bar: { left: 3, right: 2, bottom: 1, top: 5 }
-  video: { width: 8, exposure: -1, looks: { noise_std: 3 } }
+  video: { width: 4, exposure: -1, looks: { noise_std: 3 } }
   frames: 1
   splits: { train: 100, validation: 0, test: 20 }
   shifts:
@@ -486,7 +507,8 @@ data:
 models:
   a:
     kalman_vae:
-      encoder: { cnn: { channels: [8, 8], kernels: [4, 3], strides: [0, 1] } }
+      frames:
+        encoder: { cnn: { channels: [8, 8], kernels: [4, 3], strides: [0, 1] } }
       transition: { mixture: { modes: 900, offsets: false } }
 train: { steps: 0, batch: 5, micro_batches: 6 }
 ";
@@ -513,7 +535,7 @@ train: { steps: 0, batch: 5, micro_batches: 6 }
     );
     // Networks are checked against frames, so what they contradict comes when the frames are right.
     let text = text
-        .replace("width: 8, ", "")
+        .replace("width: 4, ", "")
         .replace("frames: 1", "frames: 20");
     let text = text
         .replace("validation: 0", "validation: 9")
@@ -827,4 +849,83 @@ fn mistakes_of_a_sweep_are_told_at_its_values_once() {
             &[part],
         );
     }
+}
+
+#[test]
+fn every_key_of_the_schema_can_be_overridden_also_where_it_is_at_its_default() {
+    let base = set(&[]).unwrap().to_yaml().unwrap();
+    for text in [
+        "data.video.colour=true",
+        "data.video.exposure=0.05",
+        "data.video.looks.noise_std=0.1",
+        "data.simulator.bouncing_ball.drag=0.1",
+        "data.shifts.fast.sequences=3",
+        "train.latent_weight.from=0.2",
+        "models.c={vae: {}}",
+        "train.starts.candidates=2",
+    ] {
+        let with = set(&[text]).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_ne!(with.to_yaml().unwrap(), base, "{text}");
+        // What is written down then is read again.
+        let again = parse(&with.to_yaml().unwrap()).unwrap();
+        assert_eq!(again.to_yaml().unwrap(), with.to_yaml().unwrap(), "{text}");
+    }
+    for wrong in [
+        "data.video.color=true",
+        "data.simulator.bouncing_ball.drags=1",
+        "data.shifts.fast.sequence=3",
+    ] {
+        assert!(
+            set(&[wrong])
+                .unwrap_err()
+                .to_string()
+                .contains("unknown key"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn a_default_that_does_not_fit_gives_way_and_is_not_blamed() {
+    assert_eq!(set(&["train.batch=2"]).unwrap().train.micro_batches, 2);
+    let few = set(&["data.splits.train=3"]).unwrap();
+    assert_eq!((few.train.batch, few.train.micro_batches), (3, 3));
+    let error = set(&["train.batch=2", "train.micro_batches=3"]).unwrap_err();
+    holds(&error.to_string(), &["--set train.micro_batches=3"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_read_and_brackets_without_end_are_refused_at_once() {
+    let with = parse(&format!("\u{feff}{GOOD}")).unwrap();
+    assert_eq!(
+        with.to_yaml().unwrap(),
+        parse(GOOD).unwrap().to_yaml().unwrap()
+    );
+    let since = std::time::Instant::now();
+    let error = parse(&"[".repeat(400_000)).unwrap_err().to_string();
+    holds(&error, &["small.yaml:1:65: nested too deeply"]);
+    // Quadratic time was over a minute; one pass takes milliseconds.
+    assert!(since.elapsed().as_secs() < 5, "{:?}", since.elapsed());
+    parse(&GOOD.replace("Newton's?", "Newton's [ or {{{ of others #?")).unwrap();
+}
+
+#[test]
+fn sizes_that_no_disk_holds_are_refused_with_what_they_would_take() {
+    // 60 sequences of 1e12 frames of 32 x 32 bytes.
+    let error = set(&["data.frames=1000000000000"]).unwrap_err().to_string();
+    holds(&error, &["data.frames", "would take 61440.0 TB"]);
+    let error = set(&["data.splits.train=1000000000000000"])
+        .unwrap_err()
+        .to_string();
+    holds(&error, &["data.splits", "TB"]);
+}
+
+#[test]
+fn what_only_fails_when_a_model_is_built_is_told_by_check() {
+    let odd = set(&["models.a.lg_vae.codes=3", "models.a.lg_vae.latent=6"]).unwrap();
+    let error = odd.buildable().unwrap_err().to_string();
+    holds(&error, &["models.a: ", "even number of codes, got 3"]);
+    set(&[]).unwrap().buildable().unwrap();
+    let short = set(&["models.a={kalman_vae: {}}", "train.steps=200"]).unwrap();
+    holds(&short.warnings()[0], &["models.a", "never starts"]);
 }

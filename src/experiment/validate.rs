@@ -3,11 +3,11 @@
 use super::locate::{Part, join};
 use super::message::nearest;
 use super::problem::Problem;
-use super::schema::{alternatives, is_choice, kind};
+use super::schema::{alternatives, is_choice, kind, resolve};
 use super::words::{
     count, did_you_mean, form, forms, got, in_range, is_type, names, one_of, some_in_range,
 };
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 /// Everything in `value` that `schema` does not allow, in the order of the file.
@@ -148,6 +148,16 @@ impl<'a> Validator<'a> {
         }
     }
 
+    /// The setting of a map whose own settings have this key: where it belongs.
+    fn below(&self, key: &str, properties: Option<&'a Map<String, Json>>) -> Option<&'a str> {
+        let has = |schema: &Json| {
+            let own = resolve(self.root, schema).get("properties");
+            own.and_then(|all| all.get(key)).is_some()
+        };
+        let found = properties?.iter().find(|(_, schema)| has(schema));
+        found.map(|(name, _)| name.as_str())
+    }
+
     fn map(&mut self, map: &Mapping, schema: &'a Json, about: &'a Json, path: &str) {
         let properties = schema.get("properties").and_then(Json::as_object);
         let known = || {
@@ -165,7 +175,10 @@ impl<'a> Validator<'a> {
                 (Some(schema), _) => self.value(value, schema, &below),
                 (None, Some(schema @ Json::Object(_))) => self.value(value, schema, &below),
                 (None, Some(Json::Bool(false))) => {
-                    let near = did_you_mean(key, known());
+                    let near = match self.below(key, properties) {
+                        Some(nested) => format!("; write it under `{nested}`: `{nested}.{key}`"),
+                        None => did_you_mean(key, known()),
+                    };
                     meant.extend(nearest(key, known()));
                     let message = match known().next() {
                         None => format!("unknown key `{key}`, expected no settings here"),

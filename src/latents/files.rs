@@ -1,6 +1,6 @@
-//! Latents on disk: one `.npy` per array and an index with their checksums; the law and the encode stage as JSON.
+//! Beliefs on disk: one `.npy` per array and an index with their checksums; the law and the encode stage as JSON.
 
-use super::{Decoder, EncodeConfig, Latents};
+use super::{Axis, Beliefs, Decoder, EncodeConfig, Named};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::store::atomic::remove_leftovers;
@@ -16,7 +16,13 @@ use std::path::Path;
 /// Name of the index, in the folder of the arrays.
 pub(crate) const INDEX: &str = "latents.json";
 /// Raised when a reader of the old layout would misread the new one.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Version {
+    format_version: u32,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,11 +34,12 @@ struct Index {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
+    axes: Vec<Axis>,
     shape: Vec<usize>,
     file: Checksum,
 }
 
-impl Latents {
+impl Beliefs {
     /// Writes a folder: every array as `<name>.npy` (f64), then the index. Arrays of an earlier save that are not there
     /// any more are removed.
     ///
@@ -43,11 +50,12 @@ impl Latents {
         remove_leftovers(dir)?;
         let before = json::read::<Index>(dir.join(INDEX)).ok();
         let mut arrays = BTreeMap::new();
-        for (name, array) in &self.arrays {
+        for (name, Named { axes, array }) in self.iter() {
             let path = dir.join(file_name(dir, name)?);
             let shape = array.shape().to_vec();
             let file = npy::write(path, &shape, array.data())?;
-            arrays.insert(name.clone(), Entry { shape, file });
+            let axes = axes.clone();
+            arrays.insert(name.to_string(), Entry { axes, shape, file });
         }
         let index = Index {
             format_version: VERSION,
@@ -55,10 +63,7 @@ impl Latents {
         };
         json::write(dir.join(INDEX), &index)?;
         let before = before.map(|index| index.arrays).unwrap_or_default();
-        for name in before
-            .keys()
-            .filter(|name| !self.arrays.contains_key(*name))
-        {
+        for name in before.keys().filter(|name| self.get(name).is_none()) {
             let path = dir.join(file_name(dir, name)?);
             if path.exists() {
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
@@ -73,23 +78,33 @@ impl Latents {
     /// A missing, truncated or altered file is named with what was expected and got.
     pub fn load(dir: &Path) -> Result<Self> {
         let path = dir.join(INDEX);
-        let index: Index = json::read(&path)?;
-        if index.format_version != VERSION {
-            let got = index.format_version;
+        let Version {
+            format_version: got,
+        } = json::read(&path)?;
+        if got != VERSION {
+            let older = match got {
+                1 => {
+                    ", whose arrays have no named axes; run the experiment again with this program, which encodes anew"
+                }
+                _ => "",
+            };
             return Err(Error::file(
                 path,
-                format!("expected format version {VERSION}, got {got}"),
+                format!("expected format version {VERSION}, got {got}{older}"),
             ));
         }
-        let mut arrays = BTreeMap::new();
-        for (name, Entry { shape, file }) in index.arrays {
+        let index: Index = json::read(&path)?;
+        let mut beliefs = Self::default();
+        for (name, Entry { axes, shape, file }) in index.arrays {
             let path = dir.join(file_name(dir, &name)?);
             file.verify_size_of(&path)?;
             let npy = Npy::<f64>::open_shaped(&path, &shape)?;
             npy.verify(&file)?;
-            arrays.insert(name, Array::new(shape, npy.values().to_vec())?);
+            let array = Array::new(shape, npy.values().to_vec())?;
+            let fits = beliefs.insert(name, &axes, array);
+            fits.map_err(|e| Error::file(dir.join(INDEX), e.to_string()))?;
         }
-        Ok(Self { arrays })
+        Ok(beliefs)
     }
 }
 
@@ -197,11 +212,11 @@ fn finite_and_sized(
 mod tests {
     use super::*;
 
-    fn latents() -> Latents {
-        let mut latents = Latents::default();
+    fn latents() -> Beliefs {
+        let mut latents = Beliefs::default();
         let smoothed = Array::new([2, 3, 1], vec![0.1, f64::NAN, -0.0, 1e-310, 5.0, 6.0]).unwrap();
-        latents.arrays.insert("smoothed".into(), smoothed);
-        latents.arrays.insert("mask_0".into(), Array::zeros([2, 3]));
+        latents.put("smoothed", smoothed);
+        latents.put("mask_0", Array::zeros([2, 3]));
         latents
     }
 
@@ -210,18 +225,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         latents().save(dir.path()).unwrap();
         let mut fewer = latents();
-        fewer.arrays.remove("mask_0");
+        fewer.remove("mask_0");
         fewer.save(dir.path()).unwrap();
-        let back = Latents::load(dir.path()).unwrap();
-        let bits = |l: &Latents| -> Vec<u64> {
-            l.arrays["smoothed"]
+        let back = Beliefs::load(dir.path()).unwrap();
+        let bits = |l: &Beliefs| -> Vec<u64> {
+            l.get("smoothed")
+                .unwrap()
                 .data()
                 .iter()
                 .map(|x| x.to_bits())
                 .collect()
         };
         assert_eq!(bits(&back), bits(&fewer));
-        assert_eq!(back.arrays["smoothed"].shape(), [2, 3, 1]);
+        assert_eq!(back.get("smoothed").unwrap().shape(), [2, 3, 1]);
         assert!(back.get("mask_0").is_none() && !dir.path().join("mask_0.npy").exists());
     }
 
@@ -233,13 +249,13 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&path, &bytes).unwrap();
-        let error = Latents::load(dir.path()).unwrap_err().to_string();
+        let error = Beliefs::load(dir.path()).unwrap_err().to_string();
         assert!(
             error.contains("smoothed.npy: altered: expected SHA-256"),
             "{error}"
         );
         std::fs::remove_file(&path).unwrap();
-        let error = Latents::load(dir.path()).unwrap_err().to_string();
+        let error = Beliefs::load(dir.path()).unwrap_err().to_string();
         assert!(
             error.ends_with("expected 176 bytes, got no such file"),
             "{error}"
@@ -253,7 +269,7 @@ mod tests {
         let path = dir.path().join(INDEX);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("smoothed", "../smoothed")).unwrap();
-        let error = Latents::load(dir.path()).unwrap_err().to_string();
+        let error = Beliefs::load(dir.path()).unwrap_err().to_string();
         assert!(error.ends_with("got \"../smoothed\""), "{error}");
     }
 
@@ -298,6 +314,7 @@ mod tests {
             drop_rates: vec![0.1, 0.5],
             blocks: vec![5],
             always_seen: 4,
+            latents: Vec::new(),
         };
         config.save(&path).unwrap();
         assert_eq!(EncodeConfig::load(&path).unwrap(), config);

@@ -1,47 +1,36 @@
-//! Latent states as named arrays in files: what learning writes and analysis reads.
+//! What models believe, as named arrays with named axes, in memory and in files: what learning writes and analysis reads.
 //!
-//! One folder per split under `<model>/seed-<s>/latents/`, one `.npy` (f64) per array. Sizes: N sequences, T frames, p code
-//! dimensions, n latent dimensions. State t is the state drawn in frame t. Which arrays there are depends on the model:
+//! One folder per split under `<model>/seed-<s>/latents/`, one `.npy` (f64) per array; `latents.json` beside them (format 2) holds axes,
+//! shape, size and SHA-256 of each. Sizes: N clips, T frames, n latent dimensions, p code dimensions. State t is the state drawn in
+//! frame t. Which arrays there are depends on the latents that the model declares ([`Latent`], listed in `encode.json`):
 //!
-//! | name | shape | what |
+//! | name | axes | what |
 //! |---|---|---|
-//! | `encoder` | (N, T, p) | mean of q(a_t given x_t) |
-//! | `encoder_var` | (N, T, p) | its variance |
-//! | `filtered`, `filtered_cov` | (N, T, n), (N, T, n, n) | z_t given frames up to t (dynamical models only) |
-//! | `smoothed`, `smoothed_cov` | (N, T, n), (N, T, n, n) | z_t given all frames |
-//! | `innovations` | (N, T, p) | standardised: what the code of frame t says that frames before it did not (where there is a law) |
-//! | `modes_filtered`, `modes_smoothed` | (N, T, K) | weights of the law's modes in the transition into frame t, as filter and smoother have them; zeros at t = 0 |
-//! | `predicted` | (N, T, n) | z_t given the first `context` frames only: filtered before, open loop after |
-//! | `mask_<k>` | (N, T) | 1 where a frame is seen in the k-th test of missing frames: first the drop rates, then the blocks |
-//! | `imputed_<k>`, `imputed_filtered_<k>` | (N, T, n) | smoothed and filtered z_t given the seen frames only |
-//! | `wrong_pixels_<k>`, `wrong_pixels_filtered_<k>` | (N, T) | fraction of pixels of the decoded imputation on the wrong side of 0.5 |
-//! | `wrong_pixels_line_<k>` | (N, T) | the same with the body drawn on a line between its true places in the nearest seen frames |
-//! | `wrong_pixels_seen` | (N, T) | the same of the decoded code of frame t itself: nothing missing |
-//!
-//! `latents.json` beside them holds name, shape, size and SHA-256 of each.
+//! | `encoder` | clip, frame, size | belief about the first latent that one frame alone tells of (a code): its mean |
+//! | `filtered` | clip, frame, size | mean of the first latent given frames up to t |
+//! | `smoothed` | clip, frame, size | given all frames |
+//! | `predicted` | clip, frame, size | given the first `context` frames only: filtered before, open loop after |
+//! | `<latent>_filtered`, .. | as the latent says | the same of the model's other latents (`modes_filtered`, `h_filtered`); without the frame axis where there is one a clip |
+//! | `.._var`, `.._cov` | .., size / .., size, with | variance, or covariance, of the array of that name |
+//! | `.._kl` | clip, frame | divergence from the prior, nats |
+//! | `innovations` | clip, frame, size | standardised: what the code of frame t says that frames before it did not (where there is a law) |
+//! | `surprise` | clip, frame | minus what frame t adds to the bound, nats |
+//! | `mask_<k>` | clip, frame | 1 where a frame is seen in the k-th test of missing frames: first the drop rates, then the blocks |
+//! | `imputed_<k>`, `imputed_filtered_<k>` | clip, frame, size | smoothed and filtered first latent given the seen frames only |
+//! | `wrong_pixels_<k>`, `wrong_pixels_filtered_<k>` | clip, frame | fraction of pixels of the decoded imputation on the wrong side of 0.5 |
+//! | `wrong_pixels_line_<k>` | clip, frame | the same with the body drawn on a line between its true places in the nearest seen frames |
+//! | `wrong_pixels_seen` | clip, frame | the same of the frame decoded from what is believed when nothing is missing |
+//! | `film_reconstructed`, `film_predicted` | shown, frame, pixel | decoded frames of the first clips, 0..=255 |
 
+mod beliefs;
 mod files;
+mod latent;
 
-use crate::array::Array;
-use std::collections::BTreeMap;
-
+pub use beliefs::{Axis, Beliefs, Named};
 pub(crate) use files::INDEX;
 pub use files::JsonFile;
+pub use latent::{Given, Kind, Latent, Per, stored_name};
 pub use nn::plain::Decoder;
-
-/// The latent arrays of one split.
-#[derive(Clone, Debug, Default)]
-pub struct Latents {
-    /// Arrays by name, see the table above.
-    pub arrays: BTreeMap<String, Array>,
-}
-
-impl Latents {
-    /// The array of this name, where the model has it.
-    pub fn get(&self, name: &str) -> Option<&Array> {
-        self.arrays.get(name)
-    }
-}
 
 /// What the encode stage did, needed to read the arrays: saved as `encode.json`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -55,4 +44,7 @@ pub struct EncodeConfig {
     pub blocks: Vec<usize>,
     /// Frames always seen at the start of an imputation sequence.
     pub always_seen: usize,
+    /// What the model's beliefs are about; empty where an older program wrote it.
+    #[serde(default)]
+    pub latents: Vec<Latent>,
 }

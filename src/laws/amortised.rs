@@ -4,8 +4,8 @@ use super::state_space::{StateSpace, send_back, sequences};
 use crate::{Error, Result};
 use dfdx::prelude::{Cpu, Merge, PutTape, SplitTape, Tape};
 use lgssm::{self, Batch};
-use nn::tensor::{matrix, record, scalar, size, take_gradient, values};
-use nn::{Float, Mat, Param, Scalar};
+use nn::tensor::{PerRow, matrix, record, scalar, size, take_gradient, values};
+use nn::{Float, Mat, Param};
 
 const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
 
@@ -16,7 +16,7 @@ const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
 /// z_t = F z_{t-1} + u_t + exp(l_t / 2) e_t
 /// ```
 ///
-/// head (B*T, 2n) holds u, then l; F (n, n); noise e (B*T * n) is standard normal. Returns z (B*T, n) with the tape, and the scalar with
+/// head (B*T, 2n) holds u, then l; F (n, n); noise e (B*T * n) is standard normal. Returns z (B*T, n) with the tape, and log q with
 /// an empty one.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub fn amortised_path<F: Float, T: Tape<F, Cpu>>(
     steps: usize,
     feedback: &Param<F>,
     noise: &[F],
-) -> Result<(Mat<F, T>, Scalar<F, T>)> {
+) -> Result<(Mat<F, T>, PerRow<F, T>)> {
     let (head, tape) = head.split_tape();
     let (rows, columns) = size(&head);
     let n = columns / 2;
@@ -48,7 +48,9 @@ pub fn amortised_path<F: Float, T: Tape<F, Cpu>>(
     let mut path = vec![zero; rows * n];
     let mut spread = vec![zero; rows * n]; // exp(l / 2) e
     let mut log_q = 0.0;
+    let mut each = Vec::with_capacity(rows);
     for row in 0..rows {
+        let mut frame = 0.0;
         let own = &values(&head)[row * columns..][..columns];
         for i in 0..n {
             let e = noise[row * n + i];
@@ -62,8 +64,11 @@ pub fn amortised_path<F: Float, T: Tape<F, Cpu>>(
                 }
             }
             path[row * n + i] = z;
-            log_q -= 0.5 * (e.widen().powi(2) + own[n + i].widen() + LOG_2_PI);
+            let term = 0.5 * (e.widen().powi(2) + own[n + i].widen() + LOG_2_PI);
+            log_q -= term;
+            frame -= term;
         }
+        each.push(frame);
     }
     let path = matrix(path, rows, n)?; // (B*T, n)
     let log_q = scalar(F::of(log_q))?;
@@ -98,7 +103,11 @@ pub fn amortised_path<F: Float, T: Tape<F, Cpu>>(
         }
         Ok(())
     });
-    Ok((path, log_q.put_tape(T::default())))
+    let log_q = PerRow {
+        sum: log_q.put_tape(T::default()),
+        rows: each,
+    };
+    Ok((path, log_q))
 }
 
 /// log p(a, z), nats, summed over sequences of `steps` frames (see [`lgssm::complete_log_density`]): codes (B*T, p), of which those with
@@ -112,7 +121,7 @@ pub fn complete_log_density<F: Float, T: Tape<F, Cpu> + Merge<T>>(
     steps: usize,
     seen: Option<&[bool]>,
     model: &StateSpace<F>,
-) -> Result<Scalar<F, T>> {
+) -> Result<PerRow<F, T>> {
     let (codes, tape) = codes.split_tape();
     let (states, other) = states.split_tape();
     let mut tape = tape.merge(other);
@@ -127,7 +136,10 @@ pub fn complete_log_density<F: Float, T: Tape<F, Cpu> + Merge<T>>(
     let parameters = model.gradients(&found.gradients)?;
     let inputs = vec![(codes, found.gradients.codes), (states, found.states)];
     send_back(&mut tape, &out, inputs, parameters);
-    Ok(out.put_tape(tape))
+    Ok(PerRow {
+        sum: out.put_tape(tape),
+        rows: found.increments,
+    })
 }
 
 #[cfg(test)]
@@ -178,7 +190,7 @@ mod tests {
                 let (z, log_q) = amortised_path(head, 3, &p[0], &noise)?;
                 Ok::<_, Error>(ops::weighted_sum(vec![
                     (check::project(z), draw),
-                    (log_q, density),
+                    (log_q.sum, density),
                 ])?)
             });
         }
@@ -222,7 +234,7 @@ mod tests {
                 let (w, c) = (&moved[count], &moved[count + 1]);
                 let identity = ops::Activation::Identity;
                 let states = ops::linear(codes.retaped(), w, c, identity, true)?;
-                complete_log_density(codes, states, 3, seen, &model)
+                complete_log_density(codes, states, 3, seen, &model).map(|p| p.sum)
             });
         }
     }

@@ -6,8 +6,8 @@ use super::state_space::{Evidence, RATE, StateSpace, send_back, sequences};
 use crate::{Error, Result};
 use dfdx::prelude::{Cpu, Merge, PutTape, SplitTape, Tape};
 use lgssm::{AffineModes, Batch, Blend, Constraint, Lgssm, Transitions};
-use nn::tensor::{scalar, size, values};
-use nn::{Float, Mat, Module, Param, Scalar};
+use nn::tensor::{PerRow, scalar, size, values};
+use nn::{Float, Mat, Module, Param};
 
 /// Learnable parameters: those of [`StateSpace`] but the transition, and K modes A_k, b_k in its place.
 #[derive(Clone, Debug)]
@@ -163,7 +163,7 @@ pub fn blended_log_likelihood<F: Float, T: Tape<F, Cpu> + Merge<T>>(
     steps: usize,
     evidence: Evidence,
     model: &BlendedStateSpace<F>,
-) -> Result<Scalar<F, T>> {
+) -> Result<PerRow<F, T>> {
     let (codes, tape) = codes.split_tape();
     let (logits, other) = logits.split_tape();
     let mut tape = tape.merge(other);
@@ -187,9 +187,6 @@ pub fn blended_log_likelihood<F: Float, T: Tape<F, Cpu> + Merge<T>>(
         ..Batch::new(&plain, count, steps)
     };
     let law = model.law();
-    if !T::OWNS_TAPE {
-        return Ok(scalar(F::of(evidence.value(&law, &batch)?))?.put_tape(tape));
-    }
     let found = evidence.evaluate(&law, &batch)?;
     let out = scalar(F::of(found.log_likelihood.iter().sum()))?;
     let of = found.gradients;
@@ -206,7 +203,10 @@ pub fn blended_log_likelihood<F: Float, T: Tape<F, Cpu> + Merge<T>>(
     let of_logits = in_logits(&weights, &of_modes.weights, modes.count());
     let inputs = vec![(codes, of.codes), (logits, of_logits)];
     send_back(&mut tape, &out, inputs, parameters);
-    Ok(out.put_tape(tape))
+    Ok(PerRow {
+        sum: out.put_tape(tape),
+        rows: found.increments,
+    })
 }
 
 /// Gradient in the logits of [`weights_before`] from that in the weights: alpha_k (g_k - sum_j alpha_j g_j), one row earlier.
@@ -334,7 +334,7 @@ mod tests {
                         logits,
                         &nn::ops::last_seen(seen.unwrap_or(&[true; 8]), 4),
                     )?;
-                    blended_log_likelihood(codes, logits, 4, evidence, &model)
+                    blended_log_likelihood(codes, logits, 4, evidence, &model).map(|p| p.sum)
                 });
             }
         }

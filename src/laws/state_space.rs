@@ -6,7 +6,7 @@ use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 use lgssm::packed::{covariance, pack, root_gradient};
 use lgssm::published;
 use lgssm::{self, Batch, Constraint, Evaluation, Gradients, Lgssm, Posterior};
-use nn::tensor::{scalar, size, values};
+use nn::tensor::{PerRow, scalar, size, values};
 use nn::{Float, Mat, Module, Param, Scalar};
 
 /// Step size of these parameters relative to the networks'. Adam moves a number by about its step size a step, and a variance may
@@ -205,16 +205,7 @@ pub struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// log p(a) of all sequences, or a draw of its bound, nats.
-    pub(super) fn value(&self, law: &Lgssm, batch: &Batch) -> Result<f64> {
-        let all = match self.published {
-            None => lgssm::log_likelihood(law, batch)?,
-            Some(noise) => published::bound(law, batch, noise)?,
-        };
-        Ok(all.iter().sum())
-    }
-
-    /// The same with its gradient.
+    /// log p(a) of all sequences, or a draw of its bound, nats, with its gradient.
     pub(super) fn evaluate(&self, law: &Lgssm, batch: &Batch) -> Result<Evaluation> {
         Ok(match self.published {
             None => lgssm::log_likelihood_and_gradients(law, batch)?,
@@ -279,7 +270,7 @@ pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
     steps: usize,
     evidence: Evidence,
     model: &StateSpace<F>,
-) -> Result<Scalar<F, T>> {
+) -> Result<PerRow<F, T>> {
     let (codes, mut tape) = codes.split_tape();
     let (plain, count) = sequences("log_likelihood", &codes, steps, model.code)?;
     let law = model.law();
@@ -287,15 +278,15 @@ pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
         frame_mask: evidence.seen,
         ..Batch::new(&plain, count, steps)
     };
-    if !T::OWNS_TAPE {
-        return Ok(scalar(F::of(evidence.value(&law, &batch)?))?.put_tape(tape));
-    }
     let found = evidence.evaluate(&law, &batch)?;
     let out = scalar(F::of(found.log_likelihood.iter().sum()))?;
     let parameters = model.gradients(&found.gradients)?;
     let inputs = vec![(codes, found.gradients.codes)];
     send_back(&mut tape, &out, inputs, parameters);
-    Ok(out.put_tape(tape))
+    Ok(PerRow {
+        sum: out.put_tape(tape),
+        rows: found.increments,
+    })
 }
 
 #[cfg(test)]

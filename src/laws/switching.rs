@@ -6,8 +6,8 @@ use crate::{Error, Result};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 use lgssm::switching::{self, Hypotheses, Modes, ModesGradient, Reflecting, SwitchingPosterior};
 use lgssm::{AffineModes, Batch, Constraint, Lgssm};
-use nn::tensor::scalar;
-use nn::{Float, Mat, Module, Param, Scalar};
+use nn::tensor::{PerRow, scalar};
+use nn::{Float, Mat, Module, Param};
 
 /// Logits and walls that nothing reaches: a mode at this distance is never followed.
 const OUT_OF_SIGHT: f64 = 1e3;
@@ -374,7 +374,7 @@ pub fn switching_log_likelihood<F: Float, T: Tape<F, Cpu>>(
     steps: usize,
     seen: Option<&[bool]>,
     model: &SwitchingStateSpace<F>,
-) -> Result<Scalar<F, T>> {
+) -> Result<PerRow<F, T>> {
     let (codes, mut tape) = codes.split_tape();
     let (n, p) = model.space.size();
     let (plain, count) = sequences("switching_log_likelihood", &codes, steps, p)?;
@@ -383,12 +383,6 @@ pub fn switching_log_likelihood<F: Float, T: Tape<F, Cpu>>(
         frame_mask: seen,
         ..Batch::new(&plain, count, steps)
     };
-    if !T::OWNS_TAPE {
-        let total: f64 = switching::log_likelihood(&law, &modes, model.hypotheses, &batch)?
-            .iter()
-            .sum();
-        return Ok(scalar(F::of(total))?.put_tape(tape));
-    }
     let found = switching::log_likelihood_and_gradients(&law, &modes, model.hypotheses, &batch)?;
     let out = scalar(F::of(found.evaluation.log_likelihood.iter().sum()))?;
     let of_model = found.evaluation.gradients;
@@ -401,5 +395,8 @@ pub fn switching_log_likelihood<F: Float, T: Tape<F, Cpu>>(
         parameters.push((p.clone(), own));
     }
     send_back(&mut tape, &out, vec![(codes, of_model.codes)], parameters);
-    Ok(out.put_tape(tape))
+    Ok(PerRow {
+        sum: out.put_tape(tape),
+        rows: found.evaluation.increments,
+    })
 }

@@ -13,6 +13,8 @@ use std::f64::consts::TAU;
 pub struct Complete {
     /// log p(a_0 .. a_{T-1}, z_0 .. z_{T-1}) of every sequence, nats, summed over frames, (B).
     pub log_density: Vec<f64>,
+    /// What every frame adds to it, (B, T).
+    pub increments: Vec<f64>,
     /// Gradient of the sum in parameters, codes and what is given per step, with the states held.
     pub gradients: Gradients,
     /// Gradient of the sum in the states, (B, T, n).
@@ -55,11 +57,13 @@ pub fn complete_log_density(model: &Lgssm, batch: &Batch, states: &[f64]) -> Res
     let mut gradients = Gradients::zeros(model, batch);
     let mut of_states = vec![0.0; states.len()];
     let mut log_density = Vec::with_capacity(batch.sequences);
+    let mut increments = Vec::with_capacity(batch.sequences * frames);
     for index in 0..batch.sequences {
         let sequence = batch.sequence(model, index);
         let mut total = 0.0;
         let state = |t: usize| DVector::from_column_slice(&states[sequence.at(t) * n..][..n]);
         for t in 0..frames {
+            let before_frame = total;
             let (at, z) = (sequence.at(t), state(t));
             if t == 0 {
                 let rest = &z - &initial_mean;
@@ -85,6 +89,7 @@ pub fn complete_log_density(model: &Lgssm, batch: &Batch, states: &[f64]) -> Res
             }
             let precision = Precision::at(&sequence, t)?;
             if precision.count == 0 {
+                increments.push(total - before_frame);
                 continue;
             }
             let emission = dense(p, n, sequence.emission_matrix(t));
@@ -103,6 +108,7 @@ pub fn complete_log_density(model: &Lgssm, batch: &Batch, states: &[f64]) -> Res
             let of_cov = (&force * force.transpose() - &precision.matrix) * 0.5;
             add(&mut gradients.emission_cov, 1.0, &of_cov);
             add_to(&mut of_states[at * n..][..n], 1.0, &emission.tr_mul(&force));
+            increments.push(total - before_frame);
         }
         log_density.push(total);
     }
@@ -119,6 +125,7 @@ pub fn complete_log_density(model: &Lgssm, batch: &Batch, states: &[f64]) -> Res
     gradients.check()?;
     Ok(Complete {
         log_density,
+        increments,
         gradients,
         states: of_states,
     })

@@ -69,6 +69,8 @@ pub(super) struct Means {
     pub filtered: Vec<f64>,
     /// S_t^-1 (a_t - C_t m_{t|t-1} - d_t), (T, p); zero for missing components.
     pub weighted_innovation: Vec<f64>,
+    /// log p(a_t | a_0 .. a_{t-1}) of the sequence that ran last, nats, (T).
+    pub increments: Vec<f64>,
 }
 
 impl Gains {
@@ -218,6 +220,7 @@ impl Means {
             predicted: vec![0.0; places * n],
             filtered: vec![0.0; places * n],
             weighted_innovation: vec![0.0; places * p],
+            increments: Vec::new(),
         }
     }
 
@@ -243,14 +246,16 @@ impl Means {
         sequence: &Sequence,
         gains: &Gains,
     ) -> Result<f64> {
-        let mut log_likelihood = 0.0;
+        self.increments.clear();
         for t in 0..sequence.batch.frames {
             let (matrix, offset) = (sequence.transition_matrix(t), sequence.transition_offset(t));
             let step = Step::frame(t);
             self.predict(n, matrix, offset, sequence, step);
-            log_likelihood += self.update((n, p), sequence, gains, step)?;
+            let increment = self.update((n, p), sequence, gains, step)?;
+            self.increments.push(increment);
         }
-        Ok(log_likelihood)
+        // From a positive zero, as a running sum starts.
+        Ok(self.increments.iter().fold(0.0, |sum, x| sum + x))
     }
 
     /// m_{t|t-1} from m_{t-1|t-1}, A_t = `matrix` and c_t = `offset`, which are not read at t = 0.

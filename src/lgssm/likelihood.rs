@@ -14,6 +14,8 @@ use nalgebra::Dim;
 pub struct Evaluation {
     /// log p(a_0 .. a_{T-1}) of every sequence, nats, summed over frames, (B).
     pub log_likelihood: Vec<f64>,
+    /// What every frame adds to it, (B, T): log p(a_t | a_0 .. a_{t-1}), or a bound's share.
+    pub increments: Vec<f64>,
     /// Gradient of the sum of `log_likelihood`.
     pub gradients: Gradients,
 }
@@ -129,6 +131,7 @@ impl Job for Evaluate<'_> {
         let mut adjoint = Adjoint::new(frames, size.0, size.1);
         let mut gradients = Gradients::zeros(model, batch);
         let mut log_likelihood = Vec::with_capacity(batch.sequences);
+        let mut increments = Vec::with_capacity(batch.sequences * frames);
         for index in 0..batch.sequences {
             let sequence = batch.sequence(model, index);
             if index == 0 || !shared {
@@ -136,11 +139,13 @@ impl Job for Evaluate<'_> {
                 adjoint.covariances((n, p), &sequence, &gains, weight, &mut gradients);
             }
             log_likelihood.push(means.run((n, p), &sequence, &gains)?);
+            increments.extend_from_slice(&means.increments);
             adjoint.means((n, p), &sequence, &gains, &means, &mut gradients);
         }
         gradients.check()?;
         Ok(Evaluation {
             log_likelihood,
+            increments,
             gradients,
         })
     }

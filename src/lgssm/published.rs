@@ -65,7 +65,8 @@ pub fn bound(model: &Lgssm, batch: &Batch, noise: &[f64]) -> Result<Vec<f64>> {
     let mut found = log_likelihood(model, batch)?;
     let size = check(model, batch, noise)?;
     each(model, batch, |index, chain| {
-        found[index] -= chain.loss(&noise[index * size..][..size], None);
+        let losses = chain.losses(&noise[index * size..][..size], None);
+        found[index] -= losses.iter().fold(0.0, |sum, x| sum + x);
         Ok(())
     })?;
     Ok(found)
@@ -82,7 +83,12 @@ pub fn bound_and_gradients(model: &Lgssm, batch: &Batch, noise: &[f64]) -> Resul
     let mut sum: Option<Bars> = None;
     each(model, batch, |index, chain| {
         let bars = sum.get_or_insert_with(|| Bars::zeros(batch.frames, model.latent));
-        found.log_likelihood[index] -= chain.loss(&noise[index * size..][..size], Some(bars));
+        let losses = chain.losses(&noise[index * size..][..size], Some(bars));
+        found.log_likelihood[index] -= losses.iter().fold(0.0, |sum, x| sum + x);
+        let own = &mut found.increments[index * batch.frames..];
+        own.iter_mut()
+            .zip(losses)
+            .for_each(|(to, loss)| *to -= loss);
         if !shared || index + 1 == batch.sequences {
             chain.reverse(bars, &batch.sequence(model, index), &mut found.gradients)?;
             sum = None;
@@ -271,19 +277,21 @@ impl Chain {
     }
 
     /// D(e) for noise (T, n); its gradient is added to `bars`.
-    fn loss(&self, noise: &[f64], mut bars: Option<&mut Bars>) -> f64 {
+    fn losses(&self, noise: &[f64], mut bars: Option<&mut Bars>) -> Vec<f64> {
         let n = self.precision.nrows();
         let e: Vec<DVector<f64>> = noise
             .chunks_exact(n)
             .map(DVector::from_column_slice)
             .collect();
-        let mut total = 0.0;
+        let mut losses = Vec::with_capacity(e.len());
         for t in 0..e.len() - 1 {
             let ahead = &self.roots[t + 1] * &e[t + 1];
             let rest = &self.roots[t] * &e[t] - &self.gains[t] * &ahead;
             let force = &self.backward_precision[t] * &rest;
-            total += 0.5 * (rest.dot(&force) - e[t].dot(&e[t])) + self.half_log_backward(t)
-                - Self::log_diagonal(&self.roots[t]);
+            losses.push(
+                0.5 * (rest.dot(&force) - e[t].dot(&e[t])) + self.half_log_backward(t)
+                    - Self::log_diagonal(&self.roots[t]),
+            );
             if let Some(bars) = bars.as_deref_mut() {
                 bars.backward_precision[t] += (&rest * rest.transpose() - &self.backward[t]) * 0.5;
                 bars.gains[t] -= &force * ahead.transpose();
@@ -294,7 +302,7 @@ impl Chain {
                 bars.roots[t + 1] -= self.gains[t].tr_mul(&force) * e[t + 1].transpose();
             }
         }
-        total
+        losses
     }
 
     /// E[D] and Var D.

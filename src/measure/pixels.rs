@@ -12,6 +12,8 @@ pub struct Pixels<'a> {
     total: usize,
     size: usize,
     stacked: usize,
+    /// (C, H, W) and the side k of the square blocks that are averaged.
+    blocks: Option<([usize; 3], usize)>,
 }
 
 impl<'a> Pixels<'a> {
@@ -30,7 +32,45 @@ impl<'a> Pixels<'a> {
             total: clips[1],
             size,
             stacked,
+            blocks: None,
         }
+    }
+
+    /// The same with the mean of every k x k block of pixels of each channel in place of the pixels; blocks at the right and lower
+    /// edge are cut off there. k = 1 leaves all as it is.
+    #[must_use]
+    pub fn averaged(self, frame: [usize; 3], k: usize) -> Self {
+        Self {
+            blocks: (k > 1).then_some((frame, k)),
+            ..self
+        }
+    }
+
+    /// Features of one frame.
+    fn width(&self) -> usize {
+        self.blocks.map_or(self.size, |([c, h, w], k)| {
+            c * h.div_ceil(k) * w.div_ceil(k)
+        })
+    }
+}
+
+/// Means of k x k blocks of a frame (C, H, W), as shares of 255.
+fn block_means(frame: &[u8], [_, h, w]: [usize; 3], k: usize, out: &mut [f64]) {
+    let (rows, columns) = (h.div_ceil(k), w.div_ceil(k));
+    for (block, value) in out.iter_mut().enumerate() {
+        let (c, i, j) = (
+            block / (rows * columns),
+            block / columns % rows,
+            block % columns,
+        );
+        let (mut sum, mut count) = (0u64, 0u64);
+        for y in i * k..((i + 1) * k).min(h) {
+            for x in j * k..((j + 1) * k).min(w) {
+                sum += u64::from(frame[(c * h + y) * w + x]);
+                count += 1;
+            }
+        }
+        *value = sum as f64 / count as f64 / 255.0;
     }
 }
 
@@ -39,13 +79,21 @@ impl Features for Pixels<'_> {
         [
             self.sequences,
             self.total + 1 - self.stacked,
-            self.size * self.stacked,
+            self.width() * self.stacked,
         ]
     }
 
     fn fill(&self, sequence: usize, out: &mut [f64]) {
-        for (t, row) in out.chunks_exact_mut(self.size * self.stacked).enumerate() {
+        let width = self.width();
+        for (t, row) in out.chunks_exact_mut(width * self.stacked).enumerate() {
             let first = (sequence * self.total + t) * self.size;
+            if let Some((frame, k)) = self.blocks {
+                let frames = self.frames[first..].chunks_exact(self.size);
+                for (out, pixels) in row.chunks_exact_mut(width).zip(frames) {
+                    block_means(pixels, frame, k, out);
+                }
+                continue;
+            }
             for (value, pixel) in row.iter_mut().zip(&self.frames[first..]) {
                 *value = f64::from(*pixel) / 255.0;
             }
@@ -125,6 +173,31 @@ mod tests {
                     "{c:?} {s:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn averaged_blocks_are_the_means_of_their_pixels_and_cut_off_at_the_edge() {
+        // Two channels of 3 x 5 pixels, blocks of 2: 2 x 3 of them a channel.
+        let frame: Vec<u8> = (0..30).collect();
+        let pixels = Pixels::new(&frame, [1, 1], 30, 1).averaged([2, 3, 5], 2);
+        assert_eq!(pixels.shape(), [1, 1, 12]);
+        let mut out = vec![0.0; 12];
+        pixels.fill(0, &mut out);
+        let want = [
+            (0 + 1 + 5 + 6) as f64 / 4.0,
+            (2 + 3 + 7 + 8) as f64 / 4.0,
+            (4 + 9) as f64 / 2.0,
+            (10 + 11) as f64 / 2.0,
+            (12 + 13) as f64 / 2.0,
+            14.0,
+        ];
+        for (k, want) in want.into_iter().enumerate() {
+            assert!((out[k] - want / 255.0).abs() < 1e-15, "{out:?}");
+            assert!(
+                (out[6 + k] - (want + 15.0) / 255.0).abs() < 1e-15,
+                "{out:?}"
+            );
         }
     }
 

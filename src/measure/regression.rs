@@ -1,8 +1,8 @@
 //! Linear read-outs by ridge regression with intercept.
 //!
 //! Features are standardised on the training sequences, x̃ = (x − mean) / std; a feature that does not vary is left out.
-//! W_λ minimises mean over rows of |s − W'x̃ − c|² + λ |W|² (Hoerl & Kennard 1970), by normal equations in f64. λ is
-//! chosen per target from [`PENALTIES`] as the one with the least squared error on the validation sequences.
+//! W_λ minimises mean over rows of |s − W'x̃ − c|² + λ |W|² (Hoerl & Kennard 1970), by normal equations in f64. With fewer rows
+//! than features the same W_λ comes from the dual form, X'(XX'/n + λ)⁻¹ Y/n (Saunders, Gammerman & Vovk 1998). λ is chosen per target from [`PENALTIES`] as the one with the least squared error on the validation sequences.
 
 use super::arrays::sizes;
 use super::gram::{Gram, solve};
@@ -18,6 +18,11 @@ pub const PENALTIES: [f64; 13] = [
 
 /// Rows per block: enough for full-speed products, little memory.
 const BLOCK_ROWS: usize = 512;
+/// Bytes of a block, where so many rows would be more: large frames.
+const BLOCK_BYTES: usize = 64 << 20;
+/// Features a part of the dual form, and parts at a time.
+const DUAL_PART: usize = 2048;
+const DUAL_GROUP: usize = 16;
 
 /// Rows of features by sequence, made on demand: latents are there as arrays, pixels are turned into f64 block by block.
 pub trait Features: Sync {
@@ -91,6 +96,11 @@ impl Readout {
             std,
             intercept,
         };
+        if n * t < readout.active.len() {
+            let solutions = readout.dual(train);
+            readout.choose(&solutions, validation)?;
+            return Ok(readout);
+        }
         let (mut gram, mut cross) = (Gram::new(readout.active.len()), readout.weights.clone());
         readout.blocks(train.0, |first, x| {
             let y = readout.targets(train.1, first, x.ncols());
@@ -104,6 +114,40 @@ impl Readout {
             .collect();
         readout.choose(&solutions, validation)?;
         Ok(readout)
+    }
+
+    /// The solutions of all penalties from the Gram matrix of the rows. Sums over features are cut into the same parts on any number of
+    /// threads and added in order.
+    fn dual(&self, train: (&dyn Features, &Array)) -> Vec<(f64, DMatrix<f64>)> {
+        let [n, t, _] = train.0.shape();
+        let rows = n * t;
+        let mut all = DMatrix::zeros(self.active.len(), rows); // (F, n)
+        self.blocks(train.0, |first, x| {
+            all.columns_mut(first, x.ncols()).copy_from(x);
+        });
+        let starts: Vec<usize> = (0..all.nrows()).step_by(DUAL_PART).collect();
+        let mut gram = DMatrix::zeros(rows, rows);
+        for group in starts.chunks(DUAL_GROUP) {
+            let parts: Vec<DMatrix<f64>> = group
+                .par_iter()
+                .map(|&first| {
+                    let part = all
+                        .rows(first, DUAL_PART.min(all.nrows() - first))
+                        .into_owned();
+                    part.tr_mul(&part)
+                })
+                .collect();
+            parts.iter().for_each(|part| gram += part);
+        }
+        gram /= rows as f64;
+        let y = self.targets(train.1, 0, rows) / rows as f64;
+        PENALTIES
+            .par_iter()
+            .filter_map(|&penalty| {
+                let alpha = solve(&gram, penalty, &y)?;
+                Some((penalty, &all * alpha))
+            })
+            .collect()
     }
 
     /// Takes for every target the solution with the least squared error on `validation`.
@@ -182,7 +226,8 @@ impl Readout {
     /// Calls `with` for blocks of whole sequences: index of the first row, standardised features (active, rows).
     fn blocks(&self, features: &dyn Features, mut with: impl FnMut(usize, &DMatrix<f64>)) {
         let [n, t, f] = features.shape();
-        let each = (BLOCK_ROWS / t).max(1);
+        let least = (BLOCK_BYTES / (8 * t * f.max(1))).max(1);
+        let each = (BLOCK_ROWS / t).clamp(1, least);
         let mut raw = vec![0.0; t * f];
         for first in (0..n).step_by(each) {
             let count = each.min(n - first);
@@ -293,6 +338,33 @@ mod tests {
         let (vx, vy) = (normal([50, 10, 40], 5), normal([50, 10, 1], 6));
         let fit = Readout::fit((&x, &y), (&vx, &vy)).unwrap();
         assert_eq!(fit.penalties, [1.0]);
+    }
+
+    #[test]
+    fn with_fewer_rows_than_features_the_dual_form_is_the_primal_solution() {
+        // 24 rows of 4,100 features: three parts. The primal solution by nalgebra's own LU of (X'X/n + λ) is the second answer.
+        let (x, y) = (normal([4, 6, 4100], 10), normal([4, 6, 2], 11));
+        let fit = Readout::fit(
+            (&x, &y),
+            (&normal([3, 6, 4100], 12), &normal([3, 6, 2], 13)),
+        )
+        .unwrap();
+        let rows = 24;
+        let mut x = DMatrix::from_fn(rows, 4100, |r, j| x.data()[r * 4100 + j]);
+        for mut column in x.column_iter_mut() {
+            let mean = column.mean();
+            let std = (column.map(|v| (v - mean).powi(2)).sum() / rows as f64).sqrt();
+            column.apply(|v| *v = (*v - mean) / std);
+        }
+        for j in 0..2 {
+            let target = DMatrix::from_fn(rows, 1, |r, _| y.data()[2 * r + j]);
+            let target = target.add_scalar(-target.mean());
+            // (X'X/n + λ) w = X'y/n, checked by what it leaves.
+            let w = fit.weights.column(j);
+            let left = x.tr_mul(&(&x * w)) / rows as f64 + w * fit.penalties[j]
+                - x.tr_mul(&target) / rows as f64;
+            assert!(left.amax() < 1e-9, "{j}: {}", left.amax());
+        }
     }
 
     #[test]

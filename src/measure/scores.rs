@@ -28,6 +28,30 @@ pub struct Scores {
     sums: Vec<Sums>,
     sequences: usize,
     width: usize,
+    /// Columns of the truth that do not vary.
+    constant: Vec<bool>,
+}
+
+/// Below this share of its own root mean square a column's standard deviation is rounding: f32 files round by 6e-8.
+const OWN_ROUNDING: f64 = 1e-7;
+/// Below this share of the largest column's root mean square it is rounding of f64: 5 cos 90 degrees is 3e-16.
+const ROUNDING: f64 = 1e-12;
+
+/// Which columns of (N, T, D) do not vary beyond rounding: std ≤ 1e-7 rms of the column, or ≤ 1e-12 of the largest rms.
+pub fn constant(truth: &Array) -> Vec<bool> {
+    let [n, t, d] = sizes(truth);
+    let rows = ((n * t) as f64).max(1.0);
+    let column = |j: usize| truth.data().iter().skip(j).step_by(d).copied();
+    let moments = |j: usize| {
+        let mean = column(j).sum::<f64>() / rows;
+        let var = column(j).map(|v| (v - mean).powi(2)).sum::<f64>() / rows;
+        let square = column(j).map(|v| v * v).sum::<f64>() / rows;
+        (var.sqrt(), square.sqrt())
+    };
+    let all: Vec<(f64, f64)> = (0..d).map(moments).collect();
+    let largest = all.iter().map(|(_, rms)| *rms).fold(0.0, f64::max);
+    let still = |&(std, rms): &(f64, f64)| std <= (OWN_ROUNDING * rms).max(ROUNDING * largest);
+    all.iter().map(still).collect()
 }
 
 impl Scores {
@@ -70,6 +94,7 @@ impl Scores {
             sums,
             sequences: n,
             width: d,
+            constant: constant(truth),
         })
     }
 
@@ -99,8 +124,8 @@ impl Scores {
         })
     }
 
-    /// Coefficient of determination of the drawn sequences, mean over `columns`: [`R2_FORMULA`]. NaN where a column
-    /// does not vary.
+    /// Coefficient of determination of the drawn sequences, mean over those of `columns` that vary at all ([`constant`]):
+    /// [`R2_FORMULA`]. NaN where none does, and where one does not in the drawn sequences.
     pub fn r2(&self, columns: &[usize], drawn: &[u32]) -> f64 {
         let one = |&j: &usize| {
             let sum = self.total(j, drawn);
@@ -111,7 +136,8 @@ impl Scores {
                 f64::NAN
             }
         };
-        columns.iter().map(one).sum::<f64>() / columns.len() as f64
+        let varying = || columns.iter().filter(|&&j| !self.constant[j]);
+        varying().map(one).sum::<f64>() / varying().count() as f64
     }
 
     /// Root mean squared length of the error of the vector of `columns`, over the drawn sequences: [`RMSE_FORMULA`]. NaN

@@ -20,17 +20,17 @@
 //! 3. where a code is missing, training reads the last one seen, and inference reads what the law expects there, frame by frame;
 //! 4. a filtered state is the last of the path that the posterior of the codes up to it gives.
 
-use super::{Dynamics, FrameVaeConfig, LgVae, Likelihood, SequenceVae};
+use super::sequence::linear_rollout;
+use super::state_space::{Found, Starts};
+use super::{Ahead, Dynamics, FramesConfig, LgVae, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use dfdx::prelude::{Cpu, Merge, Tape};
 use laws::StateSpace;
 use lgssm::{self, Batch, Constraint, Lgssm, PathMoments, Posterior};
-use nn::decoder::{DecoderConfig, MlpDecoder};
-use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use nn::ops::{self, Activation, Direction, Lstm};
-use nn::tensor::{matrix, size, values};
-use nn::{Float, Grad, Mat, Module, Param, Scalar};
+use nn::tensor::{PerRow, matrix, size, values};
+use nn::{Float, Grad, Mat, Module, Param};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,18 +39,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dkf {
-    /// Code dimensions, p. Two are enough for one ball.
-    #[schemars(range(min = 1, max = 64))]
-    pub codes: usize,
+    /// Networks between frames and codes.
+    pub frames: FramesConfig,
     /// Latent dimensions, n = 2p: a position and a displacement for each code.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
-    /// Frames to codes.
-    pub encoder: EncoderConfig,
-    /// Codes to frames.
-    pub decoder: DecoderConfig,
-    /// Pixels around the decoder's output.
-    pub likelihood: Likelihood,
     /// What the transition matrix may be.
     pub constraint: Constraint,
     /// Units of the LSTM behind the posterior.
@@ -61,11 +54,8 @@ pub struct Dkf {
 impl Default for Dkf {
     fn default() -> Self {
         Self {
-            codes: 2,
+            frames: FramesConfig::default(),
             latent: 4,
-            encoder: EncoderConfig::default(),
-            decoder: DecoderConfig::default(),
-            likelihood: Likelihood::default(),
             constraint: Constraint::default(),
             units: 50,
         }
@@ -73,26 +63,10 @@ impl Default for Dkf {
 }
 
 impl Dkf {
-    fn frames(&self) -> FrameVaeConfig<'_> {
-        FrameVaeConfig {
-            codes: self.codes,
-            encoder: &self.encoder,
-            decoder: &self.decoder,
-            likelihood: self.likelihood,
-        }
-    }
-
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder {
-            channels: vec![3],
-            kernels: vec![3],
-            strides: vec![1],
-            head: Head::SpatialSoftmax,
-        };
         Self {
-            encoder: EncoderConfig::Cnn(encoder),
-            decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            frames: FramesConfig::example(),
             units: 3,
             ..Self::default()
         }
@@ -106,9 +80,9 @@ impl Dkf {
                 "{at}.{key}: {want} expected, got {got}"
             )))
         };
-        let places = 2 * self.codes;
+        let places = 2 * self.frames.codes;
         all([
-            self.frames().check(at, frame),
+            self.frames.check(&format!("{at}.frames"), frame),
             match self.latent == places {
                 true => Ok(()),
                 false => bad("latent", format!("2 * codes = {places}"), self.latent),
@@ -128,9 +102,9 @@ impl Dkf {
     /// # Errors
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
-        let frames = self.frames().build(frame, rng)?;
+        let frames = self.frames.build(frame, rng)?;
         let law = LgVae {
-            codes: self.codes,
+            frames: self.frames.clone(),
             latent: self.latent,
             ..LgVae::default()
         }
@@ -227,13 +201,22 @@ impl<F: Float> Module<F> for Amortised<F> {
 }
 
 impl<F: Float> Dynamics<F> for Amortised<F> {
+    fn latent(&self) -> usize {
+        self.space.size().0
+    }
+
+    /// A state that nothing is seen of costs the posterior something.
+    fn is_marginal(&self) -> bool {
+        false
+    }
+
     fn log_likelihood(
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
         seen: Option<&[bool]>,
         rng: &mut Rng,
-    ) -> Result<Scalar<F, Grad<F>>> {
+    ) -> Result<PerRow<F, Grad<F>>> {
         let (rows, n) = (size(&codes).0, self.space.size().0);
         let noise: Vec<F> = (0..rows * n)
             .map(|_| {
@@ -248,11 +231,15 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
         let head = self.head(read, steps)?;
         let (states, log_q) = laws::amortised_path(head, steps, &self.feedback, &noise)?;
         let log_p = laws::complete_log_density(codes, states, steps, seen, &self.space)?;
-        Ok(ops::weighted_sum(vec![(log_p, 1.0), (log_q, -1.0)])?)
+        let rows = log_p.rows.iter().zip(&log_q.rows).map(|(p, q)| p - q);
+        Ok(PerRow {
+            rows: rows.collect(),
+            sum: ops::weighted_sum(vec![(log_p.sum, 1.0), (log_q.sum, -1.0)])?,
+        })
     }
 
     /// Smoothed: the posterior of all codes; filtered: its last state, for the codes up to every frame; `log_likelihood`: that of the law.
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
         let law = self.space.law();
         let (n, p) = (law.latent, law.code);
         let sequences = codes.len() / (steps * p).max(1);
@@ -291,7 +278,7 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
             }
         }
         let smoothed = self.path(&filled, steps)?;
-        Ok(Posterior {
+        Ok(Found::of(Posterior {
             log_likelihood: lgssm::log_likelihood(&law, &batch)?,
             predicted_mean,
             predicted_cov,
@@ -300,7 +287,11 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
             smoothed_mean: smoothed.mean,
             smoothed_cov: smoothed.cov,
             lag_one_cov: smoothed.lag_one_cov,
-        })
+        }))
+    }
+
+    fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
+        linear_rollout(&self.space.law(), from, ahead, rng)
     }
 
     fn law(&self) -> Option<Lgssm> {
@@ -400,10 +391,10 @@ mod tests {
         let model = Amortised::<f64>::new(&law(), Constraint::Free, 3, &mut rng()).unwrap();
         let a = codes(5);
         let seen = [true, true, false, true, true];
-        let before = model.infer(&a, 5, Some(&seen)).unwrap();
+        let before = model.infer(&a, 5, Some(&seen)).unwrap().states;
         let mut other = a.clone();
         (other[4], other[9]) = (f64::NAN, 3.0); // frame 2, missing, and frame 4
-        let after = model.infer(&other, 5, Some(&seen)).unwrap();
+        let after = model.infer(&other, 5, Some(&seen)).unwrap().states;
         assert_eq!(before.filtered_mean[..16], after.filtered_mean[..16]);
         assert_ne!(before.filtered_mean[16..], after.filtered_mean[16..]);
         assert_ne!(before.smoothed_mean[..4], after.smoothed_mean[..4]);

@@ -1,13 +1,13 @@
 //! The part that every model shares: one frame to a code and back, with its pixel likelihood.
 
-use super::{Codes, Common, Observed};
+use super::{Clips, Codes, Common, Observed};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
-use nn::decoder::{Decoder, DecoderConfig};
-use nn::encoder::{Encoder, EncoderConfig};
+use nn::decoder::{Decoder, DecoderConfig, MlpDecoder};
+use nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
 use nn::plain;
-use nn::tensor::{matrix, values};
-use nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
+use nn::tensor::{PerRow, matrix, values};
+use nn::{Float, Grad, Mat, Module, Param, ops};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,19 +28,46 @@ pub enum Likelihood {
 }
 
 /// Networks between frames and codes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FrameVaeConfig<'a> {
-    /// Code dimensions, p.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FramesConfig {
+    /// Code dimensions, p. Two are enough for one ball.
+    #[schemars(range(min = 1, max = 64))]
     pub codes: usize,
     /// Frames to codes.
-    pub encoder: &'a EncoderConfig,
+    pub encoder: EncoderConfig,
     /// Codes to frames.
-    pub decoder: &'a DecoderConfig,
+    pub decoder: DecoderConfig,
     /// Pixels around the decoder's output.
     pub likelihood: Likelihood,
 }
 
-impl FrameVaeConfig<'_> {
+impl Default for FramesConfig {
+    fn default() -> Self {
+        Self {
+            codes: 2,
+            encoder: EncoderConfig::default(),
+            decoder: DecoderConfig::default(),
+            likelihood: Likelihood::default(),
+        }
+    }
+}
+
+impl FramesConfig {
+    /// A small instance for the contract tests: a soft-argmax and a layer.
+    pub fn example() -> Self {
+        Self {
+            encoder: EncoderConfig::Cnn(CnnEncoder {
+                channels: vec![3],
+                kernels: vec![3],
+                strides: vec![1],
+                head: Head::SpatialSoftmax,
+            }),
+            decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            ..Self::default()
+        }
+    }
+
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
@@ -78,8 +105,8 @@ impl FrameVaeConfig<'_> {
         let bernoulli = self.likelihood == Likelihood::Bernoulli;
         Ok(FrameVae {
             codes: self.codes,
-            encoder: Encoder::new(self.encoder, frame, self.codes, rng)?,
-            decoder: Decoder::new(self.decoder, frame, self.codes, bernoulli, rng)?,
+            encoder: Encoder::new(&self.encoder, frame, self.codes, rng)?,
+            decoder: Decoder::new(&self.decoder, frame, self.codes, bernoulli, rng)?,
             log_std: match self.likelihood {
                 Likelihood::Bernoulli => None,
                 Likelihood::Gaussian { std } => Some(Param::constant([1], std.ln())?),
@@ -92,7 +119,7 @@ impl FrameVaeConfig<'_> {
 const PIXEL_MARGIN: f64 = 1e-3;
 
 /// Codes drawn from q(a | x), (rows, p), and log q of them, on one tape.
-pub type Draw<F> = (Mat<F, Grad<F>>, Scalar<F, Grad<F>>);
+pub type Draw<F> = (Mat<F, Grad<F>>, PerRow<F, Grad<F>>);
 
 /// Encoder q(a | x), decoder p(x | a).
 #[derive(Debug)]
@@ -161,12 +188,23 @@ impl<F: Float> FrameVae<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         observed: &Observed<F>,
-    ) -> Result<Scalar<F, Grad<F>>> {
+    ) -> Result<PerRow<F, Grad<F>>> {
         let outputs = self.decoder.forward(codes)?;
         let (frames, seen) = (&observed.frames, observed.pixels.as_deref());
         match &self.log_std {
             None => Ok(ops::bernoulli(outputs, frames, seen)?),
             Some(log_std) => Ok(ops::gaussian(outputs, frames, seen, log_std)?),
+        }
+    }
+
+    /// Means and variances of q(a | x) for every frame of clips: of pixels that are seen, and of frames that are not, whatever stands there.
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn encode_clips(&self, clips: &Clips<F>) -> Result<Codes> {
+        match clips.seen.as_ref().and_then(|seen| seen.pixels.as_ref()) {
+            None => self.encode(&clips.frames),
+            Some(pixels) => self.encode(&self.encoder.hide(&clips.frames, pixels)?),
         }
     }
 

@@ -31,13 +31,11 @@ mod weights;
 pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weights};
 
 use super::lg_vae::Start;
-use super::{FrameVaeConfig, LgVae, Likelihood, SequenceVae};
+use super::{FramesConfig, LgVae, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use lgssm::Constraint;
 use nn::Float;
-use nn::decoder::{DecoderConfig, MlpDecoder};
-use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use transition::Setting;
@@ -46,18 +44,11 @@ use transition::Setting;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KalmanVae {
-    /// Code dimensions, p. Two are enough for one ball.
-    #[schemars(range(min = 1, max = 64))]
-    pub codes: usize,
+    /// Networks between frames and codes.
+    pub frames: FramesConfig,
     /// Latent dimensions, n = 2p: a place and a displacement for each code; any number with `start: identity`.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
-    /// Frames to codes.
-    pub encoder: EncoderConfig,
-    /// Codes to frames.
-    pub decoder: DecoderConfig,
-    /// Pixels around the decoder's output.
-    pub likelihood: Likelihood,
     /// How one state leads to the next.
     pub transition: Transition,
     /// What transition matrices may be, of a linear law and of every mode of a mixture.
@@ -101,11 +92,8 @@ impl Default for HypothesesConfig {
 impl Default for KalmanVae {
     fn default() -> Self {
         Self {
-            codes: 2,
+            frames: FramesConfig::default(),
             latent: 4,
-            encoder: EncoderConfig::default(),
-            decoder: DecoderConfig::default(),
-            likelihood: Likelihood::default(),
             transition: Transition::Mixture(Mixture::default()),
             constraint: Constraint::default(),
             objective: Objective::default(),
@@ -115,26 +103,10 @@ impl Default for KalmanVae {
 }
 
 impl KalmanVae {
-    fn frames(&self) -> FrameVaeConfig<'_> {
-        FrameVaeConfig {
-            codes: self.codes,
-            encoder: &self.encoder,
-            decoder: &self.decoder,
-            likelihood: self.likelihood,
-        }
-    }
-
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder {
-            channels: vec![3],
-            kernels: vec![3],
-            strides: vec![1],
-            head: Head::SpatialSoftmax,
-        };
         Self {
-            encoder: EncoderConfig::Cnn(encoder),
-            decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            frames: FramesConfig::example(),
             transition: Transition::Mixture(Mixture {
                 modes: 9,
                 sharpness: 1.0,
@@ -147,7 +119,7 @@ impl KalmanVae {
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        let (codes, got) = (self.codes, self.latent);
+        let (codes, got) = (self.frames.codes, self.latent);
         let bad = |key: &str, want: String, got: usize| {
             Err(Error::Experiment(format!(
                 "{at}.{key}: {want} expected, got {got}"
@@ -171,7 +143,7 @@ impl KalmanVae {
             ),
         };
         all([
-            self.frames().check(at, frame),
+            self.frames.check(&format!("{at}.frames"), frame),
             latent,
             paths("train", self.hypotheses.train),
             paths("infer", self.hypotheses.infer),
@@ -195,9 +167,9 @@ impl KalmanVae {
     /// # Errors
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
-        let frames = self.frames().build(frame, rng)?;
+        let frames = self.frames.build(frame, rng)?;
         let free = LgVae {
-            codes: self.codes,
+            frames: self.frames.clone(),
             latent: self.latent,
             start: match self.transition.wants_places() {
                 true => Start::FreeMotion,

@@ -14,14 +14,12 @@
 //! 2. Q, R and the initial state are learned, where the paper fixes them; all covariances are full;
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
-use super::{FrameVaeConfig, Likelihood, SequenceVae};
+use super::{FramesConfig, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use laws::StateSpace;
 use lgssm::{Constraint, Lgssm};
 use nn::Float;
-use nn::decoder::{DecoderConfig, MlpDecoder};
-use nn::encoder::{CnnEncoder, EncoderConfig, Head};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,18 +28,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LgVae {
-    /// Code dimensions, p. Two are enough for one ball.
-    #[schemars(range(min = 1, max = 64))]
-    pub codes: usize,
+    /// Networks between frames and codes.
+    pub frames: FramesConfig,
     /// Latent dimensions, n. Twice the codes: a position and a displacement for each.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
-    /// Frames to codes.
-    pub encoder: EncoderConfig,
-    /// Codes to frames.
-    pub decoder: DecoderConfig,
-    /// Pixels around the decoder's output.
-    pub likelihood: Likelihood,
     /// Where the law of motion starts.
     pub start: Start,
     /// What the transition matrix may be; the start is brought to the nearest of its kind.
@@ -62,11 +53,8 @@ pub enum Start {
 impl Default for LgVae {
     fn default() -> Self {
         Self {
-            codes: 2,
+            frames: FramesConfig::default(),
             latent: 4,
-            encoder: EncoderConfig::default(),
-            decoder: DecoderConfig::default(),
-            likelihood: Likelihood::default(),
             start: Start::default(),
             constraint: Constraint::default(),
         }
@@ -74,26 +62,10 @@ impl Default for LgVae {
 }
 
 impl LgVae {
-    fn frames(&self) -> FrameVaeConfig<'_> {
-        FrameVaeConfig {
-            codes: self.codes,
-            encoder: &self.encoder,
-            decoder: &self.decoder,
-            likelihood: self.likelihood,
-        }
-    }
-
     /// A small instance for the contract tests.
     pub fn example() -> Self {
-        let encoder = CnnEncoder {
-            channels: vec![3],
-            kernels: vec![3],
-            strides: vec![1],
-            head: Head::SpatialSoftmax,
-        };
         Self {
-            encoder: EncoderConfig::Cnn(encoder),
-            decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
+            frames: FramesConfig::example(),
             ..Self::default()
         }
     }
@@ -101,7 +73,7 @@ impl LgVae {
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        let (codes, got) = (self.codes, self.latent);
+        let (codes, got) = (self.frames.codes, self.latent);
         let latent = if got < codes || got > 128 {
             Err(Error::Experiment(format!(
                 "{at}.latent: a number from codes ({codes}) to 128 expected, got {got}"
@@ -116,7 +88,7 @@ impl LgVae {
         };
         let constraint = self.constraint.check(&format!("{at}.constraint"), got);
         all([
-            self.frames().check(at, frame),
+            self.frames.check(&format!("{at}.frames"), frame),
             latent,
             constraint.map_err(Error::from),
         ])
@@ -127,7 +99,7 @@ impl LgVae {
     /// # Errors
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
-        let frames = self.frames().build(frame, rng)?;
+        let frames = self.frames.build(frame, rng)?;
         let law = StateSpace::constrained(&self.law_at_start(rng), self.constraint)?;
         Ok(SequenceVae::new(frames, Box::new(law)))
     }
@@ -135,7 +107,7 @@ impl LgVae {
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the
     /// codes instead.
     pub(super) fn law_at_start(&self, rng: &mut Rng) -> Lgssm {
-        let (n, p) = (self.latent, self.codes);
+        let (n, p) = (self.latent, self.frames.codes);
         let mut draw = |std: f64| {
             let v: f64 = StandardNormal.sample(rng);
             std * v

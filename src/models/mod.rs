@@ -1,223 +1,155 @@
 //! Temporal variational autoencoders. One file and one line in `models!` add a model.
 //!
-//! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests.
+//! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests. What every temporal VAE can
+//! answer is [`Model`]: which latents it has, the terms of its objective for every clip and frame, beliefs about latents given the past,
+//! everything or the first frames, rollouts of its prior, and frames of beliefs. What only models with a linear-Gaussian law can do is
+//! [`StateSpaceModel`]. What a model says that it is, its [`Claims`], is what the contract tests hold it to.
 
+mod clips;
 mod frames;
+mod objective;
 mod sequence;
+mod state_space;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::latents::{Beliefs, Given, Latent};
 use crate::seeds::Rng;
-use lgssm::published::Gap;
-use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
-use nn::tensor::{matrix, size, values};
-use nn::{Float, Grad, Mat, Module, Scalar};
+use nn::{Float, Module};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use frames::{FrameVae, FrameVaeConfig, Likelihood};
-pub use sequence::{Dynamics, SequenceVae};
+pub use clips::{Actions, Clips, Common, Observed, Seen};
+pub use frames::{FrameVae, FramesConfig, Likelihood};
+pub use objective::{Player, Schedule, Term, objective};
+pub use sequence::SequenceVae;
+pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};
 
-/// Video clips as the networks see them: pixels in [0, 1].
-#[derive(Clone, Debug)]
-pub struct Clips<F: Float> {
-    /// (B*T, C*H*W), the frames of one clip after each other.
-    pub frames: Mat<F>,
-    /// Clips, B.
-    pub sequences: usize,
-    /// Frames per clip, T.
-    pub steps: usize,
-    /// What of them is seen; `None` for all.
-    pub seen: Option<Seen>,
+/// One question about clips: beliefs given what, and which of their frames are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What a belief about frame t is told.
+    pub given: Given,
+    /// (B, T): false where a frame is kept from the model, beside those that [`Clips::seen`] hides; `None` for none.
+    pub told: Option<&'a [bool]>,
 }
 
-/// Which frames and pixels are there to learn from. What stands in the others is never read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// (B, T): false where the whole frame is missing.
-    pub frames: Vec<bool>,
-    /// (B, T, C*H*W): false where a pixel is hidden; `None` for none in the frames that are there.
-    pub pixels: Option<Vec<bool>>,
-}
-
-/// The frames that are there, one after the other, and where they stand in time.
-#[derive(Clone, Debug)]
-pub struct Observed<F: Float> {
-    /// (M, C*H*W).
-    pub frames: Mat<F>,
-    /// (M, C*H*W): false where a pixel is hidden; `None` for none.
-    pub pixels: Option<Vec<bool>>,
-    /// For every frame of the clips (B*T) its row here; `None` where all are there.
-    pub rows: Option<Vec<Option<usize>>>,
-}
-
-impl<F: Float> Clips<F> {
-    /// How many frames are there.
-    pub fn observations(&self) -> usize {
-        let count = |seen: &Seen| seen.frames.iter().filter(|&&seen| seen).count();
-        self.seen
-            .as_ref()
-            .map_or(self.sequences * self.steps, count)
+impl Asked<'_> {
+    /// Beliefs given that, no frame kept back.
+    pub fn about(given: Given) -> Self {
+        Self { given, told: None }
     }
 
-    /// What is there of the clips.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for a mask that does not fit.
-    pub fn observed(&self) -> Result<Observed<F>> {
-        let Some(seen) = &self.seen else {
-            return Ok(Observed {
-                frames: self.frames.clone(),
-                pixels: None,
-                rows: None,
-            });
+    /// (B, T): which of `clips` frames each may be read to answer: of those told and seen, the first ones where only they are given.
+    /// `None` for all.
+    pub fn readable<F: Float>(&self, clips: &Clips<F>) -> Option<Vec<bool>> {
+        let first = match self.given {
+            Given::First(n) => n,
+            _ => clips.steps,
         };
-        let (all, columns) = size(&self.frames);
-        let pixels = seen.pixels.as_ref().map_or(all * columns, Vec::len);
-        if seen.frames.len() != all || pixels != all * columns {
-            return Err(Error::Shape(format!(
-                "clips: masks of {all} frames and {} pixels expected, got {} and {pixels}",
-                all * columns,
-                seen.frames.len()
-            )));
+        let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
+        if self.told.is_none() && seen.is_none() && first >= clips.steps {
+            return None;
         }
-        let mut count = 0;
-        let rows = seen.frames.iter().map(|&seen| {
-            count += usize::from(seen);
-            seen.then(|| count - 1)
-        });
-        let rows: Vec<Option<usize>> = rows.collect();
-        let there = || (0..all).filter(|&row| seen.frames[row]);
-        let of_row = |row: usize| row * columns..(row + 1) * columns;
-        let frames = there().flat_map(|row| &values(&self.frames)[of_row(row)]);
-        Ok(Observed {
-            frames: matrix(frames.copied().collect(), count, columns)?,
-            pixels: seen.pixels.as_ref().map(|pixels| {
-                there()
-                    .flat_map(|row| &pixels[of_row(row)])
-                    .copied()
-                    .collect()
-            }),
-            rows: Some(rows),
-        })
+        let rows = 0..clips.sequences * clips.steps;
+        let open = |mask: Option<&[bool]>, row: usize| mask.is_none_or(|mask| mask[row]);
+        Some(
+            rows.map(|row| row % clips.steps < first && open(self.told, row) && open(seen, row))
+                .collect(),
+        )
     }
 }
 
-/// The evidence lower bound of what is seen of some clips, in nats summed over all their frames.
-pub struct Elbo<F: Float> {
-    /// What training climbs: reconstruction + latent_weight * (the other terms), on its tape.
-    pub objective: Scalar<F, Grad<F>>,
-    /// The terms by name; they sum to the ELBO (latent weight 1).
-    pub terms: Vec<(&'static str, f64)>,
+/// How far to go on, how often, and what acts.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead<'a> {
+    /// Frames after the last belief.
+    pub horizon: usize,
+    /// Futures of every clip.
+    pub draws: usize,
+    /// (B, horizon, A): what acts from the last frame on; `None` for nothing.
+    pub actions: Option<&'a [f64]>,
 }
 
-/// What training frames have in common, each (C*H*W), pixels in [0, 1].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Common {
-    /// Mean of every pixel over time and sequences.
-    pub mean: Vec<f64>,
-    /// Median of every pixel: what stands there when nothing moves through it.
-    pub background: Vec<f64>,
-}
-
-/// Mean and variance of q(a_t | x_t), (rows, p) row-major.
-#[derive(Clone, Debug)]
-pub struct Codes {
-    /// Means.
-    pub mean: Vec<f64>,
-    /// Variances.
-    pub var: Vec<f64>,
+/// What a model says that it is. The contract tests hold it to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// The terms in the bound sum to a lower bound of log p(x).
+    pub bound: bool,
+    /// With frames missing at the end, the bound is that of clips that end before.
+    pub marginal: bool,
+    /// Beliefs given the past do not change when later frames do.
+    pub causal: bool,
+    /// It learns from clips with missing frames and hidden pixels, which are never read.
+    pub masks: bool,
+    /// It reads actions.
+    pub actions: bool,
 }
 
 /// A trained or untrained model. Object safe: an experiment holds `Box<dyn Model<f32>>`.
 pub trait Model<F: Float>: Module<F> + Send + Sync {
-    /// Code dimensions, p.
-    fn codes(&self) -> usize;
+    /// What it is.
+    fn claims(&self) -> Claims;
+    /// Its latents, the one that stands for the state first.
+    fn latents(&self) -> Vec<Latent>;
     /// Takes what all training frames have in common into encoder and decoder.
     ///
     /// # Errors
     /// A frame of another size.
     fn start_at(&mut self, common: &Common) -> Result<()>;
-    /// Takes codes (B, T, p) of training clips into what of the law starts from them; called once, after `train.law_from` steps.
-    ///
-    /// # Errors
-    /// Codes that have collapsed.
-    fn start_law(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
-        Ok(())
-    }
-    /// Fits the noise that the law expects of codes to code *means* (B, T, p). It was learned on draws from q(a | x), whose variance
-    /// its R contains; a reader of the latents gives means, and would be told to trust them too little. The ELBO is that of the
-    /// model before.
-    ///
-    /// # Errors
-    /// A covariance that lost positive definiteness.
-    fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
-        Ok(())
-    }
-    /// The evidence lower bound of `clips` with draws from `rng`.
+    /// The terms of the objective of `clips` with draws from `rng`.
     ///
     /// # Errors
     /// Clips of another frame size; a covariance that lost positive definiteness.
-    fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>>;
-    /// Codes of every frame: frames (rows, C*H*W).
+    fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>>;
+    /// Answers questions about the same clips from one look at their frames, in order. An answer holds arrays by the names of
+    /// [`Self::latents`] (`z`: means or values; `z_var`, `z_cov`, `z_kl`), those that the latent [is told by](Latent::is_told_by) what
+    /// was asked; none where nothing is.
     ///
     /// # Errors
-    /// Frames of another size.
-    fn encode(&self, frames: &Mat<F>) -> Result<Codes>;
-    /// Pixel means in [0, 1], (rows, C*H*W), of codes (rows, p).
+    /// Clips of another frame size; a covariance that lost positive definiteness.
+    fn infer(&self, clips: &Clips<F>, asked: &[Asked], rng: &mut Rng) -> Result<Vec<Beliefs>>;
+    /// Futures drawn from the prior after the last belief of `from`, which is what [`Self::infer`] gave for [`Given::UpTo`] or a later
+    /// [`Self::rollout`]: arrays (draw, clip, frame, size) whose frame 0 is that belief's mean in every draw, and whose frames after it go
+    /// on from a draw of it.
     ///
     /// # Errors
-    /// A number of codes that is not a multiple of p.
-    fn decode(&self, codes: &[f64]) -> Result<Vec<F>>;
+    /// Beliefs without what the model goes on from.
+    fn rollout(&self, from: &Beliefs, ahead: Ahead, rng: &mut Rng) -> Result<Beliefs>;
+    /// Pixel means in [0, 1] of beliefs, for each of their draws, clips and frames (.., C*H*W).
+    ///
+    /// # Errors
+    /// Beliefs that say nothing about a frame.
+    fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>>;
     /// The decoder as plain arrays, for the report's explorer; `None` where it has no such form.
     fn plain_decoder(&self) -> Option<crate::latents::Decoder> {
         None
     }
-    /// Filtered and smoothed states given code means (B, T, p) and a mask (B, T) of seen frames; `None` without dynamics.
-    ///
-    /// # Errors
-    /// A covariance that lost positive definiteness.
-    fn infer(
-        &self,
-        _codes: &[f64],
-        _steps: usize,
-        _seen: Option<&[bool]>,
-    ) -> Result<Option<Posterior>> {
-        Ok(None)
-    }
-    /// The law of motion, where the model has a time-invariant linear one.
-    fn law(&self) -> Option<Lgssm> {
+    /// What only models with a linear-Gaussian law can do.
+    fn state_space(&self) -> Option<&dyn StateSpaceModel<F>> {
         None
     }
-    /// The affine modes of a law that chooses between several, where they can be told apart.
-    ///
-    /// # Errors
-    /// Parameters that do not fit together.
-    fn modes(&self) -> Result<Option<AffineModes>> {
-        Ok(None)
+    /// The same, to change it.
+    fn state_space_mut(&mut self) -> Option<&mut dyn StateSpaceModel<F>> {
+        None
     }
-    /// Weights of the modes, given code means (B, T, p) and what was inferred from them with all frames seen. `None` without modes.
-    ///
-    /// # Errors
-    /// Parameters that do not fit together.
-    fn mode_weights(
-        &self,
-        _codes: &[f64],
-        _steps: usize,
-        _posterior: &Posterior,
-    ) -> Result<Option<ModeWeights>> {
-        Ok(None)
-    }
-    /// How far the published Kalman VAE's bound is below the exact likelihood of code means (B, T, p), where it has a meaning.
-    ///
-    /// # Errors
-    /// A covariance that lost positive definiteness.
-    fn published_gap(&self, _codes: &[f64], _steps: usize) -> Result<Option<Gap>> {
-        Ok(None)
-    }
-    /// Expected codes (rows, p) of states (rows, n), where the model has states: C z + d.
-    fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
-        self.law().map(|law| law.emit(states))
-    }
+}
+
+/// The bound of `clips` in nats, and its terms by name: sums over clips and frames.
+///
+/// # Errors
+/// As [`Model::objective`].
+pub fn bound<F: Float>(
+    model: &dyn Model<F>,
+    clips: &Clips<F>,
+    rng: &mut Rng,
+) -> Result<(f64, Vec<(&'static str, f64)>)> {
+    let terms = model.objective(clips, Schedule::bound(), rng)?;
+    let own: Vec<_> = terms
+        .iter()
+        .filter(|term| term.in_bound)
+        .map(|term| (term.name, term.total()))
+        .collect();
+    Ok((own.iter().map(|(_, v)| v).sum(), own))
 }
 
 /// Declares the model files, the YAML enum and its dispatch. One line per model: `file::Config`.

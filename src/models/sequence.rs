@@ -1,79 +1,16 @@
 //! The part that models with a law of motion share: a VAE of frames whose codes some dynamics explain.
 
-use super::{Clips, Codes, Common, Elbo, FrameVae, Model};
-use crate::error::Result;
-use crate::latents::Decoder;
+use super::state_space::{Codes, Dynamics, Found, Starts, StateSpaceModel};
+use super::{Ahead, Asked, Claims, Clips, Common, FrameVae, Model, Schedule, Term};
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::latents::{Beliefs, Decoder, Given, Kind, Latent};
 use crate::seeds::Rng;
 use laws::{Evidence, StateSpace};
 use lgssm::published::{self, Gap};
-use lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior};
-use nn::tensor::value;
-use nn::{Float, Grad, Mat, Module, Param, Scalar, ops};
-
-/// How codes follow one another, through states.
-pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
-    /// As [`Model::start_law`].
-    ///
-    /// # Errors
-    /// Codes that have collapsed.
-    fn start(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
-        Ok(())
-    }
-    /// As [`Model::fit_code_noise`].
-    ///
-    /// # Errors
-    /// A covariance that lost positive definiteness.
-    fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
-        Ok(())
-    }
-    /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p), of which those with
-    /// `seen` (B, T) false are missing.
-    ///
-    /// # Errors
-    /// Codes that do not fit; a covariance that lost positive definiteness.
-    fn log_likelihood(
-        &self,
-        codes: Mat<F, Grad<F>>,
-        steps: usize,
-        seen: Option<&[bool]>,
-        rng: &mut Rng,
-    ) -> Result<Scalar<F, Grad<F>>>;
-    /// As [`Model::infer`].
-    ///
-    /// # Errors
-    /// A covariance that lost positive definiteness.
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior>;
-    /// As [`Model::law`].
-    fn law(&self) -> Option<Lgssm>;
-    /// As [`Model::modes`].
-    ///
-    /// # Errors
-    /// Parameters that do not fit together.
-    fn modes(&self) -> Result<Option<AffineModes>> {
-        Ok(None)
-    }
-    /// As [`Model::mode_weights`].
-    ///
-    /// # Errors
-    /// Parameters that do not fit together.
-    fn mode_weights(
-        &self,
-        _codes: &[f64],
-        _steps: usize,
-        _posterior: &Posterior,
-    ) -> Result<Option<ModeWeights>> {
-        Ok(None)
-    }
-    /// As [`Model::published_gap`].
-    ///
-    /// # Errors
-    /// A covariance that lost positive definiteness.
-    fn published_gap(&self, _codes: &[f64], _steps: usize) -> Result<Option<Gap>> {
-        Ok(None)
-    }
-    /// As [`Model::emit`].
-    fn emit(&self, states: &[f64]) -> Vec<f64>;
-}
+use lgssm::{self, AffineModes, Lgssm, Posterior, Transition, innovations};
+use nn::tensor::PerRow;
+use nn::{Float, Grad, Mat, Module, Param, ops};
 
 /// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ], of the frames and pixels that are seen: what is missing is summed out
 /// of the law, and leaves no term.
@@ -88,6 +25,60 @@ impl<F: Float> SequenceVae<F> {
     pub fn new(frames: FrameVae<F>, dynamics: Box<dyn Dynamics<F>>) -> Self {
         Self { frames, dynamics }
     }
+
+    /// The law, or what the modes of one have in common.
+    fn any_law(&self) -> Result<Option<Lgssm>> {
+        Ok(match self.dynamics.law() {
+            Some(law) => Some(law),
+            None => self.dynamics.modes()?.map(|modes| modes.law),
+        })
+    }
+
+    /// One answer from what was inferred for its mask.
+    fn answer(
+        &self,
+        asked: &Asked,
+        codes: &Codes,
+        found: Option<&Found>,
+        whole: bool,
+        [clips, frames]: [usize; 2],
+    ) -> Result<Beliefs> {
+        let mut out = Beliefs::default();
+        let states = |values: &[f64]| {
+            let size = values.len() / (clips * frames).max(1);
+            Array::new([clips, frames, size], values.to_vec())
+        };
+        let Some(found) = found else {
+            out.insert("a", &Beliefs::STATES, states(&codes.mean)?)?;
+            out.insert("a_var", &Beliefs::STATES, states(&codes.var)?)?;
+            return Ok(out);
+        };
+        let p = &found.states;
+        let (mean, cov, modes) = match asked.given {
+            Given::All => (
+                &p.smoothed_mean,
+                &p.smoothed_cov,
+                found.modes.as_ref().map(|m| &m.smoothed),
+            ),
+            _ => (
+                &p.filtered_mean,
+                &p.filtered_cov,
+                found.modes.as_ref().map(|m| &m.filtered),
+            ),
+        };
+        let n = self.dynamics.latent();
+        out.insert("z", &Beliefs::STATES, states(mean)?)?;
+        let cov = Array::new([clips, frames, n, n], cov.clone())?;
+        out.insert("z_cov", &Beliefs::COVARIANCES, cov)?;
+        if let Some(modes) = modes {
+            out.insert("modes", &Beliefs::STATES, states(modes)?)?;
+        }
+        if let (Given::UpTo, true, Some(law)) = (asked.given, whole, self.any_law()?) {
+            let found = innovations(&law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
+            out.insert("innovations", &Beliefs::STATES, states(&found)?)?;
+        }
+        Ok(out)
+    }
 }
 
 impl<F: Float> Module<F> for SequenceVae<F> {
@@ -98,12 +89,145 @@ impl<F: Float> Module<F> for SequenceVae<F> {
 }
 
 impl<F: Float> Model<F> for SequenceVae<F> {
-    fn codes(&self) -> usize {
-        self.frames.codes
+    fn claims(&self) -> Claims {
+        Claims {
+            bound: true,
+            marginal: self.dynamics.is_marginal(),
+            causal: true,
+            masks: true,
+            actions: false,
+        }
+    }
+
+    fn latents(&self) -> Vec<Latent> {
+        let mut latents = vec![
+            Latent::state("z", self.dynamics.latent()),
+            Latent::code("a", self.frames.codes),
+        ];
+        let modes = self.dynamics.mode_count();
+        if modes > 0 {
+            latents.push(Latent::state("modes", modes).of_kind(Kind::Categorical(modes)));
+        }
+        latents
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
         self.frames.start_at(common)
+    }
+
+    fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
+        let observed = clips.observed()?;
+        let head = self.frames.head(&observed)?;
+        let (codes, log_q) = self.frames.sample(head, rng)?; // (M, p)
+        let rows = observed.rows.as_deref();
+        let in_time = match rows {
+            None => codes.retaped(),
+            Some(rows) => ops::gather_rows(codes.retaped(), rows)?,
+        }; // (B*T, p)
+        let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
+        let log_p = self
+            .dynamics
+            .log_likelihood(in_time, clips.steps, seen, rng)?;
+        let reconstruction = self.frames.log_likelihood(codes, &observed)?;
+        let weight = at.latent_weight;
+        Ok(vec![
+            Term::new("reconstruction", reconstruction, 1.0).placed(rows),
+            Term::new("code_log_likelihood", log_p, weight),
+            Term::minus("code_entropy", log_q, weight).placed(rows),
+        ])
+    }
+
+    /// The encoder looks once, and the filter runs once for every mask.
+    fn infer(&self, clips: &Clips<F>, asked: &[Asked], _: &mut Rng) -> Result<Vec<Beliefs>> {
+        let codes = self.frames.encode_clips(clips)?;
+        let size = [clips.sequences, clips.steps];
+        let mut runs: Vec<(Option<Vec<bool>>, Found)> = Vec::new();
+        let mut out = Vec::new();
+        for asked in asked {
+            if asked.given == Given::Alone {
+                out.push(self.answer(asked, &codes, None, true, size)?);
+                continue;
+            }
+            let mask = asked.readable(clips);
+            let run = match runs.iter().position(|(own, _)| *own == mask) {
+                Some(run) => run,
+                None => {
+                    let found = self
+                        .dynamics
+                        .infer(&codes.mean, clips.steps, mask.as_deref())?;
+                    runs.push((mask.clone(), found));
+                    runs.len() - 1
+                }
+            };
+            out.push(self.answer(asked, &codes, Some(&runs[run].1), mask.is_none(), size)?);
+        }
+        Ok(out)
+    }
+
+    fn rollout(&self, from: &Beliefs, ahead: Ahead, rng: &mut Rng) -> Result<Beliefs> {
+        let (path, cov) = (from.need("z")?, from.need("z_cov")?);
+        let n = self.dynamics.latent();
+        let &[clips, steps, size] = path.shape() else {
+            return Err(Error::Shape(format!(
+                "rollout: z of (clip, frame, size) expected, got {:?}",
+                path.shape()
+            )));
+        };
+        if size != n || steps == 0 || cov.shape() != [clips, steps, n, n] {
+            return Err(Error::Shape(format!(
+                "rollout: z of {n} dimensions with covariances expected, got {:?} and {:?}",
+                path.shape(),
+                cov.shape()
+            )));
+        }
+        let last = |values: &[f64], size: usize| -> Vec<f64> {
+            let clips = values.chunks_exact(steps * size);
+            clips
+                .flat_map(|clip| &clip[(steps - 1) * size..])
+                .copied()
+                .collect()
+        };
+        let starts = Starts {
+            path: path.data(),
+            cov: &last(cov.data(), n * n),
+            steps,
+        };
+        let drawn = self.dynamics.rollout(starts, ahead, rng)?;
+        let now = last(path.data(), n);
+        let mut values = Vec::with_capacity(ahead.draws * clips * (ahead.horizon + 1) * n);
+        for k in 0..ahead.draws * clips {
+            values.extend_from_slice(&now[k % clips * n..][..n]);
+            values.extend_from_slice(&drawn[k * ahead.horizon * n..][..ahead.horizon * n]);
+        }
+        let mut out = Beliefs::default();
+        let shape = [ahead.draws, clips, ahead.horizon + 1, n];
+        out.insert("z", &Beliefs::FUTURES, Array::new(shape, values)?)?;
+        Ok(out)
+    }
+
+    fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {
+        match beliefs.get("z") {
+            Some(z) => self.frames.decode(&self.dynamics.emit(z.data())),
+            None => self.frames.decode(beliefs.need("a")?.data()),
+        }
+    }
+
+    fn plain_decoder(&self) -> Option<Decoder> {
+        Some(self.frames.plain_decoder())
+    }
+
+    fn state_space(&self) -> Option<&dyn StateSpaceModel<F>> {
+        Some(self)
+    }
+
+    fn state_space_mut(&mut self) -> Option<&mut dyn StateSpaceModel<F>> {
+        Some(self)
+    }
+}
+
+impl<F: Float> StateSpaceModel<F> for SequenceVae<F> {
+    fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
+        self.frames.encode(frames)
     }
 
     fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()> {
@@ -114,53 +238,6 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         self.dynamics.fit_code_noise(codes, steps)
     }
 
-    fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
-        let observed = clips.observed()?;
-        let head = self.frames.head(&observed)?;
-        let (codes, log_q) = self.frames.sample(head, rng)?; // (M, p)
-        let in_time = match &observed.rows {
-            None => codes.retaped(),
-            Some(rows) => ops::gather_rows(codes.retaped(), rows)?,
-        }; // (B*T, p)
-        let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
-        let log_p = self
-            .dynamics
-            .log_likelihood(in_time, clips.steps, seen, rng)?;
-        let reconstruction = self.frames.log_likelihood(codes, &observed)?;
-        let terms = vec![
-            ("reconstruction", value(&reconstruction)),
-            ("code_log_likelihood", value(&log_p)),
-            ("code_entropy", -value(&log_q)),
-        ];
-        let objective = ops::weighted_sum(vec![
-            (reconstruction, 1.0),
-            (log_p, latent_weight),
-            (log_q, -latent_weight),
-        ])?;
-        Ok(Elbo { objective, terms })
-    }
-
-    fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
-        self.frames.encode(frames)
-    }
-
-    fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
-        self.frames.decode(codes)
-    }
-
-    fn plain_decoder(&self) -> Option<Decoder> {
-        Some(self.frames.plain_decoder())
-    }
-
-    fn infer(
-        &self,
-        codes: &[f64],
-        steps: usize,
-        seen: Option<&[bool]>,
-    ) -> Result<Option<Posterior>> {
-        self.dynamics.infer(codes, steps, seen).map(Some)
-    }
-
     fn law(&self) -> Option<Lgssm> {
         self.dynamics.law()
     }
@@ -169,33 +246,53 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         self.dynamics.modes()
     }
 
-    fn mode_weights(
-        &self,
-        codes: &[f64],
-        steps: usize,
-        posterior: &Posterior,
-    ) -> Result<Option<ModeWeights>> {
-        self.dynamics.mode_weights(codes, steps, posterior)
-    }
-
     fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
         self.dynamics.published_gap(codes, steps)
     }
 
-    fn emit(&self, states: &[f64]) -> Option<Vec<f64>> {
-        Some(self.dynamics.emit(states))
+    fn emit(&self, states: &[f64]) -> Vec<f64> {
+        self.dynamics.emit(states)
     }
+}
+
+/// Futures of one linear law.
+///
+/// # Errors
+/// A covariance that is not positive semi-definite.
+pub(super) fn linear_rollout(
+    law: &Lgssm,
+    from: Starts,
+    ahead: Ahead,
+    rng: &mut Rng,
+) -> Result<Vec<f64>> {
+    let n = law.latent;
+    let last: Vec<f64> = from
+        .path
+        .chunks_exact(from.steps * n)
+        .flat_map(|path| &path[(from.steps - 1) * n..])
+        .copied()
+        .collect();
+    let size = (ahead.horizon, ahead.draws);
+    let always = |_: &[f64], _: &mut Rng| Transition {
+        matrix: &law.transition_matrix,
+        offset: &law.transition_offset,
+    };
+    Ok(lgssm::futures(law, (&last, from.cov), size, always, rng)?)
 }
 
 /// One law for all times, its likelihood exact.
 impl<F: Float> Dynamics<F> for StateSpace<F> {
+    fn latent(&self) -> usize {
+        self.size().0
+    }
+
     fn log_likelihood(
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
         seen: Option<&[bool]>,
         _: &mut Rng,
-    ) -> Result<Scalar<F, Grad<F>>> {
+    ) -> Result<PerRow<F, Grad<F>>> {
         let evidence = Evidence {
             seen,
             published: None,
@@ -208,14 +305,18 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
         Ok(self.fit_emission_cov(&batch, lgssm::infer)?)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
         let law = self.law();
         let sequences = codes.len() / (steps * law.code).max(1);
         let batch = lgssm::Batch {
             frame_mask: seen,
             ..lgssm::Batch::new(codes, sequences, steps)
         };
-        Ok(lgssm::infer(&law, &batch)?)
+        Ok(Found::of(lgssm::infer(&law, &batch)?))
+    }
+
+    fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
+        linear_rollout(&self.law(), from, ahead, rng)
     }
 
     fn law(&self) -> Option<Lgssm> {
@@ -233,5 +334,15 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {
         self.law().emit(states)
+    }
+}
+
+impl Found {
+    /// Of a law without modes.
+    pub fn of(states: Posterior) -> Self {
+        Self {
+            states,
+            modes: None,
+        }
     }
 }

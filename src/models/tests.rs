@@ -1,10 +1,14 @@
 //! Contract tests: every registered model, the moment it is registered.
 
 use super::*;
+use crate::latents::Axis;
 use crate::seeds::Seeds;
 use dfdx::prelude::Backward;
 use nn::tensor::{matrix, value};
+use nn::{Grad, Scalar};
 use rand::RngExt;
+
+mod kalman;
 
 const FRAME: [usize; 3] = [1, 8, 8];
 const STEPS: usize = 4;
@@ -84,6 +88,7 @@ fn clips<F: Float>() -> Clips<F> {
         sequences: 2,
         steps: STEPS,
         seen: None,
+        actions: None,
     }
 }
 
@@ -103,6 +108,28 @@ fn build<F: Float>(config: &AnyModel) -> Box<dyn Model<F>> {
     config
         .build(FRAME, &mut Seeds::new(3).stream("test/weights", 0))
         .unwrap()
+}
+
+/// What the model climbs at this latent weight.
+fn climbed<F: Float>(
+    model: &dyn Model<F>,
+    clips: &Clips<F>,
+    latent_weight: f64,
+) -> Scalar<F, Grad<F>> {
+    let at = Schedule {
+        latent_weight,
+        ..Schedule::bound()
+    };
+    let terms = model.objective(clips, at, &mut noise()).unwrap();
+    objective(terms, Player::Model).unwrap().unwrap()
+}
+
+/// Lets what starts from codes start.
+fn start_law<F: Float>(model: &mut dyn Model<F>, clips: &Clips<F>) {
+    if let Some(model) = model.state_space_mut() {
+        let codes = model.encode(&clips.frames).unwrap().mean;
+        model.start_law(&codes, clips.steps).unwrap();
+    }
 }
 
 fn noise() -> Rng {
@@ -140,16 +167,10 @@ fn every_gradient_of_every_model_agrees_with_finite_differences() {
     for config in examples() {
         for (weight, clips) in [(1.0, clips::<f64>()), (0.3, partly_seen())] {
             let mut model = build::<f64>(&config);
-            let codes = model.encode(&clips.frames).unwrap().mean;
-            model.start_law(&codes, STEPS).unwrap();
+            start_law(model.as_mut(), &clips);
             move_off_kinks(model.as_mut());
-            let loss = |m: &dyn Model<f64>| {
-                value(&m.elbo(&clips, weight, &mut noise()).unwrap().objective)
-            };
-            let gradients = model
-                .elbo(&clips, weight, &mut noise())
-                .unwrap()
-                .objective
+            let loss = |m: &dyn Model<f64>| value(&climbed(m, &clips, weight));
+            let gradients = climbed(model.as_ref(), &clips, weight)
                 .try_backward()
                 .unwrap();
             let mut list = Vec::new();
@@ -194,7 +215,7 @@ fn an_untrained_model_started_at_the_mean_frame_beats_one_that_was_not() {
     for config in examples() {
         let clips = clips::<f64>();
         let mut model = build::<f64>(&config);
-        let before = value(&model.elbo(&clips, 1.0, &mut noise()).unwrap().objective);
+        let before = value(&climbed(model.as_ref(), &clips, 1.0));
         let frames = nn::tensor::values(&clips.frames);
         let mean: Vec<f64> = (0..64)
             .map(|i| frames.iter().skip(i).step_by(64).sum::<f64>() / (2 * STEPS) as f64)
@@ -204,7 +225,7 @@ fn an_untrained_model_started_at_the_mean_frame_beats_one_that_was_not() {
             mean: mean.clone(),
         };
         model.start_at(&common).unwrap();
-        let after = value(&model.elbo(&clips, 1.0, &mut noise()).unwrap().objective);
+        let after = value(&climbed(model.as_ref(), &clips, 1.0));
         assert!(
             after > before,
             "{}: {after} against {before}",
@@ -239,30 +260,24 @@ fn missing_frames_and_hidden_pixels_are_never_read() {
                 })
                 .collect();
             clips.frames = matrix(shown, 2 * STEPS, 64).unwrap();
-            value(&model.elbo(&clips, 1.0, &mut noise()).unwrap().objective)
+            value(&climbed(model.as_ref(), &clips, 1.0))
         };
         assert_eq!(value_at(0.0), value_at(0.77), "{}", config.kind());
     }
 }
 
-/// The ELBO of clips whose last frames are missing is that of the marginal: clips that end before. The posterior of a `dkf` and the
-/// published bound are not that of a marginal: a state that nothing is seen of costs them something.
+/// The bound of clips whose last frames are missing is that of the marginal: clips that end before. For those that claim it: an amortised
+/// posterior or the published bound pays for a state that nothing is seen of.
 #[test]
-fn the_elbo_of_what_is_seen_is_the_elbo_of_the_marginal() {
+fn the_bound_of_what_is_seen_is_the_bound_of_the_marginal() {
     const SHORT: usize = 3;
     for config in examples() {
-        let exact = match &config {
-            AnyModel::Dkf(_) => false,
-            AnyModel::KalmanVae(c) => c.objective == super::kalman_vae::Objective::Exact,
-            _ => true,
-        };
-        if !exact {
+        let mut model = build::<f64>(&config);
+        if !model.claims().marginal {
             continue;
         }
-        let mut model = build::<f64>(&config);
         let whole = clips::<f64>();
-        let codes = model.encode(&whole.frames).unwrap().mean;
-        model.start_law(&codes, STEPS).unwrap();
+        start_law(model.as_mut(), &whole);
         let ends: Vec<bool> = (0..2 * STEPS).map(|row| row % STEPS < SHORT).collect();
         let all = nn::tensor::values(&whole.frames);
         let first = (0..2).flat_map(|i| &all[i * STEPS * 64..][..SHORT * 64]);
@@ -271,6 +286,7 @@ fn the_elbo_of_what_is_seen_is_the_elbo_of_the_marginal() {
             sequences: 2,
             steps: SHORT,
             seen: None,
+            actions: None,
         };
         let masked = Clips {
             seen: Some(Seen {
@@ -280,11 +296,11 @@ fn the_elbo_of_what_is_seen_is_the_elbo_of_the_marginal() {
             ..whole
         };
         assert_eq!(masked.observations(), 2 * SHORT);
-        let elbo = |clips: &Clips<f64>| {
-            let elbo = model.elbo(clips, 1.0, &mut noise()).unwrap();
-            elbo.terms.iter().map(|(_, v)| *v).collect::<Vec<f64>>()
+        let terms = |clips: &Clips<f64>| -> Vec<f64> {
+            let (_, terms) = bound(model.as_ref(), clips, &mut noise()).unwrap();
+            terms.into_iter().map(|(_, v)| v).collect()
         };
-        let (got, want) = (elbo(&masked), elbo(&short));
+        let (got, want) = (terms(&masked), terms(&short));
         for (g, w) in got.iter().zip(&want) {
             // The same sums in another order.
             assert!(
@@ -314,13 +330,14 @@ fn the_published_bound_is_below_the_likelihood_by_its_gap_on_average() {
     for draw in 0..DRAWS {
         let code_term = |model: &dyn Model<f64>| {
             let mut rng = Seeds::new(9).stream("test/noise", draw);
-            model.elbo(&clips, 1.0, &mut rng).unwrap().terms[1].1
+            bound(model, &clips, &mut rng).unwrap().1[1].1
         };
         losses.push(code_term(exact.as_ref()) - code_term(published.as_ref()));
     }
     let mean = losses.iter().sum::<f64>() / DRAWS as f64;
-    let codes = exact.encode(&clips.frames).unwrap().mean;
-    let gap = exact.published_gap(&codes, STEPS).unwrap().unwrap();
+    let law = exact.state_space().unwrap();
+    let codes = law.encode(&clips.frames).unwrap().mean;
+    let gap = law.published_gap(&codes, STEPS).unwrap().unwrap();
     let (want, variance): (f64, f64) = (gap.mean.iter().sum(), gap.variance.iter().sum());
     let error = (variance / DRAWS as f64).sqrt();
     assert!(
@@ -330,36 +347,39 @@ fn the_published_bound_is_below_the_likelihood_by_its_gap_on_average() {
 }
 
 #[test]
-fn terms_sum_to_the_objective_at_latent_weight_one() {
+fn terms_sum_to_the_objective_at_latent_weight_one_and_frames_to_their_terms() {
     for config in examples() {
-        let elbo = build::<f64>(&config)
-            .elbo(&clips(), 1.0, &mut noise())
-            .unwrap();
-        let sum: f64 = elbo.terms.iter().map(|(_, v)| v).sum();
-        let total = value(&elbo.objective);
-        assert!(
-            (sum - total).abs() < 1e-9 * total.abs(),
-            "{}: {sum} against {total}",
-            config.kind()
-        );
+        let model = build::<f64>(&config);
+        for clips in [clips(), partly_seen()] {
+            let at = Schedule::bound();
+            let terms = model.objective(&clips, at, &mut noise()).unwrap();
+            let mut sum = 0.0;
+            for term in terms.iter().filter(|term| term.in_bound) {
+                sum += term.total();
+                let frames: f64 = term.per_frame.iter().sum();
+                let what = format!("{} {}", config.kind(), term.name);
+                assert_eq!(term.per_frame.len(), 2 * STEPS, "{what}");
+                assert!(
+                    (frames - term.total()).abs() < 1e-9 * term.total().abs().max(1.0),
+                    "{what}: frames sum to {frames}, the term is {}",
+                    term.total()
+                );
+            }
+            let total = value(&climbed(model.as_ref(), &clips, 1.0));
+            assert!(
+                (sum - total).abs() < 1e-9 * total.abs(),
+                "{}: {sum} against {total}",
+                config.kind()
+            );
+        }
     }
 }
 
 #[test]
 fn f32_agrees_with_f64() {
     for config in examples() {
-        let a = value(
-            &build::<f32>(&config)
-                .elbo(&clips(), 1.0, &mut noise())
-                .unwrap()
-                .objective,
-        );
-        let b = value(
-            &build::<f64>(&config)
-                .elbo(&clips(), 1.0, &mut noise())
-                .unwrap()
-                .objective,
-        );
+        let a = value(&climbed(build::<f32>(&config).as_ref(), &clips(), 1.0));
+        let b = value(&climbed(build::<f64>(&config).as_ref(), &clips(), 1.0));
         // Pixels, weights and activations rounded to 24 bits, hundreds of terms.
         assert!(
             (a - b).abs() < 1e-4 * b.abs(),
@@ -369,24 +389,154 @@ fn f32_agrees_with_f64() {
     }
 }
 
+const ALL: [Given; 4] = [Given::Alone, Given::UpTo, Given::All, Given::First(2)];
+
+fn infer<F: Float>(model: &dyn Model<F>, clips: &Clips<F>) -> Vec<Beliefs> {
+    let asked = ALL.map(Asked::about);
+    model.infer(clips, &asked, &mut noise()).unwrap()
+}
+
 #[test]
-fn codes_decode_to_pixels_between_zero_and_one_and_shapes_fit() {
+fn beliefs_are_about_the_latents_that_are_told_and_decode_to_pixels() {
     for config in examples() {
         let model = build::<f32>(&config);
-        let clips = clips::<f32>();
-        let codes = model.encode(&clips.frames).unwrap();
-        assert_eq!(codes.mean.len(), 2 * STEPS * model.codes());
-        assert!(codes.var.iter().all(|&v| v > 0.0));
-        let pixels = model.decode(&codes.mean).unwrap();
-        assert_eq!(pixels.len(), 2 * STEPS * 64);
-        assert!(pixels.iter().all(|p| (0.0..=1.0).contains(p)));
-        if let Some(posterior) = model.infer(&codes.mean, STEPS, None).unwrap() {
-            let latent = posterior.filtered_mean.len() / (2 * STEPS);
-            assert!(model.law().is_none_or(|law| law.latent == latent));
-            assert_eq!(posterior.smoothed_cov.len(), 2 * STEPS * latent * latent);
-            let expected = model.emit(&posterior.smoothed_mean).unwrap();
-            assert_eq!(expected.len(), codes.mean.len());
+        let found = infer(model.as_ref(), &clips());
+        for (beliefs, given) in found.iter().zip(ALL) {
+            let what = format!("{} {given:?}", config.kind());
+            for latent in model.latents() {
+                let named = beliefs.named(&latent.name);
+                assert_eq!(
+                    named.is_some(),
+                    latent.is_told_by(given),
+                    "{what}: {latent:?}"
+                );
+                let Some(named) = named else { continue };
+                assert_eq!(named.axes.first(), Some(&Axis::Clip), "{what}");
+                assert_eq!(named.axes.last(), Some(&Axis::Size), "{what}");
+                assert_eq!(named.array.shape().last(), Some(&latent.size), "{what}");
+                assert!(named.array.data().iter().all(|v| v.is_finite()), "{what}");
+                for (part, positive) in [("var", true), ("kl", false)] {
+                    if let Some(values) = beliefs.get(&format!("{}_{part}", latent.name)) {
+                        let least = if positive { f64::MIN_POSITIVE } else { -1e-9 };
+                        let fits = |&v: &f64| v >= least;
+                        assert!(values.data().iter().all(fits), "{what}: {part} {values:?}");
+                    }
+                }
+            }
+            if beliefs.is_empty() {
+                continue;
+            }
+            let pixels = model.decode(beliefs).unwrap();
+            assert_eq!(pixels.len(), 2 * STEPS * 64, "{what}");
+            assert!(pixels.iter().all(|p| (0.0..=1.0).contains(p)), "{what}");
         }
+        assert!(
+            found.iter().any(|beliefs| !beliefs.is_empty()),
+            "{}",
+            config.kind()
+        );
+    }
+}
+
+#[test]
+fn what_is_believed_given_the_past_does_not_change_with_later_frames() {
+    for config in examples() {
+        let model = build::<f64>(&config);
+        if !model.claims().causal {
+            continue;
+        }
+        let before = clips::<f64>();
+        let mut values = nn::tensor::values(&before.frames).to_vec();
+        for clip in values.chunks_exact_mut(STEPS * 64) {
+            clip[3 * 64..].iter_mut().for_each(|v| *v = 1.0 - *v);
+        }
+        let after = Clips {
+            frames: matrix(values, 2 * STEPS, 64).unwrap(),
+            ..before.clone()
+        };
+        let (before, after) = (
+            infer(model.as_ref(), &before),
+            infer(model.as_ref(), &after),
+        );
+        for (given, kept) in [(1, 3), (3, STEPS)] {
+            let mut changes = false;
+            for (name, named) in before[given].iter() {
+                let other = after[given].need(name).unwrap();
+                let row = named.array.row(0).len();
+                let frame = row / STEPS;
+                for clip in 0..2 {
+                    let (a, b) = (named.array.row(clip), other.row(clip));
+                    let own = kept * frame;
+                    let what = format!("{} {:?} {name}", config.kind(), ALL[given]);
+                    assert_eq!(a[..own], b[..own], "{what}");
+                    changes |= a[own..] != b[own..];
+                }
+            }
+            // A test that nothing could fail would say nothing.
+            assert!(before[given].is_empty() || kept == STEPS || changes);
+        }
+    }
+}
+
+#[test]
+fn a_rollout_starts_at_the_belief_and_its_draws_differ() {
+    for config in examples() {
+        let model = build::<f64>(&config);
+        let found = infer(model.as_ref(), &clips());
+        let from = found[1..2]
+            .iter()
+            .chain(&found[..1])
+            .find(|b| !b.is_empty());
+        let from = from.unwrap();
+        let roll = |horizon, draws| {
+            let ahead = Ahead {
+                horizon,
+                draws,
+                actions: None,
+            };
+            model.rollout(from, ahead, &mut noise()).unwrap()
+        };
+        let now = model.decode(&roll(0, 1)).unwrap();
+        let believed = model.decode(from).unwrap();
+        let last: Vec<f64> = (0..2)
+            .flat_map(|b| &believed[(b * STEPS + STEPS - 1) * 64..][..64])
+            .copied()
+            .collect();
+        for (a, b) in now.iter().zip(&last) {
+            // The same network on fewer rows.
+            assert!((a - b).abs() < 1e-12, "{}: {a} against {b}", config.kind());
+        }
+        let futures = roll(3, 2);
+        assert_eq!(roll(3, 2), futures, "{}: another time", config.kind());
+        for (name, named) in futures.iter() {
+            assert_eq!(named.axes, Beliefs::FUTURES, "{name}");
+            assert_eq!(named.array.shape()[..3], [2, 2, 4], "{name}");
+        }
+        let first = model.latents()[0].name.clone();
+        let array = futures.get(&first).unwrap();
+        assert_ne!(
+            array.row(0),
+            array.row(1),
+            "{}: one future twice",
+            config.kind()
+        );
+        assert_eq!(model.decode(&futures).unwrap().len(), 2 * 2 * 4 * 64);
+    }
+}
+
+#[test]
+fn threads_change_no_byte() {
+    for config in examples() {
+        let model = build::<f32>(&config);
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.unwrap().install(|| {
+                let clips = clips::<f32>();
+                let value = value(&climbed(model.as_ref(), &clips, 1.0));
+                (value.to_bits(), infer(model.as_ref(), &clips))
+            })
+        };
+        assert!(run(1) == run(2), "{}", config.kind());
     }
 }
 
@@ -394,12 +544,16 @@ fn codes_decode_to_pixels_between_zero_and_one_and_shapes_fit() {
 fn frames_of_another_size_are_an_error() {
     for config in examples() {
         let model = build::<f32>(&config);
-        let wrong = matrix(vec![0.0; 4 * 49], 4, 49).unwrap();
-        let message = model
-            .encode(&wrong)
-            .err()
-            .map(|e| e.to_string())
-            .unwrap_or_default();
+        let wrong = Clips {
+            frames: matrix(vec![0.0; 4 * 49], 4, 49).unwrap(),
+            sequences: 1,
+            steps: 4,
+            seen: None,
+            actions: None,
+        };
+        let asked = [Asked::about(Given::Alone), Asked::about(Given::UpTo)];
+        let found = model.infer(&wrong, &asked, &mut noise());
+        let message = found.err().map(|e| e.to_string()).unwrap_or_default();
         assert!(message.contains("49"), "{}: {message:?}", config.kind());
     }
 }

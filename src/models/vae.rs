@@ -4,14 +4,17 @@
 //! ELBO = sum_t E_{a_t ~ q(a_t | x_t)} [ log p(x_t | a_t) ] - KL(q(a_t | x_t) || N(0, I))
 //! ```
 
-use super::{Clips, Codes, Common, Elbo, FrameVae, FrameVaeConfig, Likelihood, Model};
+use super::{
+    Ahead, Asked, Claims, Clips, Common, FrameVae, FramesConfig, Likelihood, Model, Schedule, Term,
+};
+use crate::array::Array;
 use crate::error::Result;
-use crate::latents::Decoder;
+use crate::latents::{Beliefs, Decoder, Given, Latent};
 use crate::seeds::Rng;
 use nn::decoder::{CnnDecoder, DecoderConfig};
 use nn::encoder::{CnnEncoder, EncoderConfig, Head};
-use nn::tensor::value;
-use nn::{Float, Mat, Module, Param, ops};
+use nn::{Float, Module, Param, ops};
+use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,38 +22,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vae {
-    /// Code dimensions, p. Two are enough for one ball.
-    #[schemars(range(min = 1, max = 64))]
-    pub codes: usize,
-    /// Frames to codes.
-    pub encoder: EncoderConfig,
-    /// Codes to frames.
-    pub decoder: DecoderConfig,
-    /// Pixels around the decoder's output.
-    pub likelihood: Likelihood,
+    /// Networks between frames and codes.
+    pub frames: FramesConfig,
 }
 
 impl Default for Vae {
     fn default() -> Self {
         Self {
-            codes: 2,
-            encoder: EncoderConfig::default(),
-            decoder: DecoderConfig::default(),
-            likelihood: Likelihood::default(),
+            frames: FramesConfig::default(),
         }
     }
 }
 
 impl Vae {
-    fn frames(&self) -> FrameVaeConfig<'_> {
-        FrameVaeConfig {
-            codes: self.codes,
-            encoder: &self.encoder,
-            decoder: &self.decoder,
-            likelihood: self.likelihood,
-        }
-    }
-
     /// A small instance for the contract tests.
     pub fn example() -> Self {
         let encoder = CnnEncoder {
@@ -59,7 +43,7 @@ impl Vae {
             strides: vec![2],
             head: Head::Flatten,
         };
-        Self {
+        let frames = FramesConfig {
             codes: 3,
             encoder: EncoderConfig::Cnn(encoder),
             decoder: DecoderConfig::Cnn(CnnDecoder {
@@ -67,13 +51,14 @@ impl Vae {
                 ..CnnDecoder::default()
             }),
             likelihood: Likelihood::Gaussian { std: 0.3 },
-        }
+        };
+        Self { frames }
     }
 
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        self.frames().check(at, frame)
+        self.frames.check(&format!("{at}.frames"), frame)
     }
 
     /// Builds the model.
@@ -82,7 +67,7 @@ impl Vae {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<VaeModel<F>> {
         Ok(VaeModel {
-            frames: self.frames().build(frame, rng)?,
+            frames: self.frames.build(frame, rng)?,
         })
     }
 }
@@ -100,34 +85,73 @@ impl<F: Float> Module<F> for VaeModel<F> {
 }
 
 impl<F: Float> Model<F> for VaeModel<F> {
-    fn codes(&self) -> usize {
-        self.frames.codes
+    fn claims(&self) -> Claims {
+        Claims {
+            bound: true,
+            marginal: true,
+            causal: true,
+            masks: true,
+            actions: false,
+        }
+    }
+
+    fn latents(&self) -> Vec<Latent> {
+        vec![Latent::code("a", self.frames.codes)]
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
         self.frames.start_at(common)
     }
 
-    fn elbo(&self, clips: &Clips<F>, latent_weight: f64, rng: &mut Rng) -> Result<Elbo<F>> {
+    fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
         let observed = clips.observed()?;
+        let rows = observed.rows.as_deref();
         let head = self.frames.head(&observed)?;
         let kl = ops::standard_normal_kl(head.retaped())?;
         let (codes, _) = self.frames.sample(head, rng)?;
         let reconstruction = self.frames.log_likelihood(codes, &observed)?;
-        let terms = vec![
-            ("reconstruction", value(&reconstruction)),
-            ("negative_kl", -value(&kl)),
-        ];
-        let objective = ops::weighted_sum(vec![(reconstruction, 1.0), (kl, -latent_weight)])?;
-        Ok(Elbo { objective, terms })
+        Ok(vec![
+            Term::new("reconstruction", reconstruction, 1.0).placed(rows),
+            Term::minus("negative_kl", kl, at.latent_weight).placed(rows),
+        ])
     }
 
-    fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
-        self.frames.encode(frames)
+    fn infer(&self, clips: &Clips<F>, asked: &[Asked], _: &mut Rng) -> Result<Vec<Beliefs>> {
+        let codes = self.frames.encode_clips(clips)?;
+        let shape = [clips.sequences, clips.steps, self.frames.codes];
+        let answer = |asked: &Asked| {
+            let mut out = Beliefs::default();
+            if asked.given == Given::Alone {
+                for (name, values) in [("a", &codes.mean), ("a_var", &codes.var)] {
+                    out.insert(name, &Beliefs::STATES, Array::new(shape, values.clone())?)?;
+                }
+            }
+            Ok(out)
+        };
+        asked.iter().map(answer).collect()
     }
 
-    fn decode(&self, codes: &[f64]) -> Result<Vec<F>> {
-        self.frames.decode(codes)
+    /// The prior knows no time: every later frame is a draw of its own. Goes on from beliefs of frames alone.
+    fn rollout(&self, from: &Beliefs, ahead: Ahead, rng: &mut Rng) -> Result<Beliefs> {
+        let codes = from.need("a")?;
+        let p = self.frames.codes;
+        let (clips, steps) = (codes.shape()[0], codes.shape()[1]);
+        let mut values = Vec::new();
+        for k in 0..ahead.draws * clips {
+            values.extend_from_slice(&codes.row(k % clips)[(steps - 1) * p..]);
+            let draws = StandardNormal
+                .sample_iter(&mut *rng)
+                .take(ahead.horizon * p);
+            values.extend(draws.map(|x: f64| x));
+        }
+        let mut out = Beliefs::default();
+        let shape = [ahead.draws, clips, ahead.horizon + 1, p];
+        out.insert("a", &Beliefs::FUTURES, Array::new(shape, values)?)?;
+        Ok(out)
+    }
+
+    fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {
+        self.frames.decode(beliefs.need("a")?.data())
     }
 
     fn plain_decoder(&self) -> Option<Decoder> {

@@ -67,9 +67,35 @@ pub fn values<F: Float, T>(x: &Mat<F, T>) -> &[F] {
     unsafe { std::slice::from_raw_parts(&x[[0, 0]], rows * columns) }
 }
 
-/// The value of a scalar.
-pub fn value<F: Float, T>(x: &Scalar<F, T>) -> f64 {
-    x[[]].widen()
+/// A number on its tape, and what every row (frame) adds to it.
+pub struct PerRow<F: Float, T = NoneTape> {
+    /// The sum over rows.
+    pub sum: Scalar<F, T>,
+    /// What every row adds, (rows), in f64.
+    pub rows: Vec<f64>,
+}
+
+/// What has one value: a scalar, or a sum over rows.
+pub trait Number {
+    /// The value.
+    fn number(&self) -> f64;
+}
+
+impl<F: Float, T> Number for Scalar<F, T> {
+    fn number(&self) -> f64 {
+        self[[]].widen()
+    }
+}
+
+impl<F: Float, T> Number for PerRow<F, T> {
+    fn number(&self) -> f64 {
+        self.sum.number()
+    }
+}
+
+/// The value of a scalar, or of a sum over rows.
+pub fn value(x: &impl Number) -> f64 {
+    x.number()
 }
 
 /// Goes back from an objective to the gradient of everything on its tape.

@@ -4,12 +4,12 @@ use super::plot::draw;
 
 use crate::analysis::ablation::{Variant, ablation as compare};
 use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
-use crate::analysis::{SplitStudy, Study};
+use crate::analysis::{Finding, SplitStudy, Study};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
-use crate::latents::Latents;
+use crate::latents::Beliefs;
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, of_data, outline, study, training};
 use crate::store::json;
@@ -33,7 +33,14 @@ pub(super) fn analyze(
     for analysis in &experiment.analyses {
         interrupt::check()?;
         bar.message(analysis.name());
-        let finding = analysis.run(&study)?;
+        let mut finding = sound(analysis.name(), analysis.run(&study))?;
+        let train = &experiment.train;
+        if analysis.name() == "law" && study.modes.is_some() && train.steps <= train.law_from {
+            finding.warnings.push(format!(
+                "the law with modes never started: train.steps is {}, train.law_from {}; until then it is free flight",
+                train.steps, train.law_from
+            ));
+        }
         json::write(folder.finding(model, seed, analysis.name()), &finding)?;
         for warning in &finding.warnings {
             progress.say(&format!("warning: {model}, seed {seed}: {warning}"));
@@ -41,6 +48,22 @@ pub(super) fn analyze(
         bar.advance(1);
     }
     Ok(())
+}
+
+/// What an analysis found, or why it could not be made: no analysis takes the report with it.
+///
+/// # Errors
+/// Only what is not about this analysis: the user stopped, a file can't be read or written.
+fn sound(name: &str, found: Result<Finding>) -> Result<Finding> {
+    let mut finding = match found {
+        Err(error @ (Error::Interrupted(_) | Error::Io { .. } | Error::File { .. })) => {
+            return Err(error);
+        }
+        Err(error) => Finding::failed(name, &error),
+        Ok(finding) => finding,
+    };
+    finding.keep_finite();
+    Ok(finding)
 }
 
 /// Compares the latents of all seeds of one model: [`RunFolder::agreement`] and its figures.
@@ -54,17 +77,17 @@ pub(super) fn agreement(
     progress: &Progress,
 ) -> Result<()> {
     let latents = |seed: u64| -> Result<SeedLatents> {
-        let untrained = |split| -> Result<Latents> {
+        let untrained = |split| -> Result<Beliefs> {
             let path = folder.untrained(model, seed, split);
             match path.exists() {
-                true => Latents::load(&path),
-                false => Ok(Latents::default()),
+                true => Beliefs::load(&path),
+                false => Ok(Beliefs::default()),
             }
         };
         Ok(SeedLatents {
             seed,
-            train: Latents::load(&folder.split(model, seed, "train"))?,
-            test: Latents::load(&folder.split(model, seed, "test"))?,
+            train: Beliefs::load(&folder.split(model, seed, "train"))?,
+            test: Beliefs::load(&folder.split(model, seed, "test"))?,
             untrained_train: untrained("train")?,
             untrained_test: untrained("test")?,
         })
@@ -74,7 +97,7 @@ pub(super) fn agreement(
         .iter()
         .map(|&seed| latents(seed))
         .collect::<Result<_>>()?;
-    let finding = seed_agreement(&seeds)?;
+    let finding = sound("agreement", seed_agreement(&seeds))?;
     draw(&folder.common_figures(model), &finding.figures, progress)?;
     json::write(folder.agreement(model), &finding)?;
     Ok(())
@@ -102,7 +125,7 @@ pub(super) fn ablation(
         .keys()
         .map(variant)
         .collect::<Result<_>>()?;
-    let finding = compare(&variants);
+    let finding = sound("ablation", Ok(compare(&variants)))?;
     draw(&folder.shared_figures(), &finding.figures, progress)?;
     json::write(folder.ablation(), &finding)?;
     Ok(())
@@ -129,17 +152,15 @@ pub(super) fn baselines(
         train: split("train", experiment.encode.train_sequences)?,
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
-        state_columns: dataset.state_columns().to_vec(),
+        state_columns: dataset.complete_state_columns().to_vec(),
         dt: dataset.dt(),
         frame_shape: dataset.frame_shape(),
         outline: outline(&dataset)?,
         seed: dataset.seed(),
         ..Study::default()
     };
-    json::write(
-        folder.baselines(),
-        &crate::analysis::baselines::baselines(&study)?,
-    )?;
+    let found = crate::analysis::baselines::baselines(&study);
+    json::write(folder.baselines(), &sound("baselines", found)?)?;
     bar.advance(1);
     Ok(())
 }

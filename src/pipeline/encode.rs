@@ -8,14 +8,13 @@ use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
 use crate::interrupt;
-use crate::latents::{Decoder, JsonFile, Latents};
-use crate::models::Model;
+use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig, Given, JsonFile, stored_name};
+use crate::models::{Asked, Clips, Model, Schedule};
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
-use crate::seeds::Seeds;
+use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{checkpoint, clips, evaluate};
-use lgssm::innovations;
+use crate::train::{checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -52,8 +51,26 @@ pub fn encode(
         steps,
         Seeds::new(seed),
     )?;
-    fit_code_noise(trained.as_mut(), data.split("train")?, steps)?;
     let further = experiment.data.further_splits();
+    let part = |name: &str| -> Result<Part> {
+        let split = data.split(name)?;
+        Ok(Part {
+            split,
+            count: match name {
+                "train" => settings.train_sequences.min(split.len()),
+                _ => split.len(),
+            },
+            steps,
+            seeds: Seeds::new(seed),
+            name: name.to_string(),
+        })
+    };
+    // The bound is that of the model before its code noise is fitted.
+    let tested = || further.iter().map(String::as_str).chain(["test"]);
+    let surprises: BTreeMap<&str, Beliefs> = tested()
+        .map(|name| Ok((name, part(name)?.surprise(trained.as_ref())?)))
+        .collect::<Result<_>>()?;
+    fit_code_noise(trained.as_mut(), data.split("train")?, steps)?;
     let bar = progress.bar("encode", 3 + further.len() as u64, "splits");
     // Of shifted splits only what tells how well the model does there.
     let no_tests = EncodeSettings {
@@ -63,41 +80,35 @@ pub fn encode(
     };
     let needed = ["train", "validation", "test"];
     for name in needed.into_iter().chain(further.iter().map(String::as_str)) {
-        let split = data.split(name)?;
-        let count = match name {
-            "train" => settings.train_sequences.min(split.len()),
-            _ => split.len(),
-        };
-        let part = Part {
-            split,
-            count,
-            steps: data.frames(),
-        };
-        let mut arrays = part.latents(trained.as_ref())?;
-        if name != "train" && name != "validation" {
+        let part = part(name)?;
+        let mut arrays =
+            part.latents(trained.as_ref(), &[Given::Alone, Given::UpTo, Given::All])?;
+        if let Some(surprise) = surprises.get(name) {
             let missing = Missing {
                 settings: if name == "test" { settings } else { &no_tests },
                 data: data.config(),
                 steps: data.frames(),
-                split,
+                split: part.split,
                 seeds: Seeds::new(seed),
             };
             part.tests(trained.as_ref(), &missing, &mut arrays)?;
+            arrays.extend(surprise.clone())?;
         }
-        Latents { arrays }.save(&folder.split(model, seed, name))?;
-        let mut arrays = part.latents(untrained.as_ref())?;
-        arrays.retain(|name, _| name == "encoder");
-        Latents { arrays }.save(&folder.untrained(model, seed, name))?;
+        arrays.save(&folder.split(model, seed, name))?;
+        part.untrained(untrained.as_ref())?
+            .save(&folder.untrained(model, seed, name))?;
         bar.advance(1);
     }
     if let Some(decoder) = plain_decoder(trained.as_ref(), folder, model, seed)? {
         decoder.save(&folder.decoder(model, seed))?;
     }
-    if let Some(law) = trained.law() {
-        json::write(folder.law(model, seed), &law)?;
-    }
-    if let Some(modes) = trained.modes()? {
-        modes.save(&folder.modes(model, seed))?;
+    if let Some(model_of_states) = trained.state_space() {
+        if let Some(law) = model_of_states.law() {
+            json::write(folder.law(model, seed), &law)?;
+        }
+        if let Some(modes) = model_of_states.modes()? {
+            modes.save(&folder.modes(model, seed))?;
+        }
     }
     let scores: Vec<Metric> = elbo
         .into_iter()
@@ -109,13 +120,24 @@ pub fn encode(
         })
         .collect();
     json::write(folder.scores(model, seed), &scores)?;
-    json::write(folder.encode(model, seed), &settings.config())?;
+    let config = EncodeConfig {
+        latents: trained.latents(),
+        ..settings.config()
+    };
+    json::write(folder.encode(model, seed), &config)?;
     Ok(())
 }
 
 /// Lets the law expect of code means the noise that they have on training sequences.
 fn fit_code_noise(model: &mut dyn Model<f32>, train: &Split, steps: usize) -> Result<()> {
-    let all: Vec<usize> = (0..train.len().min(NOISE_SEQUENCES)).collect();
+    let Some(model) = model.state_space_mut() else {
+        return Ok(());
+    };
+    let all = whole(train, NOISE_SEQUENCES);
+    if all.is_empty() {
+        // Codes of missing frames are none; the law keeps the noise that it learned.
+        return Ok(());
+    }
     let mut codes = Vec::new();
     for part in all.chunks(CUT) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
@@ -133,120 +155,119 @@ fn plain_decoder(
     let Some(mut decoder) = model.plain_decoder() else {
         return Ok(None);
     };
-    let latents = Latents::load(&folder.split(name, seed, "validation"))?;
+    let Some(model) = model.state_space() else {
+        return Ok(Some(decoder));
+    };
+    let latents = Beliefs::load(&folder.split(name, seed, "validation"))?;
     let states = latents.get("smoothed").map_or(0, |a| a.shape()[2]);
     let unit = |j: usize| {
         (0..states)
             .map(|i| f64::from(u8::from(i == j)))
             .collect::<Vec<_>>()
     };
-    decoder.emission = model
-        .emit(&unit(states))
-        .filter(|_| states > 0)
-        .map(|offset| {
-            let columns: Vec<Vec<f64>> = (0..states)
-                .map(|j| model.emit(&unit(j)).unwrap_or_default())
-                .collect();
-            let entry = |i: usize, j: usize| columns[j][i] - offset[i];
-            let rows = (0..offset.len()).flat_map(|i| (0..states).map(move |j| (i, j)));
-            (rows.map(|(i, j)| entry(i, j)).collect(), offset.clone())
-        });
+    let offset = model.emit(&unit(states));
+    let columns: Vec<Vec<f64>> = (0..states).map(|j| model.emit(&unit(j))).collect();
+    let entry = |i: usize, j: usize| columns[j][i] - offset[i];
+    let rows = (0..offset.len()).flat_map(|i| (0..states).map(move |j| (i, j)));
+    decoder.emission = Some((rows.map(|(i, j)| entry(i, j)).collect(), offset.clone()));
     Ok(Some(decoder))
 }
-
-type Arrays = BTreeMap<String, Array>;
 
 /// Some sequences of a split.
 struct Part<'a> {
     split: &'a Split,
     count: usize,
     steps: usize,
+    seeds: Seeds,
+    name: String,
 }
 
 impl Part<'_> {
-    /// Runs `work` on the sequence numbers `from..to` of every cut, in parallel, and joins the named arrays in order.
+    /// Runs `work` on the sequence numbers `from..to` of every cut with a stream of its own, in parallel, and joins the arrays in order.
     fn each(
         &self,
-        work: impl Fn(usize, usize) -> Result<Vec<(String, Vec<f64>)>> + Sync,
-    ) -> Result<Arrays> {
-        let parts: Vec<Vec<(String, Vec<f64>)>> = (0..self.count.div_ceil(CUT))
+        what: &str,
+        work: impl Fn(usize, usize, &mut Rng) -> Result<Beliefs> + Sync,
+    ) -> Result<Beliefs> {
+        let stream = format!("encode/{what}/{}", self.name);
+        let parts: Vec<Beliefs> = (0..self.count.div_ceil(CUT))
             .into_par_iter()
             .map(|i| {
                 interrupt::check()?;
-                work(i * CUT, ((i + 1) * CUT).min(self.count))
+                let mut rng = self.seeds.stream(&stream, i as u64);
+                work(i * CUT, ((i + 1) * CUT).min(self.count), &mut rng)
             })
             .collect::<Result<_>>()?;
-        let mut joined: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for (name, values) in parts.into_iter().flatten() {
-            joined.entry(name).or_default().extend(values);
-        }
-        let frames = self.count * self.steps;
-        joined
-            .into_iter()
-            .map(|(name, values)| {
-                let size = values.len() / frames.max(1);
-                let shape = match name.as_str() {
-                    n if n.ends_with("_cov") => {
-                        vec![self.count, self.steps, size.isqrt(), size.isqrt()]
-                    }
-                    n if n.starts_with("mask_") || n.starts_with("wrong_pixels_") => {
-                        vec![self.count, self.steps]
-                    }
-                    _ => vec![self.count, self.steps, size],
-                };
-                Ok((name, Array::new(shape, values)?))
-            })
-            .collect()
+        Beliefs::joined(parts)
     }
 
-    /// Codes, filtered and smoothed states, standardised innovations, weights of modes.
-    fn latents(&self, model: &dyn Model<f32>) -> Result<Arrays> {
-        let law = match model.law() {
-            Some(law) => Some(law),
-            None => model.modes()?.map(|modes| modes.law),
-        };
-        self.each(|from, to| {
-            let all: Vec<usize> = (from..to).collect();
-            let codes = model.encode(&clips(self.split, &all, self.steps)?.frames)?;
-            let posterior = model.infer(&codes.mean, self.steps, None)?;
-            let mut out = Vec::new();
-            if let (Some(law), Some(p)) = (&law, &posterior) {
-                let found = innovations(law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
-                out.push(("innovations".to_string(), found));
-                if let Some(weights) = model.mode_weights(&codes.mean, self.steps, p)? {
-                    out.push(("modes_filtered".into(), weights.filtered));
-                    out.push(("modes_smoothed".into(), weights.smoothed));
-                }
-            }
-            out.push(("encoder".into(), codes.mean));
-            out.push(("encoder_var".into(), codes.var));
-            if let Some(p) = posterior {
-                out.push(("filtered".into(), p.filtered_mean));
-                out.push(("filtered_cov".into(), p.filtered_cov));
-                out.push(("smoothed".into(), p.smoothed_mean));
-                out.push(("smoothed_cov".into(), p.smoothed_cov));
+    /// The clips `from..to`.
+    fn clips(&self, from: usize, to: usize) -> Result<Clips<f32>> {
+        let all: Vec<usize> = (from..to).collect();
+        clips(self.split, &all, self.steps)
+    }
+
+    /// What the model believes given each of that, under the names of files.
+    fn latents(&self, model: &dyn Model<f32>, given: &[Given]) -> Result<Beliefs> {
+        let asked: Vec<Asked> = given.iter().map(|&given| Asked::about(given)).collect();
+        let latents = model.latents();
+        self.each("infer", |from, to, rng| {
+            let mut out = Beliefs::default();
+            let found = model.infer(&self.clips(from, to)?, &asked, rng)?;
+            for (beliefs, &given) in found.into_iter().zip(given) {
+                out.extend(beliefs.renamed(|name| stored_name(&latents, given, name))?)?;
             }
             Ok(out)
         })
     }
 
+    /// Means of the untrained model: of frames alone, or filtered where it has no such beliefs.
+    fn untrained(&self, model: &dyn Model<f32>) -> Result<Beliefs> {
+        let alone = model.latents().iter().any(|latent| latent.alone);
+        let given = if alone { Given::Alone } else { Given::UpTo };
+        let mut arrays = self.latents(model, &[given])?;
+        arrays.retain(|name| name == given.word());
+        Ok(arrays)
+    }
+
+    /// Minus what every frame adds to the bound, and its terms.
+    fn surprise(&self, model: &dyn Model<f32>) -> Result<Beliefs> {
+        self.each("surprise", |from, to, rng| {
+            let shape = [to - from, self.steps];
+            let terms = model.objective(&self.clips(from, to)?, Schedule::bound(), rng)?;
+            let mut surprise = vec![0.0; shape[0] * shape[1]];
+            let mut out = Beliefs::default();
+            for term in terms.into_iter().filter(|term| term.in_bound) {
+                surprise
+                    .iter_mut()
+                    .zip(&term.per_frame)
+                    .for_each(|(to, v)| *to -= v);
+                let values = Array::new(shape, term.per_frame)?;
+                out.insert(format!("bound_{}", term.name), &Beliefs::FRAMES, values)?;
+            }
+            out.insert("surprise", &Beliefs::FRAMES, Array::new(shape, surprise)?)?;
+            Ok(out)
+        })
+    }
+
     /// Adds what only the test split needs: open-loop prediction, every test of missing frames, film strips.
-    fn tests(&self, model: &dyn Model<f32>, missing: &Missing, arrays: &mut Arrays) -> Result<()> {
-        let encoder = arrays["encoder"].clone();
+    fn tests(&self, model: &dyn Model<f32>, missing: &Missing, arrays: &mut Beliefs) -> Result<()> {
+        arrays.extend(self.each("tests", |from, to, rng| {
+            self.predict_and_impute(model, missing, (from, to), rng)
+        })?)?;
         let films = FILMS.min(self.count);
-        arrays.extend(
-            self.each(|from, to| self.predict_and_impute(model, missing, &encoder, from, to))?,
-        );
-        if let Some(predicted) = arrays.get("predicted") {
-            let states: Vec<f64> = (0..films).flat_map(|i| predicted.row(i)).copied().collect();
-            let codes = model.emit(&states).unwrap_or_default();
-            arrays.insert("film_predicted".into(), self.film(model, &codes, films)?);
+        let mut rng = self.seeds.stream("encode/films", 0);
+        let asked = [
+            reconstructing(model),
+            Given::First(missing.settings.context),
+        ];
+        let found = model.infer(&self.clips(0, films)?, &asked.map(Asked::about), &mut rng)?;
+        for (name, beliefs) in ["film_reconstructed", "film_predicted"].iter().zip(&found) {
+            if !beliefs.is_empty() {
+                let film = self.film(&model.decode(beliefs)?, films)?;
+                arrays.insert(*name, &[Axis::Shown, Axis::Frame, Axis::Pixel], film)?;
+            }
         }
-        let codes: Vec<f64> = (0..films).flat_map(|i| encoder.row(i)).copied().collect();
-        arrays.insert(
-            "film_reconstructed".into(),
-            self.film(model, &codes, films)?,
-        );
         Ok(())
     }
 
@@ -254,36 +275,61 @@ impl Part<'_> {
         &self,
         model: &dyn Model<f32>,
         missing: &Missing,
-        encoder: &Array,
-        from: usize,
-        to: usize,
-    ) -> Result<Vec<(String, Vec<f64>)>> {
-        let codes: Vec<f64> = (from..to).flat_map(|i| encoder.row(i)).copied().collect();
-        let known: Vec<bool> = (from..to)
-            .flat_map(|_| (0..self.steps).map(|t| t < missing.settings.context))
+        (from, to): (usize, usize),
+        rng: &mut Rng,
+    ) -> Result<Beliefs> {
+        let context = Given::First(missing.settings.context);
+        let masks: Vec<Vec<bool>> = (0..missing.tests())
+            .map(|k| (from..to).flat_map(|i| missing.seen(k, i)).collect())
             .collect();
-        let mut out = Vec::new();
-        if let Some(p) = model.infer(&codes, self.steps, Some(&known))? {
-            out.push(("predicted".to_string(), p.filtered_mean));
-        }
-        for k in 0..missing.tests() {
-            if let Some(filled) = missing.fill(model, &codes, k, (from, to))? {
-                out.extend(filled);
+        let mut asked = vec![Asked::about(reconstructing(model)), Asked::about(context)];
+        for told in &masks {
+            for given in [Given::All, Given::UpTo] {
+                let told = Some(told.as_slice());
+                asked.push(Asked { given, told });
             }
         }
-        let seen = missing.wrong(&bright(&model.decode(&codes)?), (from, to));
-        out.push(("wrong_pixels_seen".into(), seen));
+        let mut found = model
+            .infer(&self.clips(from, to)?, &asked, rng)?
+            .into_iter();
+        let mut out = Beliefs::default();
+        let shape = [to - from, self.steps];
+        let seen = found.next().unwrap_or_default();
+        let wrong = missing.wrong(&bright(&model.decode(&seen)?), (from, to));
+        out.insert(
+            "wrong_pixels_seen",
+            &Beliefs::FRAMES,
+            Array::new(shape, wrong)?,
+        )?;
+        let latents = model.latents();
+        let mut ahead = found.next().unwrap_or_default();
+        ahead.retain(|name| latents.iter().any(|latent| latent.name == name));
+        out.extend(ahead.renamed(|name| stored_name(&latents, context, name))?)?;
+        for (k, mask) in masks.iter().enumerate() {
+            let both = [
+                found.next().unwrap_or_default(),
+                found.next().unwrap_or_default(),
+            ];
+            out.extend(missing.filled(model, both, (k, mask), (from, to))?)?;
+        }
         Ok(out)
     }
 
     /// Decoded frames as grey values 0..=255, (M, T, C*H*W).
-    fn film(&self, model: &dyn Model<f32>, codes: &[f64], films: usize) -> Result<Array> {
-        let grey: Vec<f64> = model
-            .decode(codes)?
-            .into_iter()
-            .map(|p| (f64::from(p) * 255.0).round())
+    fn film(&self, pixels: &[f32], films: usize) -> Result<Array> {
+        let grey: Vec<f64> = pixels
+            .iter()
+            .map(|&p| (f64::from(p) * 255.0).round())
             .collect();
         let side = grey.len() / (films * self.steps).max(1);
         Array::new([films, self.steps, side], grey)
+    }
+}
+
+/// What a model's reconstruction of a frame is made of: the frame alone where that tells of a latent, else the frames up to it.
+pub(super) fn reconstructing(model: &dyn Model<f32>) -> Given {
+    match model.latents().iter().any(|latent| latent.alone) {
+        true => Given::Alone,
+        false => Given::UpTo,
     }
 }

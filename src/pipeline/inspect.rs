@@ -109,6 +109,7 @@ fn run_folder(folder: &RunFolder) -> Result<String> {
             State::Done => "done",
             State::Begun => "begun",
             State::Other => "done for another configuration",
+            State::Shorter(_) => "done with fewer training steps",
             State::Missing => "-",
         };
         let _ = writeln!(out, "  {:<10} {what:<24} {state}", stage.name());

@@ -90,6 +90,10 @@ fn state(folder: &RunFolder) -> Result<String> {
         }
     }
     let all = stages.len();
+    // A clone of a repository holds reports without what they were made from.
+    if finished == 0 && !running && folder.summary().exists() {
+        return Ok("report only: its data and models are not here".into());
+    }
     Ok(match (next, running) {
         (None, false) if folder.summary().exists() => "done".into(),
         (None, false) => "no report yet".into(),

@@ -4,14 +4,12 @@ use crate::array::Array;
 use crate::data::{DataConfig, Split};
 use crate::error::{Error, Result};
 use crate::experiment::EncodeSettings;
+use crate::latents::Beliefs;
 use crate::measure::interpolate::interpolated;
 use crate::models::Model;
 use crate::seeds::Seeds;
 use rand::RngExt;
 use simulators::{Trajectory, render};
-
-/// Values by array name.
-type Named = Vec<(String, Vec<f64>)>;
 
 /// The tests of missing frames: one a drop rate, then one a block.
 pub(super) struct Missing<'a> {
@@ -48,36 +46,40 @@ impl Missing<'_> {
             .collect()
     }
 
-    /// What model and trivial guesses fill in for the sequences `from..to` in test k, given their codes (B, T, p): arrays by name.
-    /// None for a model without states.
-    pub fn fill(
+    /// What the model, smoothing and filtering, and trivial guesses fill in for the sequences `from..to` in test k, whose frames are seen
+    /// where `mask` (B, T) says so. Nothing for a model that believes nothing in time.
+    pub fn filled(
         &self,
         model: &dyn Model<f32>,
-        codes: &[f64],
-        k: usize,
+        beliefs: [Beliefs; 2],
+        (k, mask): (usize, &[bool]),
         (from, to): (usize, usize),
-    ) -> Result<Option<Named>> {
-        let seen: Vec<bool> = (from..to).flat_map(|i| self.seen(k, i)).collect();
-        let Some(p) = model.infer(codes, self.steps, Some(&seen))? else {
-            return Ok(None);
+    ) -> Result<Beliefs> {
+        let shape = [to - from, self.steps];
+        let frames = |values: Vec<f64>| Array::new(shape, values);
+        let mut out = Beliefs::default();
+        let first = model.latents().into_iter().find(|latent| latent.in_time);
+        let Some(first) = first else {
+            return Ok(out);
         };
-        let mut out = Vec::new();
-        for (name, states) in [("", p.smoothed_mean), ("filtered_", p.filtered_mean)] {
-            let Some(expected) = model.emit(&states) else {
-                return Ok(None);
+        for (name, beliefs) in ["", "filtered_"].iter().zip(beliefs) {
+            let Some(states) = beliefs.get(&first.name) else {
+                continue;
             };
-            let wrong = self.wrong(&bright(&model.decode(&expected)?), (from, to));
-            out.push((format!("wrong_pixels_{name}{k}"), wrong));
-            out.push((format!("imputed_{name}{k}"), states));
+            let wrong = self.wrong(&bright(&model.decode(&beliefs)?), (from, to));
+            let states = states.clone();
+            out.insert(format!("imputed_{name}{k}"), &Beliefs::STATES, states)?;
+            let name = format!("wrong_pixels_{name}{k}");
+            out.insert(name, &Beliefs::FRAMES, frames(wrong)?)?;
         }
-        let mask: Vec<f64> = seen.iter().map(|&s| f64::from(u8::from(s))).collect();
+        let mask: Vec<f64> = mask.iter().map(|&s| f64::from(u8::from(s))).collect();
         if let Some(data) = self.data {
             let drawn = self.line(data, &mask, (from, to))?;
-            let name = format!("wrong_pixels_line_{k}");
-            out.push((name, self.wrong(&drawn, (from, to))));
+            let wrong = frames(self.wrong(&drawn, (from, to)))?;
+            out.insert(format!("wrong_pixels_line_{k}"), &Beliefs::FRAMES, wrong)?;
         }
-        out.push((format!("mask_{k}"), mask));
-        Ok(Some(out))
+        out.insert(format!("mask_{k}"), &Beliefs::FRAMES, frames(mask)?)?;
+        Ok(out)
     }
 
     /// Share of pixels of every frame on the wrong side of 1/2.

@@ -69,6 +69,8 @@ pub struct Options {
     pub quiet: bool,
     /// Do the asked steps again even when they are finished for this configuration.
     pub again: bool,
+    /// Trainings of another configuration in this folder may be lost.
+    pub overwrite: bool,
     /// The command as the report shows it.
     pub command: String,
 }
@@ -125,6 +127,10 @@ impl Chain<'_> {
             ..
         } = *self;
         let asked = |step| steps.contains(&step);
+        if asked(Step::Train) {
+            experiment.buildable()?;
+            self.protect()?;
+        }
         if asked(Step::Generate) {
             self.stage(Stage::Generate, || generate(experiment, folder, progress))?;
         }
@@ -174,6 +180,27 @@ impl Chain<'_> {
         Ok(())
     }
 
+    /// Refuses to train over finished trainings of another configuration.
+    fn protect(&self) -> Result<()> {
+        if self.options.overwrite || self.options.again {
+            return Ok(());
+        }
+        for model in self.experiment.models.keys() {
+            for &seed in &self.experiment.seeds {
+                let stage = Stage::Train(model, seed);
+                if done::would_lose(self.experiment, stage, self.folder)? {
+                    let root = self.folder.root().display();
+                    return Err(Error::Experiment(format!(
+                        "{root}: holds a finished {} of another configuration (or program), whose model, latents and figures would be \
+                         lost: name another folder (`--out {root}-2`), or say `--overwrite`",
+                        title(stage)
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Does one stage unless it is done.
     fn stage(&self, stage: Stage, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let Self {
@@ -201,6 +228,13 @@ impl Chain<'_> {
             }
             (State::Begun, false) => {
                 progress.say(&format!("{title}: goes on where it was left"));
+                true
+            }
+            (State::Shorter(steps), false) => {
+                let all = experiment.train.steps;
+                progress.say(&format!(
+                    "{title}: goes on from its last checkpoint, {steps} of {all} steps; its step size has fallen once already"
+                ));
                 true
             }
             (State::Other, _) => {

@@ -1,12 +1,14 @@
 //! The train stage: one model, one seed.
 
+use super::encode::reconstructing;
 use crate::analysis::collapse::{Collapse, activity};
 use crate::analysis::monitor;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::figures::contact_sheet;
-use crate::models::{Codes, Common, Model};
+use crate::latents::{Beliefs, Given, Kind, Latent, stored_name};
+use crate::models::{Asked, Common, Model};
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::Seeds;
@@ -33,18 +35,36 @@ pub fn train(
     std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
     let all: Vec<usize> = (0..split.len().min(WATCHED)).collect();
     let states: Vec<f64> = all.iter().flat_map(|&i| split.states(i)).copied().collect();
+    if all.len() < 2 {
+        progress.say(&format!(
+            "train {model}, seed {seed}: one validation sequence is too little to look at read-outs on while training; the report has them"
+        ));
+    }
     let watch = |trained: &dyn Model<f32>| {
-        let codes = trained.encode(&clips(split, &all, steps)?.frames)?;
-        let mut arrays = vec![("encoder", codes.mean.clone())];
-        if let Some(posterior) = trained.infer(&codes.mean, steps, None)? {
-            arrays.push(("filtered", posterior.filtered_mean));
-            arrays.push(("smoothed", posterior.smoothed_mean));
+        let shown = clips(split, &all, steps)?;
+        let given = [Given::Alone, Given::UpTo, Given::All];
+        let mut rng = Seeds::new(seed).stream("train/watch", 0);
+        let found = trained.infer(&shown, &given.map(Asked::about), &mut rng)?;
+        let latents = trained.latents();
+        let mut arrays: Vec<(String, &[f64])> = Vec::new();
+        for (beliefs, given) in found.iter().zip(given) {
+            let real = |latent: &&Latent| !matches!(latent.kind, Kind::Categorical(_));
+            for latent in latents.iter().filter(real) {
+                if let Some(values) = beliefs.get(&latent.name) {
+                    let name = stored_name(&latents, given, &latent.name);
+                    arrays.push((name, values.data()));
+                }
+            }
         }
-        let mut values = monitor(&arrays, &states, data.state_columns(), steps)?;
-        let (found, line) = collapsing(&codes, trained.codes());
+        let mut values = monitor(&arrays, &states, data.complete_state_columns(), steps)?;
+        let (found, line) = collapsing(&latents, &found);
         values.extend(found);
         progress.log(&format!("train {model}, seed {seed}: {line}"));
-        if let Some(gap) = trained.published_gap(&codes.mean, steps)? {
+        let gap = match trained.state_space() {
+            Some(law) => law.published_gap(&law.encode(&shown.frames)?.mean, steps)?,
+            None => None,
+        };
+        if let Some(gap) = gap {
             let frames = (gap.mean.len() * steps).max(1) as f64;
             let mean = gap.mean.iter().sum::<f64>() / frames;
             values.push(("published_gap".into(), mean));
@@ -83,8 +103,13 @@ fn reconstruction(
     steps: usize,
 ) -> Result<Vec<(String, Summary)>> {
     let shown: Vec<usize> = (0..split.len().min(SHOWN)).collect();
-    let codes = model.encode(&clips(split, &shown, steps)?.frames)?;
-    let decoded = model.decode(&codes.mean)?;
+    let asked = [Asked::about(reconstructing(model))];
+    let mut rng = Seeds::new(0).stream("train/pictures", 0);
+    let found = model.infer(&clips(split, &shown, steps)?, &asked, &mut rng)?;
+    let decoded = match found.first().filter(|_| !shown.is_empty()) {
+        Some(beliefs) => model.decode(beliefs)?,
+        None => Vec::new(),
+    };
     let size = c * h * w;
     let mut rows = Vec::new();
     let mut push = |values: &[f32]| {
@@ -113,17 +138,30 @@ fn reconstruction(
     Ok(picture.into_iter().collect())
 }
 
-/// How much every code dimension carries, as numbers to record and as a line for the log: the KL divergence of q(a_j | x) from the normal
-/// distribution with the moments of all codes, nats a frame, and how many dimensions are active by the analysis' own measure.
-fn collapsing(codes: &Codes, p: usize) -> (Vec<(String, f64)>, String) {
-    let all = activity(&codes.mean, &codes.var, p);
+/// How much every dimension of the first latent with a variance carries, as numbers to record and as a line for the log: the KL divergence
+/// of its belief from the normal distribution with the moments of all means, nats a frame, and how many dimensions are active by the
+/// analysis' own measure. `found` in the order of beliefs given a frame alone, the past, everything.
+fn collapsing(latents: &[Latent], found: &[Beliefs]) -> (Vec<(String, f64)>, String) {
+    let of = |beliefs: &Beliefs| {
+        let spread = |latent: &Latent| {
+            let var = beliefs.get(&format!("{}_var", latent.name))?;
+            let mean = beliefs.get(&latent.name)?;
+            let word = if latent.alone { "code" } else { "latent" };
+            Some((word, mean.data().to_vec(), var.data().to_vec(), latent.size))
+        };
+        latents.iter().find_map(spread)
+    };
+    let Some((word, mean, var, p)) = found.iter().find_map(of) else {
+        return (Vec::new(), "no latent has a variance".into());
+    };
+    let all = activity(&mean, &var, p);
     let least = Collapse::default().share;
     let active = all.iter().filter(|a| a.share() > least).count();
-    let mut values = vec![("active_codes".to_string(), active as f64)];
+    let mut values = vec![(format!("active_{word}s"), active as f64)];
     let mut told = Vec::new();
     for (j, a) in all.iter().enumerate() {
         if a.information.is_finite() {
-            values.push((format!("code_kl/code {}", j + 1), a.information));
+            values.push((format!("{word}_kl/{word} {}", j + 1), a.information));
         }
         told.push(format!("{:.2}", a.information));
     }
@@ -133,7 +171,7 @@ fn collapsing(codes: &Codes, p: usize) -> (Vec<(String, f64)>, String) {
         ""
     };
     let line = format!(
-        "{warning}{active} of {p} code dimensions active, KL by dimension {} nats/frame",
+        "{warning}{active} of {p} {word} dimensions active, KL by dimension {} nats/frame",
         told.join(", ")
     );
     (values, line)
@@ -203,21 +241,26 @@ pub(super) fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::array::Array;
 
     #[test]
     fn a_dimension_that_does_not_move_is_warned_of_in_the_log() {
-        let codes = Codes {
-            mean: vec![1.0, 0.5, -1.0, 0.5],
-            var: vec![0.01; 4],
+        let two = [Latent::code("a", 2)];
+        let mut found = Beliefs::default();
+        let mut put = |name, values| {
+            let array = Array::new([1, 2, 2], values).unwrap();
+            found.insert(name, &Beliefs::STATES, array).unwrap();
         };
-        let (values, line) = collapsing(&codes, 2);
+        put("a", vec![1.0, 0.5, -1.0, 0.5]);
+        put("a_var", vec![0.01; 4]);
+        let (values, line) = collapsing(&two, std::slice::from_ref(&found));
         assert_eq!(values[0], ("active_codes".into(), 1.0));
         // 1/2 ln((1 + .01) / .01) = 2.308, and nothing.
         assert_eq!(
             line,
             "warning: collapse: 1 of 2 code dimensions active, KL by dimension 2.31, 0.00 nats/frame"
         );
-        let (_, line) = collapsing(&codes, 1);
-        assert!(line.starts_with("1 of 1 code dimensions active"), "{line}");
+        let (values, line) = collapsing(&two, &[Beliefs::default()]);
+        assert!(values.is_empty() && line == "no latent has a variance");
     }
 }

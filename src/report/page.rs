@@ -133,7 +133,11 @@ impl Page {
                 numbers: numbers
                     .map(|model| main_numbers(model, &summary.baselines))
                     .unwrap_or_default(),
-                answers: first_answers(model),
+                answers: numbers
+                    .and_then(verdict)
+                    .into_iter()
+                    .chain(first_answers(model))
+                    .collect(),
             });
             let mut parts = analyses(model);
             let figures = format!("{}/figures", model.name);
@@ -177,6 +181,63 @@ fn common(finding: &Finding, folder: Option<String>) -> AnalysisPart {
     }
 }
 
+/// The first seed's read-out in words: what is held, mostly, partly or hardly, with R² of the best informed latents.
+fn verdict(model: &ModelSummary) -> Option<String> {
+    let word = |r2: f64| match r2 {
+        _ if r2 >= 0.98 => "held",
+        _ if r2 >= 0.85 => "mostly held",
+        _ if r2 >= 0.4 => "partly held",
+        _ => "hardly held",
+    };
+    let told: Vec<String> = quantities(model, 4)
+        .into_iter()
+        .map(|(name, row, spread)| {
+            format!(
+                "{name} is {} (R² {} from {row})",
+                word(spread.mean),
+                numbers::brief(&spread)
+            )
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("Verdict: {}.", told.join("; ")))
+}
+
+/// R² by the best informed latents that have it: of position and velocity, or of the first `most` state columns.
+fn quantities(model: &ModelSummary, most: usize) -> Vec<(String, &'static str, Spread)> {
+    let pick = |name: &str, prefix: &str| {
+        READOUTS.into_iter().find_map(|row| {
+            let spread = model.get(&format!("{prefix}/{row}"))?.clone();
+            Some((name.to_string(), row, spread))
+        })
+    };
+    let groups = [("position", "position_r2"), ("velocity", "velocity_r2")];
+    let kinematic: Vec<_> = groups.iter().filter_map(|(n, p)| pick(n, p)).collect();
+    match kinematic.is_empty() {
+        false => kinematic,
+        true => columns_of(model.metrics.values().flat_map(|of| of.keys()))
+            .iter()
+            .filter_map(|column| pick(column, &format!("r2/{column}")))
+            .take(most)
+            .collect(),
+    }
+}
+
+/// State columns in metrics `r2/<column>/<row>`, in order of appearance.
+fn columns_of<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    for name in names {
+        let column = name
+            .strip_prefix("r2/")
+            .and_then(|rest| rest.rsplit_once('/'));
+        if let Some((column, _)) = column
+            && !columns.iter().any(|known| known == column)
+        {
+            columns.push(column.to_string());
+        }
+    }
+    columns
+}
+
 fn first_answers(model: &ModelResults) -> Vec<String> {
     let findings = model.seeds.first().map(|s| s.findings.as_slice());
     let findings = findings.unwrap_or_default();
@@ -195,7 +256,9 @@ fn warnings(model: &ModelResults) -> Vec<String> {
     for seed in &model.seeds {
         for warning in seed.findings.iter().flat_map(|f| &f.warnings) {
             let seeds = all.entry(warning).or_default();
-            seeds.push(seed.seed.to_string());
+            if !seeds.contains(&seed.seed.to_string()) {
+                seeds.push(seed.seed.to_string());
+            }
         }
     }
     let line = |(warning, seeds): (&str, Vec<String>)| {
@@ -254,6 +317,16 @@ fn main_numbers(model: &ModelSummary, baselines: &IndexMap<String, Metric>) -> V
             list.push(number("velocity_r2", "velocity R²", row, spread));
         }
     }
+    if list.is_empty() {
+        for (name, row, spread) in quantities(model, 4) {
+            list.push(number(
+                &format!("r2/{name}"),
+                &format!("{name} R²"),
+                row,
+                &spread,
+            ));
+        }
+    }
     if let Some(elbo) = &model.elbo_nats_per_frame {
         list.push(HeadlineNumber {
             value: numbers::spread(elbo),
@@ -266,17 +339,41 @@ fn main_numbers(model: &ModelSummary, baselines: &IndexMap<String, Metric>) -> V
 }
 
 /// Rows of a set of metrics: the part behind the `/`, in order of appearance.
-fn rows<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn rows<'a>(names: impl Iterator<Item = &'a str>, columns: &[(String, String)]) -> Vec<&'a str> {
     let mut rows = Vec::new();
     for name in names {
-        if let Some((quantity, row)) = name.split_once('/')
-            && COLUMNS.iter().any(|(column, _)| *column == quantity)
+        if let Some((quantity, row)) = name.rsplit_once('/')
+            && columns.iter().any(|(column, _)| column == quantity)
             && !rows.contains(&row)
         {
             rows.push(row);
         }
     }
     rows
+}
+
+/// Quantities of the main table with their heads: [`COLUMNS`], or R² of the state columns where nothing is a position or a velocity.
+fn main_columns(summary: &Summary) -> Vec<(String, String)> {
+    let metrics = || summary.models.values().flat_map(|m| m.metrics.values());
+    let names = || {
+        metrics()
+            .flat_map(|of| of.keys())
+            .chain(summary.baselines.keys())
+    };
+    let usual = COLUMNS.map(|(quantity, head)| (quantity.to_string(), head.to_string()));
+    let of_columns = columns_of(names());
+    let known = |name: &String| {
+        COLUMNS
+            .iter()
+            .any(|(q, _)| name.starts_with(&format!("{q}/")))
+    };
+    match of_columns.is_empty() || names().any(known) {
+        true => usual.into(),
+        false => of_columns
+            .iter()
+            .map(|column| (format!("r2/{column}"), format!("{column} R²")))
+            .collect(),
+    }
 }
 
 fn main_table(summary: &Summary) -> MainTable {
@@ -288,9 +385,10 @@ fn main_table(summary: &Summary) -> MainTable {
             .map(|(_, spread)| spread.unit.clone());
         model.filter(|unit| unit != "1")
     };
+    let quantities = main_columns(summary);
     let mut columns = vec!["read-out".to_string()];
     columns.extend(
-        COLUMNS
+        quantities
             .iter()
             .map(|(quantity, head)| match units(quantity) {
                 Some(unit) => format!("{head} ({unit})"),
@@ -302,8 +400,12 @@ fn main_table(summary: &Summary) -> MainTable {
     let mut groups = Vec::new();
     for (name, model) in &summary.models {
         let names = model.metrics.values().flat_map(|of| of.keys());
-        let rows = rows(names.map(String::as_str)).into_iter().map(|row| {
-            let spreads = COLUMNS.map(|(quantity, _)| model.get(&format!("{quantity}/{row}")));
+        let rows = rows(names.map(String::as_str), &quantities);
+        let rows = rows.into_iter().map(|row| {
+            let spreads = quantities
+                .iter()
+                .map(|(quantity, _)| model.get(&format!("{quantity}/{row}")));
+            let spreads: Vec<Option<&Spread>> = spreads.collect();
             let seeds = spreads.iter().flatten().map(|s| s.n()).max().unwrap_or(0);
             let mut cells: Vec<String> = spreads
                 .iter()
@@ -318,11 +420,11 @@ fn main_table(summary: &Summary) -> MainTable {
         });
         groups.push((name.clone(), rows.collect::<Vec<_>>()));
     }
-    let baselines = rows(summary.baselines.keys().map(String::as_str))
+    let baselines = rows(summary.baselines.keys().map(String::as_str), &quantities)
         .into_iter()
         .map(|row| {
             let of = |quantity: &str| summary.baselines.get(&format!("{quantity}/{row}"));
-            let mut cells: Vec<String> = COLUMNS
+            let mut cells: Vec<String> = quantities
                 .iter()
                 .map(|(quantity, _)| of(quantity).map_or("–".to_string(), numbers::metric))
                 .collect();

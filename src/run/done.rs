@@ -6,6 +6,7 @@ use crate::experiment::{Experiment, Stage};
 use crate::store::json;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,57 @@ struct Mark {
     /// Sizes of the files that it left, by their place beside `done.json`: what has gone since is made again.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     files: IndexMap<String, u64>,
+    /// Of a training: its number of steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    steps: Option<usize>,
+    /// Of a training: its digest without the number of steps. Where only that grew, it goes on from the last checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lineage: Option<String>,
+    /// Of a training that went on: the steps that were all at first, after which its step size had fallen once already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    went_on_from: Vec<usize>,
+    /// First half of the SHA-256 of all the rest of this mark: one altered byte is named, not taken for another configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seal: Option<String>,
+}
+
+impl Mark {
+    /// A stage that begins.
+    fn begun(experiment: &Experiment, stage: Stage) -> Result<Self> {
+        let trains = matches!(stage, Stage::Train(..));
+        Ok(Self {
+            digest: experiment.stage_digest(stage)?,
+            finished: false,
+            files: IndexMap::new(),
+            steps: trains.then_some(experiment.train.steps),
+            lineage: match trains {
+                true => Some(lineage(experiment, stage)?),
+                false => None,
+            },
+            went_on_from: Vec::new(),
+            seal: None,
+        })
+    }
+
+    /// What `seal` should be for the stage of this name.
+    fn sealed(&self, stage: &str) -> Result<String> {
+        let open = Self {
+            seal: None,
+            ..self.clone()
+        };
+        let text = serde_json::to_string(&open)
+            .map_err(|e| Error::Experiment(format!("done.json: can't be written: {e}")))?;
+        let hash = Sha256::new().chain_update(stage).chain_update(text);
+        let bytes = hash.finalize();
+        Ok(bytes[..16].iter().map(|b| format!("{b:02x}")).collect())
+    }
+}
+
+/// The digest of a training whatever its number of steps.
+fn lineage(experiment: &Experiment, stage: Stage) -> Result<String> {
+    let mut endless = experiment.clone();
+    endless.train.steps = 0;
+    endless.stage_digest(stage)
 }
 
 type Marks = IndexMap<String, Mark>;
@@ -31,6 +83,8 @@ pub(crate) enum State {
     Done,
     /// Begun for this configuration, not ended.
     Begun,
+    /// A training of fewer steps, the same in all else, whose last checkpoint is there.
+    Shorter(usize),
     /// Something, for another configuration.
     Other,
     /// Nothing.
@@ -61,7 +115,19 @@ pub(crate) fn state(experiment: &Experiment, stage: Stage, folder: &RunFolder) -
         return Ok(State::Missing);
     };
     if mark.digest != experiment.stage_digest(stage)? {
-        return Ok(State::Other);
+        return Ok(match (stage, mark.steps) {
+            (Stage::Train(model, seed), Some(steps))
+                if steps < experiment.train.steps
+                    && folder
+                        .model(model, seed)
+                        .join("checkpoint.safetensors")
+                        .exists()
+                    && mark.lineage == Some(lineage(experiment, stage)?) =>
+            {
+                State::Shorter(steps)
+            }
+            _ => State::Other,
+        });
     }
     let complete = needed(experiment, stage, folder)
         .iter()
@@ -71,6 +137,21 @@ pub(crate) fn state(experiment: &Experiment, stage: Stage, folder: &RunFolder) -
         true => State::Done,
         false => State::Begun,
     })
+}
+
+/// Whether a stage left finished results of another configuration, which doing it for this one would take away.
+///
+/// # Errors
+/// As [`state`].
+pub(crate) fn would_lose(
+    experiment: &Experiment,
+    stage: Stage,
+    folder: &RunFolder,
+) -> Result<bool> {
+    let finished = read(&file(stage, folder))?
+        .get(stage.name())
+        .is_some_and(|mark| mark.finished);
+    Ok(finished && state(experiment, stage, folder)? == State::Other)
 }
 
 /// Marks a stage as begun. What an earlier configuration left is removed first, unless it can be gone on with.
@@ -95,15 +176,15 @@ pub(crate) fn begin(
         }
     }
     let rank = |name: &str| ORDER.iter().position(|other| *other == name);
+    let mut mark = Mark::begun(experiment, stage)?;
+    if let Some(before) = marks.get(stage.name()).filter(|_| keep) {
+        mark.went_on_from.clone_from(&before.went_on_from);
+        if before.digest != mark.digest && before.lineage == mark.lineage {
+            mark.went_on_from.extend(before.steps);
+        }
+    }
     marks.retain(|name, _| rank(name) < rank(stage.name()));
-    marks.insert(
-        stage.name().to_string(),
-        Mark {
-            digest: experiment.stage_digest(stage)?,
-            finished: false,
-            files: IndexMap::new(),
-        },
-    );
+    marks.insert(stage.name().to_string(), mark);
     write(&path, &marks)
 }
 
@@ -234,17 +315,45 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<Marks> {
-    match path.exists() {
-        true => json::read(path),
-        false => Ok(Marks::new()),
+    if !path.exists() {
+        return Ok(Marks::new());
     }
+    let damaged = |what: String| {
+        Error::file(
+            path,
+            format!(
+                "damaged: {what}. Put the file back as it was, or remove it to do its stages again"
+            ),
+        )
+    };
+    let marks: Marks = json::read(path).map_err(|e| damaged(e.to_string()))?;
+    for (name, mark) in &marks {
+        if !ORDER.contains(&name.as_str()) {
+            let known = ORDER.join(", ");
+            return Err(damaged(format!(
+                "expected a stage of {known}, got `{name}`"
+            )));
+        }
+        if let Some(seal) = &mark.seal
+            && *seal != mark.sealed(name)?
+        {
+            return Err(damaged(format!(
+                "the mark of stage {name} is not what its checksum says"
+            )));
+        }
+    }
+    Ok(marks)
 }
 
 fn write(path: &Path, marks: &Marks) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::io(parent))?;
     }
-    json::write(path, marks)?;
+    let mut sealed = marks.clone();
+    for (name, mark) in &mut sealed {
+        mark.seal = Some(mark.sealed(name)?);
+    }
+    json::write(path, &sealed)?;
     Ok(())
 }
 

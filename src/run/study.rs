@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::latents::{Decoder, EncodeConfig, JsonFile, Latents};
+use crate::latents::{Beliefs, Decoder, EncodeConfig, JsonFile};
 use lgssm::{AffineModes, Lgssm};
 use simulators::Outline;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// Reads everything about one model and seed.
 ///
 /// # Errors
-/// Latents or a dataset that can't be read.
+/// Beliefs or a dataset that can't be read.
 pub fn study(
     experiment: &Experiment,
     dataset: &Dataset,
@@ -27,10 +27,10 @@ pub fn study(
         let n = data.len().min(most);
         let untrained = folder.untrained(model, seed, name);
         Ok(SplitStudy {
-            latents: Latents::load(&folder.split(model, seed, name))?,
+            latents: Beliefs::load(&folder.split(model, seed, name))?,
             untrained: match untrained.exists() {
-                true => Latents::load(&untrained)?,
-                false => Latents::default(),
+                true => Beliefs::load(&untrained)?,
+                false => Beliefs::default(),
             },
             ..of_data(dataset, data, n)?
         })
@@ -48,7 +48,7 @@ pub fn study(
             .into_iter()
             .map(|name| Ok((name.clone(), split(&name, usize::MAX)?)))
             .collect::<Result<_>>()?,
-        state_columns: dataset.state_columns().to_vec(),
+        state_columns: dataset.complete_state_columns().to_vec(),
         dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
@@ -68,14 +68,18 @@ pub fn study(
         training: training(&folder.training(model, seed))?,
         frame_shape: dataset.frame_shape(),
         outline: outline(dataset)?,
+        walls: walls(dataset)?,
         seed,
     })
 }
 
 /// States, frames, events and parameters of the first `n` sequences.
 pub(crate) fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<SplitStudy> {
-    let (frames, columns) = (dataset.frames(), dataset.state_columns().len());
-    let states = (0..n).flat_map(|i| split.states(i)).copied().collect();
+    let (frames, columns) = (dataset.frames(), dataset.complete_state_columns().len());
+    let states = match columns {
+        0 => Vec::new(),
+        _ => (0..n).flat_map(|i| split.states(i)).copied().collect(),
+    };
     let parameters = (0..n).flat_map(|i| split.parameters(i)).copied().collect();
     Ok(SplitStudy {
         states: Array::new([n, frames, columns], states)?,
@@ -113,17 +117,48 @@ pub(crate) fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>>
             Outline::Rectangle(sides) => Some(*sides),
             _ => None,
         });
+    Ok(inside.map(|sides| {
+        let sides = sides.grown(-radius(dataset, split));
+        (sides.left, sides.bottom, sides.right, sides.top)
+    }))
+}
+
+/// The radius of all test sequences; 0 where they differ or have none.
+fn radius(dataset: &Dataset, split: &Split) -> f64 {
     let radii = dataset
         .parameter_columns()
         .iter()
         .position(|column| column.name == "radius");
-    let radius = radii.map_or(0.0, |column| {
+    radii.map_or(0.0, |column| {
         let first = split.parameters(0)[column];
         let same = (0..split.len()).all(|i| split.parameters(i)[column] == first);
         if same { first } else { 0.0 }
-    });
-    Ok(inside.map(|sides| {
-        let sides = sides.grown(-radius);
-        (sides.left, sides.bottom, sides.right, sides.top)
-    }))
+    })
+}
+
+/// The walls of a convex room that is no upright box: (n, w) of the lines n·x = w on which a body's centre turns.
+fn walls(dataset: &Dataset) -> Result<Vec<([f64; 2], f64)>> {
+    let split = dataset.split("test")?;
+    let (false, Some(config)) = (split.is_empty(), dataset.config()) else {
+        return Ok(Vec::new());
+    };
+    let standing = config.simulator.background(split.parameters(0));
+    let room = standing
+        .iter()
+        .rev()
+        .find_map(|shape| match &shape.outline {
+            Outline::Polygon(corners) => Some(corners.clone()),
+            _ => None,
+        });
+    let (corners, radius) = (room.unwrap_or_default(), radius(dataset, split));
+    // Counter-clockwise corners: the inside lies left of every edge.
+    let next = corners.iter().cycle().skip(1);
+    let edges = corners.iter().zip(next);
+    Ok(edges
+        .map(|([ax, ay], [bx, by])| {
+            let length = (bx - ax).hypot(by - ay);
+            let n = [-(by - ay) / length, (bx - ax) / length];
+            (n, n[0] * ax + n[1] * ay + radius)
+        })
+        .collect())
 }

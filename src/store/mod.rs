@@ -7,6 +7,7 @@ pub mod json;
 pub mod npy;
 mod npy_dictionary;
 mod npy_header;
+pub mod npy_order;
 pub mod npy_stream;
 mod seal;
 pub mod tensors;

@@ -194,7 +194,7 @@ impl<T: Element> Npy<T> {
 }
 
 #[allow(unsafe_code)]
-fn map(path: &Path) -> Result<Mmap> {
+pub(super) fn map(path: &Path) -> Result<Mmap> {
     let file = File::open(path).map_err(Error::io(path))?;
     // SAFETY: the map is read-only and private to this module; that nobody changes the file meanwhile is the documented
     // condition of `Npy`, kept by this project since every file is replaced by rename.

@@ -8,8 +8,8 @@ pub(super) const MAX_AXES: usize = 32;
 pub(super) struct Dictionary<'a>(&'a str);
 
 impl<'a> Dictionary<'a> {
-    /// Gives (descr, shape).
-    pub(super) fn parse(text: &'a str) -> std::result::Result<(String, Vec<usize>), String> {
+    /// Gives (descr, whether the order is column-major, shape).
+    pub(super) fn parse(text: &'a str) -> std::result::Result<(String, bool, Vec<usize>), String> {
         let mut this = Self(text);
         let (mut descr, mut fortran, mut shape) = (None, None, None);
         this.expect("{")?;
@@ -33,11 +33,9 @@ impl<'a> Dictionary<'a> {
         if !this.0.trim().is_empty() {
             return Err(format!("unexpected {:?} after the dictionary", this.0));
         }
-        if fortran.ok_or("no key 'fortran_order'")? {
-            return Err("expected row-major (C) order, got column-major (Fortran) order".into());
-        }
         Ok((
             descr.ok_or("no key 'descr'")?,
+            fortran.ok_or("no key 'fortran_order'")?,
             shape.ok_or("no key 'shape'")?,
         ))
     }

@@ -91,7 +91,12 @@ impl Header {
             .ok()
             .filter(|text| text.is_ascii())
             .ok_or_else(|| wrong("expected an ASCII header".into()))?;
-        let (descr, shape) = Dictionary::parse(text).map_err(|e| wrong(format!("header: {e}")))?;
+        let (descr, fortran, shape) =
+            Dictionary::parse(text).map_err(|e| wrong(format!("header: {e}")))?;
+        if fortran {
+            let message = "header: expected row-major (C) order, got column-major (Fortran) order";
+            return Err(wrong(message.into()));
+        }
         let size = match descr.as_str() {
             u8::DESCR => 1,
             f32::DESCR => 4,

@@ -1,7 +1,7 @@
 //! Other people's `.npy` arrays: any number type, read in order, with memory independent of the array's size.
 //!
 //! [`Npy`](crate::store::npy::Npy) maps the few types that this project writes; here every boolean, integer and float type
-//! of NumPy (little-endian, row-major) is taken and converted. Nothing is allocated before sizes are checked against the
+//! of NumPy (little-endian) is taken and converted; column-major arrays by way of [`reordered`](super::npy_order::reordered). Nothing is allocated before sizes are checked against the
 //! file, and object arrays (pickled Python objects) are refused: nothing is ever unpickled.
 
 use crate::error::{Error, Result};
@@ -48,6 +48,19 @@ impl Kind {
         }
     }
 
+    /// NumPy's word for it.
+    pub fn descr(self) -> String {
+        match self {
+            Self::Bool => "|b1".into(),
+            Self::Unsigned(1) => "|u1".into(),
+            Self::Signed(1) => "|i1".into(),
+            Self::Unsigned(n) => format!("<u{n}"),
+            Self::Signed(n) => format!("<i{n}"),
+            Self::Float(n) => format!("<f{n}"),
+            Self::Text(n) => format!("<U{n}"),
+        }
+    }
+
     /// Bytes a value.
     pub fn bytes(self) -> usize {
         match self {
@@ -84,13 +97,16 @@ pub struct NpyStream {
     file: BufReader<File>,
     kind: Kind,
     shape: Vec<usize>,
+    fortran: bool,
+    /// Where the values start, bytes.
+    offset: u64,
 }
 
 impl NpyStream {
     /// Opens a file and checks that exactly the values of its shape follow its header. `name` is what messages call it.
     ///
     /// # Errors
-    /// [`Error::File`] naming what is refused: object arrays, other types and byte orders, column-major order, a
+    /// [`Error::File`] naming what is refused: object arrays, other types and byte orders, a
     /// truncated file, trailing bytes.
     pub fn open(path: &Path, name: &Path) -> Result<Self> {
         let wrong = |message: String| Error::file(name, message);
@@ -128,7 +144,8 @@ impl NpyStream {
             .map_err(|_| wrong(format!("truncated: expected a header of {length} bytes")))?;
         let text = String::from_utf8(text)
             .map_err(|_| wrong("expected a header of text, got other bytes".into()))?;
-        let (descr, shape) = Dictionary::parse(&text).map_err(|e| wrong(format!("header: {e}")))?;
+        let (descr, fortran, shape) =
+            Dictionary::parse(&text).map_err(|e| wrong(format!("header: {e}")))?;
         let kind = Kind::of(&descr).map_err(wrong)?;
         let bytes = shape
             .iter()
@@ -144,7 +161,10 @@ impl NpyStream {
             name: name.to_path_buf(),
             file,
             kind,
+            // With one axis, or none longer than 1 but one, both orders are the same.
+            fortran: fortran && shape.iter().filter(|&&n| n != 1).count() > 1,
             shape,
+            offset: (8 + width + length) as u64,
         })
     }
 
@@ -163,11 +183,25 @@ impl NpyStream {
         &self.name
     }
 
+    /// Whether its values lie in column-major order: those can't be read in row-major order as they come.
+    pub fn is_fortran(&self) -> bool {
+        self.fortran
+    }
+
+    /// Where its values start in the file, bytes.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The next `n` values as they are on disk.
     ///
     /// # Errors
-    /// [`Error::Io`] when fewer are left.
+    /// [`Error::Io`] when fewer are left, [`Error::File`] for a column-major array.
     pub fn bytes(&mut self, n: usize) -> Result<Vec<u8>> {
+        if self.fortran {
+            let message = "expected row-major (C) order, got column-major (Fortran) order";
+            return Err(Error::file(&self.name, message));
+        }
         let mut bytes = vec![0; n.saturating_mul(self.kind.bytes())];
         self.file
             .read_exact(&mut bytes)

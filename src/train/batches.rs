@@ -2,13 +2,13 @@
 
 use crate::data::Split;
 use crate::error::Result;
-use crate::models::{Clips, Model};
+use crate::models::{Clips, Model, Seen, bound};
 use crate::seeds::Seeds;
-use nn::tensor::{matrix, value};
+use nn::tensor::matrix;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-/// The clips of these sequences, pixels in [0, 1].
+/// The clips of these sequences, pixels in [0, 1], with the dataset's own missing frames where it has any.
 ///
 /// # Errors
 /// Out of memory.
@@ -23,7 +23,44 @@ pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32
         frames: matrix(pixels, rows, columns)?,
         sequences: indices.len(),
         steps,
-        seen: None,
+        seen: frames_seen(split, indices).map(|frames| Seen {
+            frames,
+            pixels: None,
+        }),
+        actions: None,
+    })
+}
+
+/// Which frames of these sequences are seen, (B, T); nothing where all frames of the dataset are.
+pub fn frames_seen(split: &Split, indices: &[usize]) -> Option<Vec<bool>> {
+    let seen = indices.iter().flat_map(|&i| split.frame_seen(i));
+    let seen: Vec<bool> = seen.map(|&seen| seen == 1).collect();
+    (!seen.is_empty()).then_some(seen)
+}
+
+/// The first `most` sequences of which every frame is seen.
+pub fn whole(split: &Split, most: usize) -> Vec<usize> {
+    let whole = |&i: &usize| !split.frame_seen(i).contains(&0);
+    (0..split.len()).filter(whole).take(most).collect()
+}
+
+/// What is seen where two things may hide it: the dataset, and what training hides on top.
+pub(super) fn both(a: Option<Seen>, b: Option<Seen>) -> Option<Seen> {
+    let (Some(a), Some(b)) = (&a, &b) else {
+        return a.or(b);
+    };
+    let and = |x: &[bool], y: &[bool]| x.iter().zip(y).map(|(x, y)| *x && *y).collect();
+    let frames: Vec<bool> = and(&a.frames, &b.frames);
+    Some(Seen {
+        // Where nothing at all would be left, what the dataset has is kept.
+        frames: match frames.contains(&true) {
+            true => frames,
+            false => a.frames.clone(),
+        },
+        pixels: match (&a.pixels, &b.pixels) {
+            (Some(x), Some(y)) => Some(and(x, y)),
+            (x, y) => x.clone().or_else(|| y.clone()),
+        },
     })
 }
 
@@ -62,7 +99,7 @@ impl Order {
 /// Sequences that one evaluation part holds.
 const EVALUATION_CUT: usize = 16;
 
-/// The ELBO of a split and its terms, nats per frame: names and means, `elbo` first. The noise is the same at every call.
+/// The ELBO of a split and its terms, nats per frame that is seen: names and means, `elbo` first. The noise is the same at every call.
 ///
 /// # Errors
 /// A covariance that lost positive definiteness; frames of another size.
@@ -74,19 +111,20 @@ pub fn evaluate(
     seeds: Seeds,
 ) -> Result<Vec<(String, f64)>> {
     let all: Vec<usize> = (0..split.len().min(limit)).collect();
-    let parts: Vec<Vec<(&'static str, f64)>> = all
+    type Part = (Vec<(&'static str, f64)>, usize);
+    let parts: Vec<Part> = all
         .par_chunks(EVALUATION_CUT)
         .enumerate()
         .map(|(i, part)| {
             let mut rng = seeds.stream("evaluate/noise", i as u64);
-            Ok(model
-                .elbo(&clips(split, part, steps)?, 1.0, &mut rng)?
-                .terms)
+            let clips = clips(split, part, steps)?;
+            Ok((bound(model, &clips, &mut rng)?.1, clips.observations()))
         })
         .collect::<Result<_>>()?;
-    let frames = (all.len() * steps).max(1) as f64;
+    let seen = parts.iter().map(|(_, seen)| seen).sum::<usize>();
+    let frames = seen.max(1) as f64;
     let mut means: Vec<(String, f64)> = vec![("elbo".into(), 0.0)];
-    for part in parts {
+    for (part, _) in parts {
         for (i, (name, total)) in part.into_iter().enumerate() {
             if means.len() <= i + 1 {
                 means.push((name.into(), 0.0));
@@ -96,9 +134,4 @@ pub fn evaluate(
         }
     }
     Ok(means)
-}
-
-/// The loss of one micro-batch as a number; kept here so that the loop reads without tensors.
-pub(super) fn objective(elbo: &crate::models::Elbo<f32>) -> f64 {
-    value(&elbo.objective)
 }

@@ -2,7 +2,7 @@
 
 use super::trainer::Recent;
 use crate::error::{Error, Result};
-use crate::models::Model;
+use crate::models::{Model, Player};
 use crate::store::tensors::{self, NamedTensor, TensorData};
 use nn::optimiser::Adam;
 use std::collections::BTreeMap;
@@ -103,14 +103,14 @@ fn values(
     }
 }
 
-/// Saves everything that going on needs.
+/// Saves everything that going on needs; an optimiser for each of [`Player::ALL`].
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn save(
     path: &Path,
     model: &mut dyn Model<f32>,
-    adam: &mut Adam<f32>,
+    adams: &mut [Adam<f32>],
     state: &State,
 ) -> Result<()> {
     let mut out = Vec::new();
@@ -118,7 +118,7 @@ pub fn save(
     model.parameters("", &mut list);
     for (name, p) in list {
         let shape = p.shape().to_vec();
-        let (first, second) = adam.moments(p)?;
+        let (first, second) = adams[Player::of(&name) as usize].moments(p)?;
         for (kind, data) in [
             ("model.", p.values().to_vec()),
             ("first.", first),
@@ -154,7 +154,7 @@ const RECENT: &str = "recent.";
 ///
 /// # Errors
 /// A tensor or a number that is missing, superfluous or malformed is named.
-pub fn load(path: &Path, model: &mut dyn Model<f32>, adam: &mut Adam<f32>) -> Result<State> {
+pub fn load(path: &Path, model: &mut dyn Model<f32>, adams: &mut [Adam<f32>]) -> Result<State> {
     let (stored, metadata) = tensors::load(path)?;
     let stored: BTreeMap<String, NamedTensor> =
         stored.into_iter().map(|t| (t.name.clone(), t)).collect();
@@ -177,6 +177,7 @@ pub fn load(path: &Path, model: &mut dyn Model<f32>, adam: &mut Adam<f32>) -> Re
         let shape = p.shape().to_vec();
         let first = values(path, &stored, &format!("first.{name}"), &shape)?;
         let second = values(path, &stored, &format!("second.{name}"), &shape)?;
+        let adam = &mut adams[Player::of(&name) as usize];
         adam.restore(state.step, p, &(first, second))?;
     }
     Ok(state)

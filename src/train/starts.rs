@@ -1,12 +1,10 @@
 //! A tournament of starts, judged without labels.
 
 use super::batches::{Order, evaluate};
-use super::checkpoint::State;
 use super::trainer::{Job, Run, step};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::progress::Bar;
-use nn::optimiser::Adam;
 
 /// Trains every candidate for a few steps and returns the one with the best validation ELBO, its steps kept; one that diverges
 /// loses. With one candidate nothing is trained.
@@ -14,17 +12,7 @@ use nn::optimiser::Adam;
 /// # Errors
 /// [`Error::Numeric`] when all diverge, with what each died of.
 pub(super) fn choose(job: &Job) -> Result<Run> {
-    let new = |start| -> Result<Run> {
-        let state = State {
-            start,
-            ..State::default()
-        };
-        Ok(Run {
-            model: (job.build)(start)?,
-            adam: Adam::new(),
-            state,
-        })
-    };
+    let new = |start| -> Result<Run> { Ok(Run::new((job.build)(start)?, start)) };
     let starts = &job.config.starts;
     if starts.candidates == 1 {
         return new(0);

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::batches::{Order, clips, evaluate, objective};
+use super::batches::{Order, both, clips, evaluate, whole};
 use super::checkpoint::{self, State};
 use super::config::TrainConfig;
 use super::health;
@@ -8,12 +8,13 @@ use super::starts;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::models::Model;
+use crate::models::{Clips, Model, Player, Schedule, objective};
 use crate::progress::Progress;
-use crate::seeds::Seeds;
+use crate::seeds::{Rng, Seeds};
 use crate::store::events::{Events, Summary};
-use dfdx::prelude::Backward;
+use dfdx::prelude::{Backward, Cpu, Gradients};
 use nn::optimiser::Adam;
+use nn::tensor::value;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,8 +69,30 @@ const VALIDATION_SEQUENCES: usize = 200;
 /// A model on its way, with its optimiser.
 pub(super) struct Run {
     pub model: Box<dyn Model<f32>>,
-    pub adam: Adam<f32>,
+    /// One a player, in the order of [`Player::ALL`].
+    pub adams: [Adam<f32>; 2],
     pub state: State,
+}
+
+impl Run {
+    /// At the first step.
+    pub fn new(model: Box<dyn Model<f32>>, start: usize) -> Self {
+        Self {
+            model,
+            adams: [Adam::new(), Adam::new()],
+            state: State {
+                start,
+                ..State::default()
+            },
+        }
+    }
+
+    /// Whether the model has parameters of this player.
+    fn moves(&mut self, player: Player) -> bool {
+        let mut list = Vec::new();
+        self.model.parameters("", &mut list);
+        list.iter().any(|(name, _)| Player::of(name) == player)
+    }
 }
 
 /// Trains to the end, from the last checkpoint if there is one, and returns the model with the best validation ELBO.
@@ -93,12 +116,8 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
     // The last checkpoint alone cannot tell which step was best.
     let lost = |state: &State| state.best.is_some() && !best.exists();
     let mut run = if last.exists() {
-        let mut run = Run {
-            model: (job.build)(0)?,
-            adam: Adam::new(),
-            state: State::default(),
-        };
-        run.state = checkpoint::load(&last, run.model.as_mut(), &mut run.adam)?;
+        let mut run = Run::new((job.build)(0)?, 0);
+        run.state = checkpoint::load(&last, run.model.as_mut(), &mut run.adams)?;
         if lost(&run.state) {
             job.progress
                 .say("model.safetensors is gone: training starts anew");
@@ -118,7 +137,7 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
     let mut judged = String::new();
     while run.state.step < config.steps {
         if interrupt::asked() {
-            checkpoint::save(&last, run.model.as_mut(), &mut run.adam, &run.state)?;
+            checkpoint::save(&last, run.model.as_mut(), &mut run.adams, &run.state)?;
             let (at, of) = (run.state.step, config.steps);
             return Err(Error::Interrupted(format!(
                 "training is saved at step {at} of {of}; the same command goes on from there"
@@ -138,7 +157,7 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
                 let metadata = BTreeMap::from([("step".to_string(), run.state.step.to_string())]);
                 checkpoint::save_model(&best, run.model.as_mut(), &metadata)?;
             }
-            checkpoint::save(&last, run.model.as_mut(), &mut run.adam, &run.state)?;
+            checkpoint::save(&last, run.model.as_mut(), &mut run.adams, &run.state)?;
         }
     }
     checkpoint::load_model(&best, run.model.as_mut())?;
@@ -159,11 +178,7 @@ impl<'a> Steps<'a> {
     /// What building the model fails with.
     pub fn new(job: &'a Job<'a>) -> Result<Self> {
         Ok(Self {
-            run: Run {
-                model: (job.build)(0)?,
-                adam: Adam::new(),
-                state: State::default(),
-            },
+            run: Run::new((job.build)(0)?, 0),
             order: Order::new(job.train.len(), job.config.batch, job.seeds),
             job,
         })
@@ -186,64 +201,103 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
         start_law(job, run)?;
     }
     let indices = order.batch(at);
-    let weight = config.latent_weight_at(at);
+    let schedule = Schedule {
+        step: at,
+        latent_weight: config.latent_weight_at(at),
+    };
     let cut = indices.len().div_ceil(config.micro_batches);
-    let model = run.model.as_ref();
-    let parts: Vec<_> = indices
-        .par_chunks(cut)
-        .enumerate()
-        .map(|(i, part)| {
-            let mut rng = job
-                .seeds
-                .stream("train/noise", (at * config.micro_batches + i) as u64);
-            let mut clips = clips(job.train, part, job.steps)?;
-            let first = (at * config.batch + i * cut) as u64;
-            clips.seen = config
-                .missing
-                .draw(job.seeds, (first, part.len()), job.steps, job.frame);
-            let elbo = model.elbo(&clips, weight, &mut rng)?;
-            if !objective(&elbo).is_finite() {
-                let terms: Vec<String> =
-                    elbo.terms.iter().map(|(n, v)| format!("{n} {v}")).collect();
-                return Err(Error::Numeric(format!(
-                    "the ELBO is not finite: {}",
-                    terms.join(", ")
-                )));
-            }
-            let terms = (elbo.terms, clips.observations());
-            let gradients = elbo
-                .objective
-                .try_backward()
-                .map_err(|e| Error::Numeric(e.to_string()))?;
-            Ok((gradients, terms))
-        })
-        .collect::<Result<_>>()
-        .map_err(|e| health::lost(at, e))?;
-    let (mut gradients, terms): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    // Nats per frame that was seen.
-    let frames = terms.iter().map(|(_, seen)| *seen).sum::<usize>() as f64;
-    let mut values: Vec<(String, f64)> = vec![("train/elbo".into(), 0.0)];
-    for (name, total) in terms.into_iter().flat_map(|(terms, _)| terms) {
-        let name = format!("train/{name}");
-        values[0].1 += total / frames;
-        match values.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, v)) => *v += total / frames,
-            None => values.push((name, total / frames)),
-        }
-    }
     let rate = config.learning_rate_at(at);
-    let mut list = Vec::new();
-    run.model.parameters("", &mut list);
-    // The objective is climbed, Adam descends: the sign goes into the scale.
-    let norm = run
-        .adam
-        .update(list, &mut gradients, -frames, config.gradient_clip, rate)
-        .map_err(|e| health::lost(at, e.into()))?;
+    let mut values: Vec<(String, f64)> = vec![("train/elbo".into(), 0.0)];
+    let mut norms = Vec::new();
+    for player in Player::ALL {
+        if !run.moves(player) {
+            continue;
+        }
+        let model = run.model.as_ref();
+        let parts: Vec<_> = indices
+            .par_chunks(cut)
+            .enumerate()
+            .map(|(i, part)| {
+                let mut rng = job
+                    .seeds
+                    .stream("train/noise", (at * config.micro_batches + i) as u64);
+                let mut clips = clips(job.train, part, job.steps)?;
+                let first = (at * config.batch + i * cut) as u64;
+                let hidden =
+                    config
+                        .missing
+                        .draw(job.seeds, (first, part.len()), job.steps, job.frame);
+                clips.seen = both(clips.seen.take(), hidden);
+                climb(model, &clips, schedule, player, &mut rng)
+            })
+            .collect::<Result<_>>()
+            .map_err(|e| health::lost(at, e))?;
+        let (mut gradients, told): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        // Nats per frame that was seen.
+        let frames = told.iter().map(|(_, seen)| *seen).sum::<usize>() as f64;
+        for (name, in_bound, total) in told.into_iter().flat_map(|(terms, _)| terms) {
+            if player != Player::Model {
+                continue;
+            }
+            let name = format!("train/{name}");
+            if in_bound {
+                values[0].1 += total / frames;
+            }
+            match values.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, v)) => *v += total / frames,
+                None => values.push((name, total / frames)),
+            }
+        }
+        let mut list = Vec::new();
+        run.model.parameters("", &mut list);
+        list.retain(|(name, _)| Player::of(name) == player);
+        // The objective is climbed, Adam descends: the sign goes into the scale.
+        let norm = run.adams[player as usize]
+            .update(list, &mut gradients, -frames, config.gradient_clip, rate)
+            .map_err(|e| health::lost(at, e.into()))?;
+        norms.push((player, norm));
+    }
     run.state.step += 1;
-    values.push(("gradient_norm".into(), norm));
+    for (player, norm) in norms {
+        let name = match player {
+            Player::Model => "gradient_norm".into(),
+            Player::Adversary => "gradient_norm/adversary".into(),
+        };
+        values.push((name, norm));
+    }
     values.push(("learning_rate".into(), rate));
-    values.push(("latent_weight".into(), weight));
+    values.push(("latent_weight".into(), schedule.latent_weight));
     Ok(values)
+}
+
+/// Gradients of what a player climbs in one micro-batch; all terms with their totals, and how many frames were seen.
+type Climbed = (Gradients<f32, Cpu>, (Vec<(&'static str, bool, f64)>, usize));
+
+fn climb(
+    model: &dyn Model<f32>,
+    clips: &Clips<f32>,
+    at: Schedule,
+    player: Player,
+    rng: &mut Rng,
+) -> Result<Climbed> {
+    let terms = model.objective(clips, at, rng)?;
+    let told: Vec<_> = terms
+        .iter()
+        .map(|term| (term.name, term.in_bound, term.total()))
+        .collect();
+    let objective = objective(terms, player)?
+        .ok_or_else(|| Error::Numeric(format!("no term of the objective for {player:?}")))?;
+    if !value(&objective).is_finite() {
+        let terms: Vec<String> = told.iter().map(|(n, _, v)| format!("{n} {v}")).collect();
+        return Err(Error::Numeric(format!(
+            "the ELBO is not finite: {}",
+            terms.join(", ")
+        )));
+    }
+    let gradients = objective
+        .try_backward()
+        .map_err(|e| Error::Numeric(e.to_string()))?;
+    Ok((gradients, (told, clips.observations())))
 }
 
 /// Training sequences that a law starts from.
@@ -251,13 +305,20 @@ const LAW_SEQUENCES: usize = 500;
 
 /// Lets the law start from the codes of training clips.
 fn start_law(job: &Job, run: &mut Run) -> Result<()> {
-    let all: Vec<usize> = (0..job.train.len().min(LAW_SEQUENCES)).collect();
+    let Some(model) = run.model.state_space_mut() else {
+        return Ok(());
+    };
+    let all = whole(job.train, LAW_SEQUENCES);
+    if all.is_empty() {
+        let message = "every training sequence has missing frames, and a law starts from codes of whole ones; import shorter clips (--clip)";
+        return Err(Error::Experiment(format!("data.dataset: {message}")));
+    }
     let mut codes = Vec::new();
     for part in all.chunks(50) {
         let clips = clips(job.train, part, job.steps)?;
-        codes.extend(run.model.encode(&clips.frames)?.mean);
+        codes.extend(model.encode(&clips.frames)?.mean);
     }
-    run.model.start_law(&codes, job.steps)
+    model.start_law(&codes, job.steps)
 }
 
 /// Judges the model, records the means since the last time, and returns the validation ELBO.

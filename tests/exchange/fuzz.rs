@@ -1,9 +1,12 @@
 //! Every reader of foreign bytes, fed with damaged and random ones: an error or a value, never a panic, and nothing left
 //! behind. Seeds are fixed.
 
+use super::arrays::{h5py, matlab_array, matlab_file};
+use super::pictures::stack;
 use super::support::{archive, array, ball, everywhere, exported, imported};
+use super::tables::{DEEPLABCUT, SLEAP, TRACKMATE};
 use kinostate::data::{Dataset, Manifest};
-use kinostate::exchange::{Crop, Format, ImportOptions, Origin, Size, View, column};
+use kinostate::exchange::{Axes, Crop, Format, ImportOptions, Origin, Shade, Size, View, column};
 use kinostate::store::npy::Npy;
 use kinostate::store::npy_stream::NpyStream;
 use kinostate::store::tensors::{self, NamedTensor, TensorData};
@@ -122,8 +125,8 @@ fn npz() {
     archive(
         &path,
         &[
-            ("frames", array(&[2, 3, 4, 4], &[9u8; 96])),
-            ("states", array(&[2, 3, 1], &[1.5f64; 6])),
+            ("frames", array(&[2, 2, 4, 6], &[9u8; 96])),
+            ("states", array(&[2, 2, 1], &[1.5f64; 4])),
         ],
     );
     let whole = fs::read(&path).unwrap();
@@ -167,6 +170,46 @@ fn csv() {
 }
 
 #[test]
+fn tables_of_trackers() {
+    for whole in [TRACKMATE, DEEPLABCUT, SLEAP, "# x y\n1;2,5\n3,5;4\n"] {
+        fuzz_import("a.csv", 150, whole.as_bytes(), &timed());
+    }
+}
+
+#[test]
+fn hdf5_of_our_own_and_of_h5py() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = ball(&dir.path().join("data"));
+    exported(&data, Format::Hdf5, dir.path());
+    let own = fs::read(dir.path().join("dataset.h5")).unwrap();
+    fuzz_import("a.h5", 60, &own, &timed());
+    fuzz_import("a.h5", 400, &h5py(), &timed());
+}
+
+#[test]
+fn matlab() {
+    for compressed in [false, true] {
+        let whole = matlab_file(
+            compressed,
+            &[matlab_array("frames", &[4, 6, 5, 2], 9, &[7; 240])],
+        );
+        let options = ImportOptions {
+            axes: Some("HWTN".parse().unwrap()),
+            ..timed()
+        };
+        fuzz_import("a.mat", 200, &whole, &options);
+    }
+}
+
+#[test]
+fn stacks_of_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tif");
+    stack(&path, &[[40; 30], [50; 30]]);
+    fuzz_import("a.tif", 150, &fs::read(&path).unwrap(), &timed());
+}
+
+#[test]
 fn images() {
     let dir = tempfile::tempdir().unwrap();
     for ending in ["png", "jpg", "bmp", "gif", "tiff", "webp", "pgm"] {
@@ -202,7 +245,7 @@ fn images() {
 fn manifests_of_imported_and_generated_datasets() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
-    fs::write(&path, array(&[2, 3, 4, 4], &[9u8; 96])).unwrap();
+    fs::write(&path, array(&[2, 2, 4, 6], &[9u8; 96])).unwrap();
     let imported = imported(&everywhere(&path), &dir.path().join("imported"), &timed()).unwrap();
     let generated = ball(&dir.path().join("generated"));
     for data in [&imported, &generated] {
@@ -253,6 +296,12 @@ fn words_of_the_command_line() {
             let _ = text.parse::<Size>();
             let _ = text.parse::<View>();
             let _ = column(&text);
+            if let Ok(axes) = text.parse::<Axes>() {
+                assert_eq!(axes.to_string().parse::<Axes>().unwrap(), axes);
+            }
+            if let Ok(shade) = text.parse::<Shade>() {
+                assert_eq!(shade.to_string().parse::<Shade>().unwrap(), shade);
+            }
             if let Ok(origin) = text.parse::<Origin>() {
                 assert!(!origin.shares.is_empty() && origin.path != Path::new(""));
             }

@@ -1,9 +1,13 @@
 //! Datasets out and in: round trips, what Python reads, real video, refusals, damaged files, and a run on imported data.
 
+mod arrays;
 mod fuzz;
+mod manual;
+mod pictures;
 mod python;
 mod refusals;
 mod round_trips;
 mod run;
 mod support;
+mod tables;
 mod video;

@@ -39,7 +39,7 @@ fn timed() -> ImportOptions {
 }
 
 fn frames() -> Vec<u8> {
-    array(&[2, 3, 4, 4], &[200u8; 96])
+    array(&[2, 2, 4, 6], &[200u8; 96])
 }
 
 #[track_caller]
@@ -51,15 +51,15 @@ fn npz(arrays: &[(&str, Vec<u8>)], options: &ImportOptions) -> String {
 fn arrays_that_do_not_fit_are_refused_with_both_shapes() {
     for (arrays, words) in [
         (
-            vec![("frames", array(&[2, 3, 4], &[1u8; 24]))],
+            vec![("frames", array(&[6, 4], &[1u8; 24]))],
             "a.npz/frames: expected frames (N, T, H, W)",
         ),
         (
-            vec![("frames", array(&[2, 3, 4, 5, 6], &[1u8; 720]))],
-            "got shape [2, 3, 4, 5, 6]",
+            vec![("frames", array(&[2, 5, 2, 6, 6], &[1u8; 720]))],
+            "got shape [2, 5, 2, 6, 6]",
         ),
         (
-            vec![("frames", array::<u8>(&[0, 3, 4, 4], &[]))],
+            vec![("frames", array::<u8>(&[0, 2, 4, 6], &[]))],
             "got none",
         ),
         (
@@ -67,33 +67,36 @@ fn arrays_that_do_not_fit_are_refused_with_both_shapes() {
                 ("frames", frames()),
                 ("states", array(&[2, 4, 2], &[0f64; 16])),
             ],
-            "a.npz/states: expected states (2, 3, D)",
+            "a.npz/states: expected states (2, 2, D)",
         ),
         (
             vec![("pixels", frames())],
             "--frames KEY names it; there are pixels",
         ),
         (
-            vec![("frames", array(&[2, 3, 4, 4], &[2f64; 96]))],
+            vec![("frames", array(&[2, 2, 4, 6], &[2f64; 96]))],
             "expected pixels from 0 to 1, got 2 in sequence 0, frame 0 (--white",
         ),
         (
-            vec![("frames", array(&[2, 3, 4, 4], &[f64::NAN; 96]))],
+            vec![(
+                "frames",
+                array(
+                    &[2, 2, 4, 6],
+                    &[[f64::NAN; 1].as_slice(), &[0.5; 95]].concat(),
+                ),
+            )],
             "expected pixels from 0 to 1, got NaN",
         ),
         (
-            vec![("frames", array(&[2, 3, 4, 4], &[1u8; 96]))],
+            vec![("frames", array(&[2, 2, 4, 6], &[1u8; 96]))],
             "every pixel is 0 or 1, where 255 is white: give --white 1",
         ),
         (
             vec![
                 ("frames", frames()),
-                (
-                    "states",
-                    array(&[2, 3, 1], &[0.0, 1.0, 2.0, 3.0, f64::NAN, 5.0]),
-                ),
+                ("states", array(&[2, 2, 1], &[0.0, 1.0, 2.0, f64::INFINITY])),
             ],
-            "a.npz/states: expected finite numbers, got NaN in sequence 1 at place 1",
+            "a.npz/states: expected finite numbers, got inf in sequence 1 at place 1",
         ),
     ] {
         let error = npz(&arrays, &timed());
@@ -105,7 +108,7 @@ fn arrays_that_do_not_fit_are_refused_with_both_shapes() {
 fn what_is_asked_for_and_not_there_is_named() {
     let arrays = [
         ("frames", frames()),
-        ("states", array(&[2, 3, 2], &[0f64; 12])),
+        ("states", array(&[2, 2, 2], &[0f64; 8])),
     ];
     for (options, words) in [
         (
@@ -135,10 +138,10 @@ fn what_is_asked_for_and_not_there_is_named() {
         ),
         (
             ImportOptions {
-                crop: Some("3x3+2+0".parse().unwrap()),
+                crop: Some("3x3+4+0".parse().unwrap()),
                 ..timed()
             },
-            "--crop 3x3+2+0: expected a part of the picture's 4x4 pixels",
+            "--crop 3x3+4+0: expected a part of the picture's 6x4 pixels",
         ),
     ] {
         let error = npz(&arrays, &options);
@@ -149,7 +152,7 @@ fn what_is_asked_for_and_not_there_is_named() {
 #[test]
 fn pickles_are_never_read() {
     // numpy.save of an object array: a header that says so, and a pickle that would run a command.
-    let text = "{'descr': '|O', 'fortran_order': False, 'shape': (1, 1, 1, 1), }\n";
+    let text = "{'descr': '|O', 'fortran_order': False, 'shape': (1, 2, 2, 2), }\n";
     let length = (text.len() as u16).to_le_bytes();
     let pickle = b"\x80\x04cos\nsystem\n(S'touch /tmp/owned'\ntR.";
     let bytes = [b"\x93NUMPY\x01\x00", &length[..], text.as_bytes(), pickle].concat();
@@ -167,7 +170,7 @@ fn truncated_and_damaged_archives_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let whole = dir.path().join("whole.npz");
     let noise: Vec<u8> = (0..96u32).map(|i| (i * i % 251) as u8).collect();
-    archive(&whole, &[("frames", array(&[2, 3, 4, 4], &noise))]);
+    archive(&whole, &[("frames", array(&[2, 2, 4, 6], &noise))]);
     let bytes = fs::read(&whole).unwrap();
     for cut in [0, 10, bytes.len() / 2, bytes.len() - 1] {
         let error = refusal("a.npz", &timed(), |path| {
@@ -184,11 +187,11 @@ fn truncated_and_damaged_archives_are_refused() {
     });
     assert!(error.contains("a.npz/frames: can't be unpacked"), "{error}");
     // An array cut short in a whole archive.
-    let mut short = array(&[2, 3, 4, 4], &noise);
+    let mut short = array(&[2, 2, 4, 6], &noise);
     short.truncate(short.len() - 1);
     let error = npz(&[("frames", short)], &timed());
     assert!(
-        error.contains("expected 96 bytes of values for |u1 [2, 3, 4, 4], got 95"),
+        error.contains("expected 96 bytes of values for |u1 [2, 2, 4, 6], got 95"),
         "{error}"
     );
 }
@@ -257,24 +260,36 @@ fn csv_errors_name_line_and_column() {
     for (text, words) in [
         (
             "x,y\n1,2\n3,four\n",
-            "line 3, column y: expected a finite number, got \"four\"",
+            "line 3, column y: expected a finite number or an empty cell, got \"four\"",
         ),
         (
-            "x,y\n1,2\n3,nan\n",
-            "line 3, column y: expected a finite number, got \"nan\"",
+            "x,y\n1,2\n3,inf\n",
+            "line 3, column y: expected a finite number or an empty cell, got \"inf\"",
         ),
         ("a,b\n1,2\n", "expected columns x and y, got a, b"),
         ("x,y\n", "expected rows of numbers, got none"),
         ("", "expected columns x and y"),
-        ("x,y\n1,2,3\n", "a.csv: "),
         (
-            "sequence,x,y\na,1,2\nb,1,2\na,1,2\n",
-            "line 4: sequence a goes on after another",
+            "x,y\n1,2,3\n",
+            "line 2: expected 2 cells as there are columns (x, y), got 3",
         ),
         (
-            "t,x,y\n0,1,2\n0.1,1,2\n0.3,1,2\n",
-            "line 4: expected equal steps of time, 0.1 s, got 0.19999999999999998",
+            "frame,x,y\n0,1,2\n1,1,2\n1,3,4\n",
+            "lines 3 and 4: frame 1 stands twice: which column tells tracks apart? --track COLUMN; there are frame, x, y",
         ),
+        (
+            "track,frame,x,y\na,1,1,2\na,1,3,4\n",
+            "lines 2 and 3: track \"a\" has frame 1 twice",
+        ),
+        (
+            "frame,x,y\n0.5,1,2\n",
+            "line 2, column frame: expected the number of a frame, got \"0.5\"",
+        ),
+        (
+            "frame,x,y\n0,1,2\n1,1,2\n900000,3,4\n",
+            "3 rows over 900001 frames; are its times or frame numbers what they seem?",
+        ),
+        ("1,2\n3,4\n", "expected a line of names above the numbers"),
         (
             "sequence,x,y\na,1,2\na,1,2\nb,1,2\n",
             "sequences must be equally long (--clip cuts them)",
@@ -283,6 +298,13 @@ fn csv_errors_name_line_and_column() {
         let error = refusal("a.csv", &timed(), |path| fs::write(path, text).unwrap());
         assert!(error.contains(words), "{words:?} is not in {error:?}");
     }
+    let error = refusal("a.csv", &ImportOptions::default(), |path| {
+        fs::write(path, "t,x,y\n0,1,2\n0.1,1,2\n0.25,1,2\n").unwrap();
+    });
+    assert!(
+        error.contains("line 4: expected even steps of time, 0.1 s, got 0.15; --dt SECONDS"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -338,7 +360,7 @@ fn a_folder_that_holds_something_is_kept() {
 fn without_ffmpeg_the_message_says_what_is_missing_and_how_to_get_it() {
     let dir = tempfile::tempdir().unwrap();
     let clip = dir.path().join("clip.mp4");
-    fs::write(&clip, b"whatever").unwrap();
+    fs::write(&clip, b"what\x00ever").unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_kinostate"))
         .args(["import", "clip.mp4", "--out", "data"])
         .current_dir(dir.path())

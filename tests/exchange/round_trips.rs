@@ -126,6 +126,7 @@ fn the_original_kalman_vae_files_are_aligned_by_their_offset() {
     let options = ImportOptions {
         dt: Some(0.2),
         state_offset: -1,
+        axes: Some("NTHW".parse().unwrap()),
         columns: Some(vec![column("place:px"), column("nothing:1")]),
         ..ImportOptions::default()
     };
@@ -260,7 +261,7 @@ fn shuffling_moves_sequences_but_keeps_each_whole_and_is_the_same_each_time() {
     let path = dir.path().join("a.npy");
     // Frame value = sequence number.
     let values: Vec<u8> = (0..40u8).flat_map(|n| [n + 2; 3 * 4]).collect();
-    std::fs::write(&path, array(&[40, 3, 2, 2], &values)).unwrap();
+    std::fs::write(&path, array(&[40, 2, 3, 2], &values)).unwrap();
     let sources = [path.display().to_string()];
     let order = |out: &Path, shuffle| {
         let options = ImportOptions {

@@ -13,10 +13,11 @@ data: { dataset: own }
 models:
   a:
     lg_vae:
-      codes: 2
+      frames:
+        codes: 2
+        encoder: { cnn: { channels: [2, 2], kernels: [5, 3], strides: [2, 1], head: spatial_softmax } }
+        decoder: { mlp: { hidden: [8] } }
       latent: 4
-      encoder: { cnn: { channels: [2, 2], kernels: [5, 3], strides: [2, 1], head: spatial_softmax } }
-      decoder: { mlp: { hidden: [8] } }
 train: { steps: 4, batch: 4, validate_every: 2, micro_batches: 1 }
 ";
 
@@ -134,7 +135,10 @@ fn a_run_on_imported_data_has_the_numbers_of_a_run_on_the_simulated_ones() {
             && message.contains("splits.train: 10 there, 24 here"),
         "{message}"
     );
-    let changed = succeeds(&kinostate(dir.path(), &["run", "own.yaml", "--out", "one"]));
+    let refused = text(&kinostate(dir.path(), &["run", "own.yaml", "--out", "one"]));
+    assert!(refused.contains("would be lost"), "{refused}");
+    let again = ["run", "own.yaml", "--out", "one", "--overwrite"];
+    let changed = succeeds(&kinostate(dir.path(), &again));
     assert!(
         changed.contains("the configuration has changed"),
         "{changed}"
@@ -212,7 +216,9 @@ fn a_dataset_that_is_not_there_is_named_with_its_place_in_the_file() {
     let message = text(&output);
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(
-        message.contains("own.yaml:4:") && message.contains("data.dataset: own/manifest.json"),
+        message.contains("own.yaml:4:")
+            && message.contains("data.dataset: own/manifest.json")
+            && message.contains("counts from the folder where the command is started"),
         "{message}"
     );
     // Keys of a simulated dataset do not go with a stored one.

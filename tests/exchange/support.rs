@@ -52,6 +52,34 @@ pub fn imported(
     Dataset::open(out)
 }
 
+/// The same, with what the import says, in one text.
+pub fn noted(
+    sources: &[String],
+    out: &Path,
+    options: &ImportOptions,
+) -> kinostate::Result<(Dataset, String)> {
+    let origins: Vec<Origin> = sources.iter().map(|text| text.parse().unwrap()).collect();
+    let notes = import(&origins, out, options, &Progress::hidden())?;
+    println!("{notes:?}");
+    Ok((Dataset::open(out)?, notes.join("\n")))
+}
+
+/// The states of all sequences of a split, one after the other; a state that is not known is -999.
+pub fn states(data: &Dataset, split: &str) -> Vec<f64> {
+    let split = data.split(split).unwrap();
+    let all = (0..split.len()).flat_map(|i| split.states(i));
+    all.map(|&v| if v.is_nan() { -999.0 } else { v }).collect()
+}
+
+/// Which frames of all sequences of a split are seen.
+pub fn seen(data: &Dataset, split: &str) -> Vec<u8> {
+    let split = data.split(split).unwrap();
+    (0..split.len())
+        .flat_map(|i| split.frame_seen(i))
+        .copied()
+        .collect()
+}
+
 /// `split=folder/name`.
 pub fn source(split: &str, folder: &Path, name: &str) -> String {
     format!("{split}={}", folder.join(name).display())

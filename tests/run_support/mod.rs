@@ -18,8 +18,9 @@ data:
 models:
   first:
     lg_vae:
-      encoder: {cnn: {channels: [4], kernels: [5], strides: [2]}}
-      decoder: {mlp: {hidden: [16]}}
+      frames:
+        encoder: {cnn: {channels: [4], kernels: [5], strides: [2]}}
+        decoder: {mlp: {hidden: [16]}}
 train: {steps: 16, batch: 8, validate_every: 4}
 encode: {drop_rates: [0.5]}
 analyses: [{probe: {}}, {law: {}}, {filmstrip: {}}, {traversal: {}}]

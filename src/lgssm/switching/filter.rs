@@ -37,6 +37,8 @@ pub(super) struct Filter {
     pub branches: Vec<Branch>,
     /// First branch of every frame, and the number of all, (T + 1).
     pub starts: Vec<usize>,
+    /// log p(a_t | a_0 .. a_{t-1}), nats, (T).
+    pub increments: Vec<f64>,
     cov: Vec<f64>,
     order: Vec<usize>,
     log_probabilities: Vec<f64>,
@@ -49,6 +51,7 @@ impl Filter {
             means: Means::new(frames, n, p),
             branches: Vec::new(),
             starts: Vec::new(),
+            increments: Vec::new(),
             cov: vec![0.0; n * n],
             order: Vec::new(),
             log_probabilities: Vec::new(),
@@ -82,7 +85,7 @@ impl Filter {
     ) -> Result<f64> {
         self.branches.clear();
         self.starts.clear();
-        let mut log_likelihood = 0.0;
+        self.increments.clear();
         for t in 0..sequence.batch.frames {
             self.starts.push(self.branches.len());
             match t {
@@ -109,15 +112,12 @@ impl Filter {
                 };
                 self.branches[to].log_weight = log_before + branch.log_prior + log_density;
             }
-            log_likelihood += log_sum_exp(
-                self.branches[first..]
-                    .iter()
-                    .map(|branch| branch.log_weight),
-            );
+            let weights = self.branches[first..].iter().map(|b| b.log_weight);
+            self.increments.push(log_sum_exp(weights));
             self.keep(n.value(), first, hypotheses);
         }
         self.starts.push(self.branches.len());
-        Ok(log_likelihood)
+        Ok(self.increments.iter().fold(0.0, |sum, x| sum + x))
     }
 
     /// Lets every hypothesis kept after frame t-1 branch into the modes that its state allows.

@@ -40,7 +40,7 @@ pub fn log_likelihood(
         roots: &roots,
         gradients: None,
     };
-    dispatch(model.latent, model.code, job)
+    Ok(dispatch(model.latent, model.code, job)?.0)
 }
 
 /// [`log_likelihood`] and the gradient of its sum in every parameter, every code and everything given per step.
@@ -64,7 +64,7 @@ pub fn log_likelihood_and_gradients(
         roots: &roots,
         gradients: Some(&mut gradients),
     };
-    let log_likelihood = dispatch(model.latent, model.code, job)?;
+    let (log_likelihood, increments) = dispatch(model.latent, model.code, job)?;
     let (gradients, modes) = gradients;
     gradients.check()?;
     for (name, values) in [
@@ -83,6 +83,7 @@ pub fn log_likelihood_and_gradients(
     Ok(SwitchingEvaluation {
         evaluation: Evaluation {
             log_likelihood,
+            increments,
             gradients,
         },
         modes,
@@ -99,20 +100,20 @@ struct Likelihood<'a> {
 }
 
 impl Job for Likelihood<'_> {
-    type Output = Result<Vec<f64>>;
+    /// Log likelihoods (B), and what every frame adds, (B, T).
+    type Output = Result<(Vec<f64>, Vec<f64>)>;
     fn run<N: Dim, P: Dim>(mut self, n: N, p: P) -> Self::Output {
         let mut filter = Filter::new(self.batch.frames, n.value(), p.value());
         let mut adjoint = Adjoint::new(n.value(), p.value());
-        (0..self.batch.sequences)
-            .map(|index| {
-                let sequence = self.batch.sequence(self.model, index);
-                let found =
-                    filter.run((n, p), &sequence, self.roots, self.modes, self.hypotheses)?;
-                if let Some((gradients, of_modes)) = self.gradients.as_deref_mut() {
-                    adjoint.run((n, p), &sequence, &filter, self.modes, gradients, of_modes);
-                }
-                Ok(found)
-            })
-            .collect()
+        let (mut all, mut increments) = (Vec::new(), Vec::new());
+        for index in 0..self.batch.sequences {
+            let sequence = self.batch.sequence(self.model, index);
+            all.push(filter.run((n, p), &sequence, self.roots, self.modes, self.hypotheses)?);
+            increments.extend_from_slice(&filter.increments);
+            if let Some((gradients, of_modes)) = self.gradients.as_deref_mut() {
+                adjoint.run((n, p), &sequence, &filter, self.modes, gradients, of_modes);
+            }
+        }
+        Ok((all, increments))
     }
 }

@@ -281,6 +281,22 @@ fn in_pixels(outline: &Outline, place: &impl Fn([f64; 2]) -> [f64; 2], scale: f6
         Outline::Polygon(corners) => {
             Outline::Polygon(corners.iter().map(|&corner| place(corner)).collect())
         }
+        Outline::Soft { centre, radius } => Outline::Soft {
+            centre: place(*centre),
+            radius: scale * radius,
+        },
+        Outline::Picture { sides, picture } => {
+            let (a, b) = (place([sides.left, sides.bottom]), place([sides.right, sides.top]));
+            Outline::Picture {
+                sides: Rectangle {
+                    left: a[0].min(b[0]),
+                    bottom: a[1].min(b[1]),
+                    right: a[0].max(b[0]),
+                    top: a[1].max(b[1]),
+                },
+                picture: picture.clone(),
+            }
+        }
     }
 }
 
@@ -288,17 +304,21 @@ fn in_pixels(outline: &Outline, place: &impl Fn([f64; 2]) -> [f64; 2], scale: f6
 fn reach(outline: &Outline) -> f64 {
     let far = |point: &[f64; 2]| point[0].abs().max(point[1].abs());
     match outline {
-        Outline::Disc { centre, radius } => far(centre) + radius,
+        Outline::Disc { centre, radius } | Outline::Soft { centre, radius } => far(centre) + radius,
         Outline::Capsule { ends, radius } => far(&ends[0]).max(far(&ends[1])) + radius,
         Outline::Polygon(corners) => corners.iter().map(far).fold(0.0, f64::max),
-        Outline::Rectangle(r) => far(&[r.left, r.bottom]).max(far(&[r.right, r.top])),
+        Outline::Rectangle(r) | Outline::Picture { sides: r, .. } => {
+            far(&[r.left, r.bottom]).max(far(&[r.right, r.top]))
+        }
     }
 }
 
 fn contains(outline: &Outline, x: f64, y: f64) -> bool {
     match outline {
-        Outline::Disc { centre, radius } => (x - centre[0]).hypot(y - centre[1]) <= *radius,
-        Outline::Rectangle(r) => x >= r.left && x <= r.right && y >= r.bottom && y <= r.top,
+        Outline::Disc { centre, radius } | Outline::Soft { centre, radius } => {
+            (x - centre[0]).hypot(y - centre[1]) <= *radius
+        }
+        Outline::Rectangle(r) | Outline::Picture { sides: r, .. } => x >= r.left && x <= r.right && y >= r.bottom && y <= r.top,
         Outline::Capsule {
             ends: [a, b],
             radius,

@@ -3,15 +3,16 @@
 use super::Objective;
 use super::weights::Weigher;
 use crate::error::{Error, Result};
-use crate::models::Dynamics;
+use crate::models::state_space::{Found, Starts};
+use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::{BlendedStateSpace, Evidence};
 use lgssm::published::{self, Gap};
 use lgssm::switching::start::from_codes;
-use lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Posterior, Transitions};
+use lgssm::{self, AffineModes, Batch, Blend, Lgssm, ModeWeights, Transitions, moved, root};
 use nn::ops;
-use nn::tensor::{matrix, values};
-use nn::{Float, Grad, Mat, Module, Param, Scalar};
+use nn::tensor::{PerRow, matrix, values};
+use nn::{Float, Grad, Mat, Module, Param};
 use rand_distr::{Distribution, StandardNormal};
 
 /// What mode 0, free flight, is weighed by when the modes start from codes: elsewhere a bounce is rare.
@@ -46,14 +47,14 @@ impl<F: Float> Blended<F> {
         Ok(laws::weights_before(&plain, modes, steps))
     }
 
-    /// A_t and c_t of codes (B, T, p). Where a code is missing its place is taken by the filter's own C z + d, frame by frame, as
+    /// A_t and c_t of codes (B, T, p), and the weights that they are blended by. Where a code is missing its place is taken by the filter's own C z + d, frame by frame, as
     /// published: what is fed back at frame t depends on seen codes up to t only.
     fn transitions(
         &self,
         codes: &[f64],
         steps: usize,
         seen: Option<&[bool]>,
-    ) -> Result<Transitions> {
+    ) -> Result<(Transitions, Vec<f64>)> {
         let (law, modes) = (self.law.law(), self.law.blend());
         let (n, p) = self.law.size();
         let mut filled = codes.to_vec();
@@ -88,11 +89,25 @@ impl<F: Float> Blended<F> {
                 filled[row * p..][..p].copy_from_slice(&code);
             }
         }
-        Ok(modes.transitions(&self.weights(&filled, steps)?)?)
+        let weights = self.weights(&filled, steps)?;
+        Ok((modes.transitions(&weights)?, weights))
     }
 }
 
 impl<F: Float> Dynamics<F> for Blended<F> {
+    fn latent(&self) -> usize {
+        self.law.size().0
+    }
+
+    fn mode_count(&self) -> usize {
+        // Where modes cannot be told apart their weights say nothing.
+        self.law.affine_modes().map_or(0, |modes| modes.names.len())
+    }
+
+    fn is_marginal(&self) -> bool {
+        self.objective == Objective::Exact
+    }
+
     fn start(&mut self, codes: &[f64], steps: usize) -> Result<()> {
         let Some(sharpness) = self.from_codes else {
             return Ok(());
@@ -123,7 +138,7 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         steps: usize,
         seen: Option<&[bool]>,
         rng: &mut Rng,
-    ) -> Result<Scalar<F, Grad<F>>> {
+    ) -> Result<PerRow<F, Grad<F>>> {
         let noise = self
             .objective
             .noise(codes_rows(&codes) * self.law.size().0, rng);
@@ -142,12 +157,12 @@ impl<F: Float> Dynamics<F> for Blended<F> {
     }
 
     fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
-        let made = self.transitions(codes, steps, None)?;
+        let (made, _) = self.transitions(codes, steps, None)?;
         Ok(self.law.fit_code_noise(codes, steps, &made)?)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
-        let made = self.transitions(codes, steps, seen)?;
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
+        let (made, weights) = self.transitions(codes, steps, seen)?;
         let p = self.law.size().1;
         let batch = Batch {
             frame_mask: seen,
@@ -155,7 +170,62 @@ impl<F: Float> Dynamics<F> for Blended<F> {
             transition_offsets: Some(&made.offsets),
             ..Batch::new(codes, codes.len() / (steps * p).max(1), steps)
         };
-        Ok(lgssm::infer(&self.law.law(), &batch)?)
+        Ok(Found {
+            states: lgssm::infer(&self.law.law(), &batch)?,
+            // Known from past codes: later ones change nothing.
+            modes: self.law.affine_modes().map(|_| ModeWeights {
+                filtered: weights.clone(),
+                smoothed: weights,
+            }),
+        })
+    }
+
+    /// Weights come from the codes that the path so far expects, C z + d, as where codes are missing.
+    fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
+        let (law, modes) = (self.law.law(), self.law.blend());
+        let (n, steps) = (law.latent, from.steps);
+        let clips = from.path.len() / (steps * n);
+        let process = root("transition_cov", &law.transition_cov, n)?;
+        let mut paths: Vec<Vec<f64>> = Vec::new();
+        for k in 0..ahead.draws * clips {
+            let (b, mut path) = (k % clips, Vec::new());
+            path.extend_from_slice(&from.path[b * steps * n..][..steps * n]);
+            let own = root("covariance of a belief", &from.cov[b * n * n..][..n * n], n)?;
+            let drawn = moved(&path[(steps - 1) * n..], &own, rng);
+            path[(steps - 1) * n..].copy_from_slice(&drawn);
+            paths.push(path);
+        }
+        for h in 0..ahead.horizon {
+            let length = steps + h;
+            // One frame more than there is: its transition is made from the codes before it.
+            let codes: Vec<f64> = paths
+                .iter()
+                .flat_map(|path| {
+                    let mut codes = law.emit(path);
+                    codes.extend_from_within(codes.len() - law.code..);
+                    codes
+                })
+                .collect();
+            let weights = self.weights(&codes, length + 1)?;
+            let made = modes.transitions(&weights)?;
+            for (k, path) in paths.iter_mut().enumerate() {
+                let row = k * (length + 1) + length;
+                let matrix = &made.matrices[row * n * n..][..n * n];
+                let offset = &made.offsets[row * n..][..n];
+                let before = &path[(length - 1) * n..];
+                let mean: Vec<f64> = (0..n)
+                    .map(|i| {
+                        let row = &matrix[i * n..][..n];
+                        offset[i] + row.iter().zip(before).map(|(a, z)| a * z).sum::<f64>()
+                    })
+                    .collect();
+                path.extend(moved(&mean, &process, rng));
+            }
+        }
+        Ok(paths
+            .into_iter()
+            .flat_map(|path| path[steps * n..].to_vec())
+            .collect())
     }
 
     fn law(&self) -> Option<Lgssm> {
@@ -166,22 +236,8 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         Ok(self.law.affine_modes())
     }
 
-    fn mode_weights(
-        &self,
-        codes: &[f64],
-        steps: usize,
-        _: &Posterior,
-    ) -> Result<Option<ModeWeights>> {
-        // Known from past codes: later ones change nothing.
-        let weights = self.weights(codes, steps)?;
-        Ok(Some(ModeWeights {
-            filtered: weights.clone(),
-            smoothed: weights,
-        }))
-    }
-
     fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
-        let made = self.transitions(codes, steps, None)?;
+        let (made, _) = self.transitions(codes, steps, None)?;
         let p = self.law.size().1;
         let batch = Batch {
             transition_matrices: Some(&made.matrices),

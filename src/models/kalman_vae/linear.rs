@@ -3,12 +3,14 @@
 use super::Objective;
 use super::blended::codes_rows;
 use crate::error::Result;
-use crate::models::Dynamics;
+use crate::models::state_space::{Found, Starts};
+use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::{Evidence, StateSpace};
+use lgssm::Lgssm;
 use lgssm::published::Gap;
-use lgssm::{Lgssm, Posterior};
-use nn::{Float, Grad, Mat, Module, Param, Scalar};
+use nn::tensor::PerRow;
+use nn::{Float, Grad, Mat, Module, Param};
 
 /// A [`StateSpace`] with its objective.
 #[derive(Debug)]
@@ -24,13 +26,21 @@ impl<F: Float> Module<F> for LinearLaw<F> {
 }
 
 impl<F: Float> Dynamics<F> for LinearLaw<F> {
+    fn latent(&self) -> usize {
+        self.space.size().0
+    }
+
+    fn is_marginal(&self) -> bool {
+        self.objective == Objective::Exact
+    }
+
     fn log_likelihood(
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
         seen: Option<&[bool]>,
         rng: &mut Rng,
-    ) -> Result<Scalar<F, Grad<F>>> {
+    ) -> Result<PerRow<F, Grad<F>>> {
         let count = codes_rows(&codes) * self.space.law().latent;
         let noise = self.objective.noise(count, rng);
         let evidence = Evidence {
@@ -44,8 +54,12 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
         self.space.fit_code_noise(codes, steps)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
         Dynamics::infer(&self.space, codes, steps, seen)
+    }
+
+    fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
+        Dynamics::rollout(&self.space, from, ahead, rng)
     }
 
     fn law(&self) -> Option<Lgssm> {

@@ -1,12 +1,15 @@
 //! A law with modes that the state chooses, as the dynamics of a model.
 
 use crate::error::Result;
-use crate::models::Dynamics;
+use crate::models::state_space::{Found, Starts};
+use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::SwitchingStateSpace;
 use lgssm::switching::Hypotheses;
-use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
-use nn::{Float, Grad, Mat, Module, Param, Scalar};
+use lgssm::{AffineModes, Lgssm, ModeWeights, Transition};
+use nn::tensor::PerRow;
+use nn::{Float, Grad, Mat, Module, Param};
+use rand::RngExt;
 
 /// Reflecting walls or a mixture of affine modes.
 #[derive(Debug)]
@@ -25,6 +28,14 @@ impl<F: Float> Module<F> for Switching<F> {
 }
 
 impl<F: Float> Dynamics<F> for Switching<F> {
+    fn latent(&self) -> usize {
+        self.law.law().latent
+    }
+
+    fn mode_count(&self) -> usize {
+        self.law.modes().map_or(0, |modes| modes.count())
+    }
+
     fn start(&mut self, codes: &[f64], steps: usize) -> Result<()> {
         Ok(self.law.start(codes, steps, self.sharpness)?)
     }
@@ -35,7 +46,7 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         steps: usize,
         seen: Option<&[bool]>,
         _: &mut Rng,
-    ) -> Result<Scalar<F, Grad<F>>> {
+    ) -> Result<PerRow<F, Grad<F>>> {
         Ok(laws::switching_log_likelihood(
             codes, steps, seen, &self.law,
         )?)
@@ -45,8 +56,44 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         Ok(self.law.fit_code_noise(codes, steps, self.hypotheses)?)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Posterior> {
-        Ok(self.law.infer(codes, steps, seen, self.hypotheses)?.states)
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
+        let found = self.law.infer(codes, steps, seen, self.hypotheses)?;
+        Ok(Found {
+            states: found.states,
+            modes: Some(ModeWeights {
+                filtered: found.filtered_modes,
+                smoothed: found.smoothed_modes,
+            }),
+        })
+    }
+
+    /// A mode is drawn by its probability at the state, which is known: its own uncertainty softens no gate.
+    fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
+        let (law, modes) = (self.law.law(), self.law.modes()?);
+        let n = law.latent;
+        let last: Vec<f64> = from
+            .path
+            .chunks_exact(from.steps * n)
+            .flat_map(|path| &path[(from.steps - 1) * n..])
+            .copied()
+            .collect();
+        let known = vec![0.0; n * n];
+        let choose = |state: &[f64], rng: &mut Rng| {
+            let mut logs = Vec::new();
+            modes.log_probabilities(state, &known, &mut logs);
+            let mut left: f64 = rng.random();
+            let drawn = logs.iter().position(|log| {
+                left -= log.exp();
+                left <= 0.0
+            });
+            let mode = drawn.unwrap_or(logs.len() - 1);
+            Transition {
+                matrix: modes.matrix(mode),
+                offset: modes.offset(mode),
+            }
+        };
+        let size = (ahead.horizon, ahead.draws);
+        Ok(lgssm::futures(&law, (&last, from.cov), size, choose, rng)?)
     }
 
     fn law(&self) -> Option<Lgssm> {
@@ -55,19 +102,6 @@ impl<F: Float> Dynamics<F> for Switching<F> {
 
     fn modes(&self) -> Result<Option<AffineModes>> {
         Ok(self.law.affine_modes()?)
-    }
-
-    fn mode_weights(
-        &self,
-        codes: &[f64],
-        steps: usize,
-        _: &Posterior,
-    ) -> Result<Option<ModeWeights>> {
-        let found = self.law.infer(codes, steps, None, self.hypotheses)?;
-        Ok(Some(ModeWeights {
-            filtered: found.filtered_modes,
-            smoothed: found.smoothed_modes,
-        }))
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

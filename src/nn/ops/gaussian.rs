@@ -1,8 +1,8 @@
 //! Diagonal Gaussians: the reparameterised draw with its log density, and the divergence from the standard normal.
 
-use crate::tensor::{matrix, record, scalar, size, take_gradient, values};
+use crate::tensor::{PerRow, matrix, record, scalar, size, take_gradient, values};
 use crate::{Error, Result};
-use crate::{Float, Mat, Scalar};
+use crate::{Float, Mat};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 
 const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
@@ -18,14 +18,14 @@ fn dimensions<F: Float>(head: &Mat<F>, what: &str) -> Result<(usize, usize)> {
 }
 
 /// Draws a = mean + exp(log_var / 2) * noise and gives log q(a), nats, summed over rows: head (rows, 2p) holds means, then
-/// log variances; noise (rows * p) is standard normal. Returns a (rows, p) with the tape, and the scalar with an empty one.
+/// log variances; noise (rows * p) is standard normal. Returns a (rows, p) with the tape, and log q with an empty one.
 ///
 /// # Errors
 /// [`Error::Shape`] when head or noise do not fit.
 pub fn sample<F: Float, T: Tape<F, Cpu>>(
     head: Mat<F, T>,
     noise: &[F],
-) -> Result<(Mat<F, T>, Scalar<F, T>)> {
+) -> Result<(Mat<F, T>, PerRow<F, T>)> {
     let (head, tape) = head.split_tape();
     let (rows, p) = dimensions(&head, "sample")?;
     if noise.len() != rows * p {
@@ -38,6 +38,7 @@ pub fn sample<F: Float, T: Tape<F, Cpu>>(
     let mut draw = Vec::with_capacity(rows * p);
     let mut spread = Vec::with_capacity(rows * p); // exp(log_var / 2) * noise
     let mut log_q = 0.0;
+    let mut each = Vec::with_capacity(rows);
     for (row, e) in values(&head).chunks_exact(2 * p).zip(noise.chunks_exact(p)) {
         for j in 0..p {
             let s = (row[p + j] * half).exp() * e[j];
@@ -45,6 +46,8 @@ pub fn sample<F: Float, T: Tape<F, Cpu>>(
             spread.push(s);
             log_q -= 0.5 * (e[j].widen().powi(2) + row[p + j].widen() + LOG_2_PI);
         }
+        let own = |j: usize| e[j].widen().powi(2) + row[p + j].widen() + LOG_2_PI;
+        each.push(-0.5 * (0..p).map(own).sum::<f64>());
     }
     let draw = matrix(draw, rows, p)?; // (rows, p)
     let log_q = scalar(F::of(log_q))?;
@@ -64,22 +67,31 @@ pub fn sample<F: Float, T: Tape<F, Cpu>>(
         }
         Ok(())
     });
-    Ok((draw, log_q.put_tape(T::default())))
+    let log_q = PerRow {
+        sum: log_q.put_tape(T::default()),
+        rows: each,
+    };
+    Ok((draw, log_q))
 }
 
 /// KL(N(mean, exp log_var) || N(0, I)), nats, summed over rows: sum of (exp log_var + mean^2 - 1 - log_var) / 2.
 ///
 /// # Errors
 /// [`Error::Shape`] when head has an odd number of columns.
-pub fn standard_normal_kl<F: Float, T: Tape<F, Cpu>>(head: Mat<F, T>) -> Result<Scalar<F, T>> {
+pub fn standard_normal_kl<F: Float, T: Tape<F, Cpu>>(head: Mat<F, T>) -> Result<PerRow<F, T>> {
     let (head, mut tape) = head.split_tape();
     let (_, p) = dimensions(&head, "standard_normal_kl")?;
     let mut total = 0.0;
+    let mut each = Vec::new();
     for row in values(&head).chunks_exact(2 * p) {
+        let mut own = 0.0;
         for j in 0..p {
             let (mean, log_var) = (row[j].widen(), row[p + j].widen());
-            total += 0.5 * (log_var.exp() + mean * mean - 1.0 - log_var);
+            let kl = 0.5 * (log_var.exp() + mean * mean - 1.0 - log_var);
+            total += kl;
+            own += kl;
         }
+        each.push(own);
     }
     let out = scalar(F::of(total))?;
     let result = out.clone();
@@ -97,7 +109,10 @@ pub fn standard_normal_kl<F: Float, T: Tape<F, Cpu>>(head: Mat<F, T>) -> Result<
         }
         Ok(())
     });
-    Ok(out.put_tape(tape))
+    Ok(PerRow {
+        sum: out.put_tape(tape),
+        rows: each,
+    })
 }
 
 #[cfg(test)]
@@ -140,7 +155,7 @@ mod tests {
         for (draw, density) in [(1.0, 0.0), (0.0, 1.0), (0.7, -1.3)] {
             gradients_agree("sample", &random("head", 2, 6), &[], true, &|head, _| {
                 let (a, log_q) = sample(head, &noise)?;
-                ops::weighted_sum(vec![(check::project(a), draw), (log_q, density)])
+                ops::weighted_sum(vec![(check::project(a), draw), (log_q.sum, density)])
             });
         }
     }
@@ -184,7 +199,7 @@ mod tests {
 
     #[test]
     fn gradients_of_the_divergence_agree_with_finite_differences() {
-        let op = |head: Mat<f64, Grad<f64>>, _: &[_]| standard_normal_kl(head);
+        let op = |head: Mat<f64, Grad<f64>>, _: &[_]| standard_normal_kl(head).map(|kl| kl.sum);
         gradients_agree("kl", &random("head", 3, 4), &[], true, &op);
     }
 

@@ -1,8 +1,8 @@
 //! Pixel likelihoods: Bernoulli with logits, and Gaussian with one learned standard deviation.
 
-use crate::tensor::{scalar, size, values};
+use crate::tensor::{PerRow, scalar, size, values};
 use crate::{Error, Result};
-use crate::{Float, Mat, Param, Scalar};
+use crate::{Float, Mat, Param};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 
 fn same_size<F: Float>(what: &str, outputs: &Mat<F>, pixels: &Mat<F>) -> Result<usize> {
@@ -39,7 +39,7 @@ pub fn bernoulli<F: Float, T: Tape<F, Cpu>>(
     logits: Mat<F, T>,
     pixels: &Mat<F>,
     seen: Option<&[bool]>,
-) -> Result<Scalar<F, T>> {
+) -> Result<PerRow<F, T>> {
     let (logits, mut tape) = logits.split_tape();
     let columns = same_size("bernoulli", &logits, pixels)?;
     let count = values(&logits).len();
@@ -59,14 +59,14 @@ pub fn bernoulli<F: Float, T: Tape<F, Cpu>>(
         None => (values(&logits), values(pixels)),
         Some((logits, pixels)) => (&logits[..], &pixels[..]),
     };
-    let rows = own
+    let frames = own
         .chunks_exact(columns)
         .zip(true_pixels.chunks_exact(columns));
-    let total: f64 = rows
+    let rows: Vec<f64> = frames
         .zip(residual.chunks_exact_mut(columns))
         .map(|((l, x), r)| F::bernoulli(l, x, r))
-        .sum();
-    let out = scalar(F::of(total))?;
+        .collect();
+    let out = scalar(F::of(rows.iter().sum()))?;
     let result = out.clone();
     tape.add_backward_op(move |gradients| {
         let g = gradients.get_or_alloc_mut(&result)?[0];
@@ -77,7 +77,10 @@ pub fn bernoulli<F: Float, T: Tape<F, Cpu>>(
             .for_each(|(to, &r)| *to += g * r);
         Ok(())
     });
-    Ok(out.put_tape(tape))
+    Ok(PerRow {
+        sum: out.put_tape(tape),
+        rows,
+    })
 }
 
 /// log N(x; mean, s^2) with s = exp(log_std), nats, over all frames and pixels: mean and pixels (rows, C*H*W), log_std (1); where there
@@ -90,10 +93,10 @@ pub fn gaussian<F: Float, T: Tape<F, Cpu>>(
     pixels: &Mat<F>,
     seen: Option<&[bool]>,
     log_std: &Param<F>,
-) -> Result<Scalar<F, T>> {
+) -> Result<PerRow<F, T>> {
     const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
     let (mean, mut tape) = mean.split_tape();
-    same_size("gaussian", &mean, pixels)?;
+    let columns = same_size("gaussian", &mean, pixels)?;
     if log_std.values().len() != 1 {
         return Err(Error::Shape(format!(
             "gaussian: log_std wants 1 value, got {}",
@@ -110,17 +113,27 @@ pub fn gaussian<F: Float, T: Tape<F, Cpu>>(
         .map(|(&x, &m)| x - m)
         .collect();
     let mut count = all as f64;
+    let mut counts = vec![columns as f64; all / columns];
     if let Some(seen) = seen {
-        let hidden = rest.iter_mut().zip(seen).filter(|(_, seen)| !**seen);
-        for (rest, _) in hidden {
+        let hidden = rest.iter_mut().enumerate().filter(|(i, _)| !seen[*i]);
+        for (i, rest) in hidden {
             *rest = F::of(0.0);
             count -= 1.0;
+            counts[i / columns] -= 1.0;
         }
     }
     let squares: f64 = rest.iter().map(|r| r.widen().powi(2)).sum();
     let out = scalar(F::of(
         -0.5 * precision * squares - count * (ls + 0.5 * LOG_2_PI),
     ))?;
+    let rows = rest
+        .chunks_exact(columns)
+        .zip(&counts)
+        .map(|(rest, count)| {
+            let squares: f64 = rest.iter().map(|r| r.widen().powi(2)).sum();
+            -0.5 * precision * squares - count * (ls + 0.5 * LOG_2_PI)
+        });
+    let rows = rows.collect();
     let (result, log_std) = (out.clone(), log_std.clone());
     tape.add_backward_op(move |gradients| {
         let g = gradients.get_or_alloc_mut(&result)?[0];
@@ -132,7 +145,10 @@ pub fn gaussian<F: Float, T: Tape<F, Cpu>>(
         gradients.get_or_alloc_mut(&log_std.tensor)?[0] += g * F::of(precision * squares - count);
         Ok(())
     });
-    Ok(out.put_tape(tape))
+    Ok(PerRow {
+        sum: out.put_tape(tape),
+        rows,
+    })
 }
 
 #[cfg(test)]
@@ -192,7 +208,7 @@ mod tests {
             let logits = matrix(logits, 2, 7).unwrap();
             let what = format!("bernoulli, logits of {scale}");
             gradients_agree(&what, &logits, &[], true, &|l, _| {
-                bernoulli(l, &pixels(2, 7), None)
+                bernoulli(l, &pixels(2, 7), None).map(|p| p.sum)
             });
         }
     }
@@ -224,7 +240,7 @@ mod tests {
                 &random("mean", 2, 7),
                 &[log_std],
                 true,
-                &|m, p| gaussian(m, &pixels(2, 7), None, &p[0]),
+                &|m, p| gaussian(m, &pixels(2, 7), None, &p[0]).map(|p| p.sum),
             );
         }
     }
@@ -241,9 +257,9 @@ mod tests {
                 matrix(all.collect(), 2, 3).unwrap()
             };
             let log_std = Param::constant([1], -0.5).unwrap();
-            let gradient = |out: Scalar<F, crate::Grad<F>>, of: &Mat<F>| {
+            let gradient = |out: PerRow<F, crate::Grad<F>>, of: &Mat<F>| {
                 let total = crate::tensor::value(&out);
-                let mut gradients = crate::tensor::backward(out).unwrap();
+                let mut gradients = crate::tensor::backward(out.sum).unwrap();
                 (total, gradients.get_or_alloc_mut(of).unwrap().to_vec())
             };
             let (outputs, x) = (with(-3.0), with(1.0));
@@ -274,10 +290,10 @@ mod tests {
         let log_std = Param::constant([1], 0.4).unwrap();
         let outputs = random("outputs", 2, 7);
         gradients_agree("bernoulli", &outputs, &[], true, &|l, _| {
-            bernoulli(l, &pixels(2, 7), Some(&seen))
+            bernoulli(l, &pixels(2, 7), Some(&seen)).map(|p| p.sum)
         });
         gradients_agree("gaussian", &outputs, &[log_std], true, &|m, p| {
-            gaussian(m, &pixels(2, 7), Some(&seen), &p[0])
+            gaussian(m, &pixels(2, 7), Some(&seen), &p[0]).map(|p| p.sum)
         });
     }
 

@@ -3,7 +3,7 @@
 use crate::data::{self, DataConfig, Dataset};
 use crate::error::{Error, Result};
 use crate::models::kalman_vae::{Mixture, MixtureStart, Transition, Weights};
-use crate::models::{AnyModel, KalmanVae, LgVae};
+use crate::models::{AnyModel, FramesConfig, KalmanVae, LgVae};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::train::clips;
@@ -40,13 +40,20 @@ pub fn decoder(precision: Precision) -> DecoderConfig {
     })
 }
 
+fn frames(precision: Precision) -> FramesConfig {
+    FramesConfig {
+        codes: CODES,
+        encoder: encoder(),
+        decoder: decoder(precision),
+        ..FramesConfig::default()
+    }
+}
+
 /// The published network with one law of motion (K = 1).
 pub fn one_law(precision: Precision) -> AnyModel {
     AnyModel::LgVae(LgVae {
-        codes: CODES,
+        frames: frames(precision),
         latent: 2 * CODES,
-        encoder: encoder(),
-        decoder: decoder(precision),
         ..LgVae::default()
     })
 }
@@ -54,10 +61,8 @@ pub fn one_law(precision: Precision) -> AnyModel {
 /// The published network with a mixture of K laws that an LSTM over past codes weighs, and the exact likelihood.
 pub fn mixture(laws: usize, precision: Precision) -> AnyModel {
     AnyModel::KalmanVae(KalmanVae {
-        codes: CODES,
+        frames: frames(precision),
         latent: 2 * CODES,
-        encoder: encoder(),
-        decoder: decoder(precision),
         transition: Transition::Mixture(Mixture {
             modes: laws,
             weights: Weights::Lstm,
@@ -157,7 +162,7 @@ impl Networks {
     pub fn encode_and_back(&self) -> Result<()> {
         self.parts.par_iter().try_for_each(|(frames, _)| {
             let head = self.encoder.forward(frames.retaped::<Grad<f32>>())?;
-            std::hint::black_box(backward(ops::standard_normal_kl(head)?)?);
+            std::hint::black_box(backward(ops::standard_normal_kl(head)?.sum)?);
             Ok(())
         })
     }
@@ -166,7 +171,7 @@ impl Networks {
     pub fn decode_and_back(&self) -> Result<()> {
         self.parts.par_iter().try_for_each(|(frames, codes)| {
             let logits = self.decoder.forward(codes.retaped::<Grad<f32>>())?;
-            std::hint::black_box(backward(ops::bernoulli(logits, frames, None)?)?);
+            std::hint::black_box(backward(ops::bernoulli(logits, frames, None)?.sum)?);
             Ok(())
         })
     }

@@ -1,0 +1,110 @@
+//! What a model is shown: clips, what of them is seen, what acted on them.
+
+use crate::error::{Error, Result};
+use nn::tensor::{matrix, size, values};
+use nn::{Float, Mat};
+
+/// Video clips as the networks see them: pixels in [0, 1].
+#[derive(Clone, Debug)]
+pub struct Clips<F: Float> {
+    /// (B*T, C*H*W), the frames of one clip after each other.
+    pub frames: Mat<F>,
+    /// Clips, B.
+    pub sequences: usize,
+    /// Frames per clip, T.
+    pub steps: usize,
+    /// What of them is seen; `None` for all.
+    pub seen: Option<Seen>,
+    /// What acted on the world; `None` where nothing did or it was not recorded.
+    pub actions: Option<Actions>,
+}
+
+/// What acts on a world from frame t to frame t+1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Actions {
+    /// Components, A.
+    pub size: usize,
+    /// (B, T, A).
+    pub values: Vec<f64>,
+}
+
+/// Which frames and pixels are there to learn from. What stands in the others is never read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// (B, T): false where the whole frame is missing.
+    pub frames: Vec<bool>,
+    /// (B, T, C*H*W): false where a pixel is hidden; `None` for none in the frames that are there.
+    pub pixels: Option<Vec<bool>>,
+}
+
+/// The frames that are there, one after the other, and where they stand in time.
+#[derive(Clone, Debug)]
+pub struct Observed<F: Float> {
+    /// (M, C*H*W).
+    pub frames: Mat<F>,
+    /// (M, C*H*W): false where a pixel is hidden; `None` for none.
+    pub pixels: Option<Vec<bool>>,
+    /// For every frame of the clips (B*T) its row here; `None` where all are there.
+    pub rows: Option<Vec<Option<usize>>>,
+}
+
+impl<F: Float> Clips<F> {
+    /// How many frames are there.
+    pub fn observations(&self) -> usize {
+        let count = |seen: &Seen| seen.frames.iter().filter(|&&seen| seen).count();
+        self.seen
+            .as_ref()
+            .map_or(self.sequences * self.steps, count)
+    }
+
+    /// What is there of the clips.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a mask that does not fit.
+    pub fn observed(&self) -> Result<Observed<F>> {
+        let Some(seen) = &self.seen else {
+            return Ok(Observed {
+                frames: self.frames.clone(),
+                pixels: None,
+                rows: None,
+            });
+        };
+        let (all, columns) = size(&self.frames);
+        let pixels = seen.pixels.as_ref().map_or(all * columns, Vec::len);
+        if seen.frames.len() != all || pixels != all * columns {
+            return Err(Error::Shape(format!(
+                "clips: masks of {all} frames and {} pixels expected, got {} and {pixels}",
+                all * columns,
+                seen.frames.len()
+            )));
+        }
+        let mut count = 0;
+        let rows = seen.frames.iter().map(|&seen| {
+            count += usize::from(seen);
+            seen.then(|| count - 1)
+        });
+        let rows: Vec<Option<usize>> = rows.collect();
+        let there = || (0..all).filter(|&row| seen.frames[row]);
+        let of_row = |row: usize| row * columns..(row + 1) * columns;
+        let frames = there().flat_map(|row| &values(&self.frames)[of_row(row)]);
+        Ok(Observed {
+            frames: matrix(frames.copied().collect(), count, columns)?,
+            pixels: seen.pixels.as_ref().map(|pixels| {
+                there()
+                    .flat_map(|row| &pixels[of_row(row)])
+                    .copied()
+                    .collect()
+            }),
+            rows: Some(rows),
+        })
+    }
+}
+
+/// What training frames have in common, each (C*H*W), pixels in [0, 1].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Common {
+    /// Mean of every pixel over time and sequences.
+    pub mean: Vec<f64>,
+    /// Median of every pixel: what stands there when nothing moves through it.
+    pub background: Vec<f64>,
+}

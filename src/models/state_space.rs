@@ -1,0 +1,141 @@
+//! What only models with a linear-Gaussian law of motion can do, and the law as they hold it.
+
+use super::Ahead;
+use crate::error::Result;
+use crate::seeds::Rng;
+use lgssm::published::Gap;
+use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
+use nn::tensor::PerRow;
+use nn::{Float, Grad, Mat, Module};
+
+/// Mean and variance of q(a_t | x_t), (rows, p) row-major.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Variances.
+    pub var: Vec<f64>,
+}
+
+/// A model whose codes follow a linear-Gaussian law, or one that chooses between several.
+pub trait StateSpaceModel<F: Float> {
+    /// Codes of every frame: frames (rows, C*H*W).
+    ///
+    /// # Errors
+    /// Frames of another size.
+    fn encode(&self, frames: &Mat<F>) -> Result<Codes>;
+    /// Takes codes (B, T, p) of training clips into what of the law starts from them; called once, after `train.law_from` steps.
+    ///
+    /// # Errors
+    /// Codes that have collapsed.
+    fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()>;
+    /// Fits the noise that the law expects of codes to code *means* (B, T, p). It was learned on draws from q(a | x), whose variance
+    /// its R contains; a reader of the latents gives means, and would be told to trust them too little. The bound is that of the
+    /// model before.
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()>;
+    /// The law of motion, where it is time-invariant and linear.
+    fn law(&self) -> Option<Lgssm>;
+    /// The affine modes of a law that chooses between several, where they can be told apart.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn modes(&self) -> Result<Option<AffineModes>>;
+    /// How far the published Kalman VAE's bound is below the exact likelihood of code means (B, T, p), where it has a meaning.
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>>;
+    /// Expected codes (rows, p) of states (rows, n): C z + d.
+    fn emit(&self, states: &[f64]) -> Vec<f64>;
+}
+
+/// What was inferred from codes.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Predicted, filtered and smoothed states.
+    pub states: Posterior,
+    /// Weights of the modes in the transition into every frame, where the law has modes.
+    pub modes: Option<ModeWeights>,
+}
+
+/// Where futures start.
+#[derive(Clone, Copy, Debug)]
+pub struct Starts<'a> {
+    /// Means of the states up to now, (B, T, n).
+    pub path: &'a [f64],
+    /// Covariance of the last of them, (B, n, n).
+    pub cov: &'a [f64],
+    /// Frames of the path, T.
+    pub steps: usize,
+}
+
+/// How codes follow one another, through states.
+pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
+    /// Latent dimensions, n.
+    fn latent(&self) -> usize;
+    /// Modes that its states are told apart by, K; 0 without.
+    fn mode_count(&self) -> usize {
+        0
+    }
+    /// Whether [`Self::log_likelihood`] with codes missing at the end is that of shorter sequences.
+    fn is_marginal(&self) -> bool {
+        true
+    }
+    /// As [`StateSpaceModel::start_law`].
+    ///
+    /// # Errors
+    /// Codes that have collapsed.
+    fn start(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
+        Ok(())
+    }
+    /// As [`StateSpaceModel::fit_code_noise`].
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
+        Ok(())
+    }
+    /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p), of which those with
+    /// `seen` (B, T) false are missing.
+    ///
+    /// # Errors
+    /// Codes that do not fit; a covariance that lost positive definiteness.
+    fn log_likelihood(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        steps: usize,
+        seen: Option<&[bool]>,
+        rng: &mut Rng,
+    ) -> Result<PerRow<F, Grad<F>>>;
+    /// Filtered and smoothed states given code means (B, T, p) and a mask (B, T) of seen frames.
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found>;
+    /// Draws states (draws, B, horizon, n) after `from`.
+    ///
+    /// # Errors
+    /// A covariance that is not positive semi-definite.
+    fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>>;
+    /// As [`StateSpaceModel::law`].
+    fn law(&self) -> Option<Lgssm>;
+    /// As [`StateSpaceModel::modes`].
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn modes(&self) -> Result<Option<AffineModes>> {
+        Ok(None)
+    }
+    /// As [`StateSpaceModel::published_gap`].
+    ///
+    /// # Errors
+    /// A covariance that lost positive definiteness.
+    fn published_gap(&self, _codes: &[f64], _steps: usize) -> Result<Option<Gap>> {
+        Ok(None)
+    }
+    /// As [`StateSpaceModel::emit`].
+    fn emit(&self, states: &[f64]) -> Vec<f64>;
+}
