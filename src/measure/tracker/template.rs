@@ -1,7 +1,7 @@
 //! What an object looks like at any sub-pixel place: coverage and paint, tabulated.
 
 use crate::error::{Error, Result};
-use simulators::{Outline, Shape};
+use simulators::{Outline, Rectangle, Shape};
 
 /// Point samples along a side of a table's cell: 64 along a pixel where a pixel has 16 cells.
 const SAMPLES: usize = 4;
@@ -286,7 +286,10 @@ fn in_pixels(outline: &Outline, place: &impl Fn([f64; 2]) -> [f64; 2], scale: f6
             radius: scale * radius,
         },
         Outline::Picture { sides, picture } => {
-            let (a, b) = (place([sides.left, sides.bottom]), place([sides.right, sides.top]));
+            let (a, b) = (
+                place([sides.left, sides.bottom]),
+                place([sides.right, sides.top]),
+            );
             Outline::Picture {
                 sides: Rectangle {
                     left: a[0].min(b[0]),
@@ -318,7 +321,9 @@ fn contains(outline: &Outline, x: f64, y: f64) -> bool {
         Outline::Disc { centre, radius } | Outline::Soft { centre, radius } => {
             (x - centre[0]).hypot(y - centre[1]) <= *radius
         }
-        Outline::Rectangle(r) | Outline::Picture { sides: r, .. } => x >= r.left && x <= r.right && y >= r.bottom && y <= r.top,
+        Outline::Rectangle(r) | Outline::Picture { sides: r, .. } => {
+            x >= r.left && x <= r.right && y >= r.bottom && y <= r.top
+        }
         Outline::Capsule {
             ends: [a, b],
             radius,
