@@ -167,10 +167,10 @@ pub fn precision_recall(futures: &Futures, oracle: &Futures, radius: f64) -> Res
     for (k, pair) in out.data_mut().chunks_exact_mut(2).enumerate() {
         let (i, t) = (k / h, k % h);
         let (mut near_sample, mut near_future) = (vec![false; s], vec![false; o]);
-        for a in 0..s {
-            for b in 0..o {
+        for (a, near_sample) in near_sample.iter_mut().enumerate() {
+            for (b, near_future) in near_future.iter_mut().enumerate() {
                 if futures.distance(futures.at(i, a, t), oracle.at(i, b, t)) <= radius {
-                    (near_sample[a], near_future[b]) = (true, true);
+                    (*near_sample, *near_future) = (true, true);
                 }
             }
         }

@@ -31,8 +31,8 @@ impl Futures {
     /// [`Error::Shape`] for other axes, an empty one, an odd last one, or a `lost` that is not positive.
     pub fn new(samples: Array, lost: f64) -> Result<Self> {
         let shape = samples.shape();
-        let fits = shape.len() == 4 && !shape.contains(&0) && shape[3] % 2 == 0;
-        if !fits || !(lost > 0.0 && lost.is_finite()) {
+        let fits = shape.len() == 4 && !shape.contains(&0) && shape[3].is_multiple_of(2);
+        if !(fits && lost > 0.0 && lost.is_finite()) {
             return Err(Error::Shape(format!(
                 "futures: want (contexts, samples, horizon, 2 x objects), none empty, and a lost distance > 0, got {shape:?} and {lost}"
             )));
@@ -461,7 +461,7 @@ pub fn valid_frames(errors: impl IntoIterator<Item = f64>, limit: f64) -> usize 
 /// # Errors
 /// [`Error::Shape`] unless both are whole frames of `size` values, equally many.
 pub fn valid_frames_by_pixels(generated: &[f32], truth: &[f32], size: usize) -> Result<usize> {
-    if generated.len() != truth.len() || size == 0 || truth.len() % size != 0 {
+    if generated.len() != truth.len() || size == 0 || !truth.len().is_multiple_of(size) {
         return Err(Error::Shape(format!(
             "valid prediction time: want frames of {size} values, got {} and {}",
             generated.len(),

@@ -103,8 +103,8 @@ impl Tracker {
     /// # Errors
     /// [`Error::Shape`] without templates or objects, for empty frames, a picture of other channels, or a wrong range of sizes.
     pub fn new(templates: Vec<Template>, shape: [usize; 3], settings: Settings) -> Result<Self> {
-        let channels = templates.iter().map(Template::channels);
-        let wrong = channels.filter(|&c| c != 1 && c != shape[0]).next();
+        let mut channels = templates.iter().map(Template::channels);
+        let wrong = channels.find(|&c| c != 1 && c != shape[0]);
         let size: usize = shape.iter().product();
         let problem = match (&settings.sizes, wrong) {
             _ if templates.is_empty() => Some("wants a template".into()),

@@ -96,7 +96,7 @@ pub fn uniform(
 /// # Errors
 /// [`Error::Shape`] without a whole frame.
 pub fn copy_frames(seen: &[f32], size: usize, horizon: usize) -> Result<Vec<f32>> {
-    if size == 0 || seen.is_empty() || seen.len() % size != 0 {
+    if size == 0 || seen.is_empty() || !seen.len().is_multiple_of(size) {
         return Err(Error::Shape(format!(
             "copied frames: want whole frames of {size} values, got {}",
             seen.len()

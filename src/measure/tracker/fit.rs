@@ -331,7 +331,7 @@ fn solve(normal: &Normal, damping: f64, sized: bool) -> Option<[f64; 3]> {
             };
             let sum: f64 = damped - (0..j).map(|k| l[i][k] * l[j][k]).sum::<f64>();
             if i == j {
-                if !(sum > 1e-12) {
+                if sum.is_nan() || sum <= 1e-12 {
                     return None;
                 }
                 l[i][i] = sum.sqrt();
