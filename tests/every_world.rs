@@ -94,9 +94,9 @@ fn faults(text: &str, out: &Path, drawn: bool) -> Vec<String> {
     for name in experiment.analysis_names() {
         let finding: Value = serde_json::from_str(&read(&format!("m/seed-0/findings/{name}.json")))
             .unwrap_or_default();
-        if !finding["answer"]
+        if finding["answer"]
             .as_str()
-            .is_some_and(|answer| !answer.is_empty())
+            .is_none_or(|answer| answer.is_empty())
         {
             found.push(format!("{name}: no answer in {finding}"));
         }

@@ -126,7 +126,7 @@ pub(super) fn apply(
             // Values at their default are not always written: the schema knows every key.
             Err(message) => match put_new(&tree, set, message) {
                 Ok(with) => tree = with,
-                Err(problem) => wrong.push(problem),
+                Err(problem) => wrong.push(*problem),
             },
         }
     }
@@ -141,7 +141,7 @@ pub(super) fn apply(
 ///
 /// # Errors
 /// What the schema has against it.
-fn put_new(tree: &Value, set: &Set, unknown: String) -> Result<Value, Problem> {
+fn put_new(tree: &Value, set: &Set, unknown: String) -> Result<Value, Box<Problem>> {
     let mut with = tree.clone();
     let mut at = &mut with;
     for key in &set.path {
@@ -149,7 +149,7 @@ fn put_new(tree: &Value, set: &Set, unknown: String) -> Result<Value, Problem> {
             *at = Value::Mapping(serde_yaml::Mapping::new());
         }
         let Value::Mapping(map) = at else {
-            return Err(Problem::value(set.path(), unknown));
+            return Err(Box::new(Problem::value(set.path(), unknown)));
         };
         at = map.entry(key.as_str().into()).or_insert(Value::Null);
     }
@@ -162,9 +162,9 @@ fn put_new(tree: &Value, set: &Set, unknown: String) -> Result<Value, Problem> {
     match new.find(|problem| problem.touches(&set.path())) {
         None => Ok(with),
         Some(problem) if problem.message.starts_with("unknown key") => {
-            Err(Problem::value(set.path(), unknown))
+            Err(Box::new(Problem::value(set.path(), unknown)))
         }
-        Some(problem) => Err(problem),
+        Some(problem) => Err(Box::new(problem)),
     }
 }
 

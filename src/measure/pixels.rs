@@ -185,7 +185,7 @@ mod tests {
         let mut out = vec![0.0; 12];
         pixels.fill(0, &mut out);
         let want = [
-            (0 + 1 + 5 + 6) as f64 / 4.0,
+            (1 + 5 + 6) as f64 / 4.0,
             (2 + 3 + 7 + 8) as f64 / 4.0,
             (4 + 9) as f64 / 2.0,
             (10 + 11) as f64 / 2.0,

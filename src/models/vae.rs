@@ -19,19 +19,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of a `vae`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vae {
     /// Networks between frames and codes.
     pub frames: FramesConfig,
-}
-
-impl Default for Vae {
-    fn default() -> Self {
-        Self {
-            frames: FramesConfig::default(),
-        }
-    }
 }
 
 impl Vae {

@@ -55,7 +55,7 @@ impl<F: Float> Gru<F> {
     }
 
     /// (r, u, n)_x of some rows, (rows, 3h).
-    fn from_input<T: Track<F>>(&self, x: &Mat<F, T>) -> Result<Mat<F, T>> {
+    fn input_sums<T: Track<F>>(&self, x: &Mat<F, T>) -> Result<Mat<F, T>> {
         let identity = Activation::Identity;
         let sums = ops::linear(x.clone(), &self.input, &self.input_bias, identity, true)?;
         match &self.norms {
@@ -86,7 +86,7 @@ impl<F: Float> Gru<F> {
     /// # Errors
     /// [`Error::Shape`] when x or h do not fit the weights.
     pub fn step<T: Track<F>>(&self, x: &Mat<F, T>, h: &Mat<F, T>) -> Result<Mat<F, T>> {
-        self.cell(&self.from_input(x)?, h)
+        self.cell(&self.input_sums(x)?, h)
     }
 
     /// h_t of every frame, from `start` (B, h): x (B*T, k), T = `steps`, to (B*T, h). The products with inputs are one for all frames.
@@ -100,7 +100,7 @@ impl<F: Float> Gru<F> {
         start: &Mat<F, T>,
     ) -> Result<Mat<F, T>> {
         whole("Gru", x, steps, start)?;
-        let from_input = self.from_input(x)?;
+        let from_input = self.input_sums(x)?;
         let mut h = start.clone();
         let mut all = Vec::with_capacity(steps);
         for t in 0..steps {

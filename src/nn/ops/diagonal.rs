@@ -267,8 +267,8 @@ mod tests {
         let [q, _] = pair(&random("x", 3, 8)).unwrap();
         let noise = numbers("noise", 6);
         let draw = q.sample_with(noise.clone()).unwrap();
-        for i in 0..6 {
-            let want = values(&q.mean)[i] + values(&q.std)[i] * noise[i];
+        for (i, e) in noise.iter().enumerate() {
+            let want = values(&q.mean)[i] + values(&q.std)[i] * e;
             close("draw", &values(&draw)[i..=i], &[want], 1e-15);
         }
         let with = |seed| values(&q.sample(&mut Rng::seed_from_u64(seed)).unwrap()).to_vec();
