@@ -103,7 +103,12 @@ fn one_command_goes_from_nothing_to_the_report_and_a_second_finds_all_done() {
     let before = weights(&one);
     succeeds(&tiny("run", &one, &["analyses=[{probe: {}}]"]));
     assert_eq!(weights(&one), before);
-    succeeds(&tiny("run", &one, &["train.learning_rate.peak=0.001"]));
+    let other = &["train.learning_rate.peak=0.001"];
+    let refused = tiny("run", &one, other);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("--overwrite"));
+    assert_eq!(weights(&one), before);
+    succeeds(&tiny("run", &one, &[other[0], "--overwrite"]));
     assert!(weights(&one) > before);
 
     // What is there can be looked at.

@@ -40,10 +40,10 @@ fn experiment(world: &str, ((width, height), colour, small): Setting) -> String 
     let (codes, latent) = if small { (1, 2) } else { (4, 8) };
     // Laws with modes meet every size too.
     let law = match width {
-        48 => format!(
-            "kalman_vae: {{ codes: {codes}, latent: {latent}, transition: {{ mixture: {{ modes: 3 }} }}, "
-        ),
-        _ => format!("lg_vae: {{ codes: {codes}, latent: {latent}, "),
+        48 => {
+            format!("kalman_vae: {{ latent: {latent}, transition: {{ mixture: {{ modes: 3 }} }}, ")
+        }
+        _ => format!("lg_vae: {{ latent: {latent}, "),
     };
     format!(
         "name: tiny
@@ -56,7 +56,7 @@ data:
   splits: {{ train: 8, validation: 2, test: 3 }}
 models:
   m:
-    {law}encoder: {{ mlp: {{ hidden: [8] }} }}, decoder: {{ mlp: {{ hidden: [8] }} }} }}
+    {law}frames: {{ codes: {codes}, encoder: {{ mlp: {{ hidden: [8] }} }}, decoder: {{ mlp: {{ hidden: [8] }} }} }} }}
 train: {{ steps: 2, batch: 4, validate_every: 2, law_from: 1 }}
 "
     )

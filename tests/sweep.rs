@@ -192,6 +192,8 @@ fn another_configuration_under_the_same_name_gets_its_own_data_and_leaves_those_
         "data.dt=0.1",
         "--only",
         "steps-4",
+        // Another experiment in a finished folder: the user says so.
+        "--overwrite",
     ];
     succeeds(folder.path(), &args);
     assert_ne!(link("steps-4"), first);

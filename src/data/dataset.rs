@@ -41,7 +41,9 @@ impl Dataset {
                 .par_iter()
                 .enumerate()
                 .map(|(i, entry)| OpenShard::open(&shard::folder(dir, name, i), entry, &sizes))
-                .collect::<Result<_>>()?;
+                .collect::<Vec<Result<_>>>();
+            // Of several faults the first in order is told, whichever thread was first.
+            let shards = shards.into_iter().collect::<Result<_>>()?;
             let split = Split {
                 shards,
                 sequences: sequences[name],

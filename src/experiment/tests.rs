@@ -135,12 +135,12 @@ fn an_unknown_model_or_analysis_names_the_registered_ones() {
 fn a_wrong_key_deep_in_a_model_is_found() {
     let message = wrong(
         "    vae: {}",
-        "    vae:\n      encoder:\n        cnn: {chanels: [8]}",
+        "    vae:\n      frames:\n        encoder:\n          cnn: {chanels: [8]}",
     );
     holds(
         &message,
         &[
-            "small.yaml:20:15: models.b.vae.encoder.cnn.chanels: ",
+            "small.yaml:21:17: models.b.vae.frames.encoder.cnn.chanels: ",
             "unknown key `chanels`",
             "did you mean `channels`?",
         ],
@@ -527,8 +527,8 @@ train: { steps: 0, batch: 5, micro_batches: 6 }
             ":12:23: data.shifts.odd.sequences: ",
             ":12:60: data.shifts.odd.simulator.ball.restitution: ",
             ":12:69: data.shifts.odd.simulator.ball.drag: ",
-            ":16:70: models.a.kalman_vae.encoder.cnn.strides[0]: ",
-            ":18:17: train.steps: ",
+            ":17:72: models.a.kalman_vae.frames.encoder.cnn.strides[0]: ",
+            ":19:17: train.steps: ",
             ":3:1: data.dt: the key `dt` is missing",
             "14 mistakes",
         ],
@@ -545,10 +545,10 @@ train: { steps: 0, batch: 5, micro_batches: 6 }
         &message,
         &[
             ":6:28: data.simulator.occluded_ball.ball.restitution: ",
-            ":16:52: models.a.kalman_vae.encoder.cnn.kernels: odd sizes expected, got 4",
-            ":17:39: models.a.kalman_vae.transition.mixture.modes: ",
-            ":17:53: models.a.kalman_vae.transition.mixture.offsets: ",
-            ":18:45: train.micro_batches: ",
+            ":17:54: models.a.kalman_vae.frames.encoder.cnn.kernels: odd sizes expected, got 4",
+            ":18:39: models.a.kalman_vae.transition.mixture.modes: ",
+            ":18:53: models.a.kalman_vae.transition.mixture.offsets: ",
+            ":19:45: train.micro_batches: ",
         ],
     );
 }
@@ -922,7 +922,7 @@ fn sizes_that_no_disk_holds_are_refused_with_what_they_would_take() {
 
 #[test]
 fn what_only_fails_when_a_model_is_built_is_told_by_check() {
-    let odd = set(&["models.a.lg_vae.codes=3", "models.a.lg_vae.latent=6"]).unwrap();
+    let odd = set(&["models.a.lg_vae.frames.codes=3", "models.a.lg_vae.latent=6"]).unwrap();
     let error = odd.buildable().unwrap_err().to_string();
     holds(&error, &["models.a: ", "even number of codes, got 3"]);
     set(&[]).unwrap().buildable().unwrap();

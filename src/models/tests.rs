@@ -152,8 +152,7 @@ fn move_off_kinks(model: &mut dyn Model<f64>) {
     let mut list = Vec::new();
     model.parameters("", &mut list);
     for (name, p) in list {
-        if (name.starts_with("encoder.") || name.starts_with("decoder.")) && name.ends_with(".bias")
-        {
+        if name.ends_with(".bias") {
             let values = p.values().iter().enumerate();
             let moved: Vec<f64> = values.map(|(i, b)| b + 0.031 + 0.007 * i as f64).collect();
             p.set(&moved).unwrap();

@@ -31,13 +31,14 @@ pub(in crate::exchange) fn grid(times: &[f64], rounding: f64, jitter: f64) -> Op
     if gaps.iter().any(|gap| !(gap.is_finite() && *gap > 0.0)) {
         return None;
     }
-    // The least gap is one step, but for rounding and jitter: so are all within their reach, and their mean is better.
+    // The least gap is one step, but for rounding and jitter: so are all within their reach, which is less than half a step, and their
+    // mean is better.
     let least = gaps.iter().copied().fold(f64::INFINITY, f64::min);
     let reach = 2.0 * rounding + 2.0 * jitter.max(JITTER) * least;
     let single: Vec<f64> = gaps
         .iter()
         .copied()
-        .filter(|gap| *gap <= least + reach)
+        .filter(|gap| *gap <= least + reach.min(0.5 * least))
         .collect();
     let mut step = single.iter().sum::<f64>() / single.len() as f64;
     let mut places = Vec::new();
