@@ -104,7 +104,7 @@ impl<F: Float> StateSpace<F> {
     /// Sets R to the one under which `batch` is most likely, everything else as it is, by EM with what `infer` finds.
     ///
     /// # Errors
-    /// As `infer`; [`Error::Numeric`] where R collapses.
+    /// As `infer`; [`lgssm::Error::Numeric`] where R collapses.
     pub fn fit_emission_cov(
         &mut self,
         batch: &Batch,

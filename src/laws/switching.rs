@@ -290,7 +290,7 @@ impl<F: Float> SwitchingStateSpace<F> {
     /// Sets R to the one under which codes (B, T, p) are most likely, everything else as it is.
     ///
     /// # Errors
-    /// As [`switching::infer`]; [`Error::Numeric`] where R collapses.
+    /// As [`switching::infer`]; [`lgssm::Error::Numeric`] where R collapses.
     pub fn fit_code_noise(
         &mut self,
         codes: &[f64],

@@ -16,7 +16,7 @@ pub struct Points {
 }
 
 impl Points {
-    /// Every so many sequences that at most [`SEARCHED`] frames or one sequence are left.
+    /// Every so many sequences that at most `SEARCHED` frames or one sequence are left.
     pub fn of(codes: &Array, positions: &Array) -> Self {
         let [n, total, _] = sizes(codes);
         let every = (n * total).div_ceil(SEARCHED).max(1);

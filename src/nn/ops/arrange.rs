@@ -319,10 +319,9 @@ mod tests {
             values(&repeat_rows(&all[0], 2).unwrap()),
             [0.0, 1.0, 0.0, 1.0, 6.0, 7.0, 6.0, 7.0]
         );
-        assert_eq!(
-            values(&mean_over_frames(&x, 3).unwrap()),
-            [2.0, 3.0, 8.0, 9.0]
-        );
+        // A third is no binary number.
+        let means = mean_over_frames(&x, 3).unwrap();
+        crate::check::close("means", values(&means), &[2.0, 3.0, 8.0, 9.0], 1e-15);
     }
 
     #[test]
