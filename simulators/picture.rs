@@ -117,10 +117,12 @@ impl Picture {
     }
 }
 
+/// A pixel, and the cells over it with their shares of it.
+type Overlap = (usize, Vec<(usize, f64)>);
+
 /// Pixels 0..`size` under a line of `cells` equal cells from `low` to `high`, each with the cells it overlaps and the share of
 /// the pixel that is under them.
-#[allow(clippy::type_complexity)]
-fn overlaps(cells: usize, [low, high]: [f64; 2], size: usize) -> Vec<(usize, Vec<(usize, f64)>)> {
+fn overlaps(cells: usize, [low, high]: [f64; 2], size: usize) -> Vec<Overlap> {
     let clamp = |edge: f64, most: usize| edge.clamp(0.0, most as f64) as usize;
     let each = cells as f64 / (high - low); // cells a pixel
     let pixels = clamp(low.floor(), size)..clamp(high.ceil(), size);

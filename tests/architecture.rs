@@ -223,3 +223,47 @@ fn every_path_that_the_documents_name_exists() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+/// What a page links, reports and small tables; all else is made again by the command that the report shows.
+#[test]
+fn committed_results_are_at_most_15_megabytes_and_their_pictures_are_linked() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = std::process::Command::new("git")
+        .current_dir(root)
+        .args(["ls-files", "-z"])
+        .output();
+    let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
+        println!("skipped: not a git checkout, or no git");
+        return;
+    };
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let files: Vec<&str> = listed.split_terminator('\0').collect();
+    let mut linked = Vec::new();
+    for page in files.iter().filter(|file| file.ends_with(".md")) {
+        let folder = root.join(page).parent().unwrap().to_path_buf();
+        let text = fs::read_to_string(root.join(page)).unwrap_or_default();
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next())
+        {
+            linked.extend(folder.join(link).canonicalize().ok());
+        }
+    }
+    let (mut size, mut loose) = (0, Vec::new());
+    for file in files.iter().filter(|file| file.starts_with("results/")) {
+        let path = root.join(file);
+        let Ok(about) = fs::metadata(&path) else {
+            continue;
+        };
+        size += about.len();
+        let picture = [".png", ".svg", ".gif", ".html"]
+            .iter()
+            .any(|end| file.ends_with(end));
+        if picture && !path.canonicalize().is_ok_and(|path| linked.contains(&path)) {
+            loose.push(*file);
+        }
+    }
+    assert!(loose.is_empty(), "linked from no page: {loose:#?}");
+    assert!(size <= 15_000_000, "results/ holds {size} bytes");
+}
