@@ -3,7 +3,7 @@
 use kinostate::data::{self, DataConfig, Dataset};
 use kinostate::error::{Error, Result};
 use kinostate::latents::Given;
-use kinostate::models::{AnyModel, Asked, Model};
+use kinostate::models::{AnyModel, Model, Query};
 use kinostate::progress::Progress;
 use kinostate::seeds::Seeds;
 use kinostate::train::{Job, LearningRate, MissingConfig, Starts, TrainConfig, train};
@@ -174,7 +174,7 @@ fn covariances_stay_positive_definite_while_f32_networks_learn_from_200_frames()
     let sequences: Vec<usize> = (0..4).collect();
     let watch = |model: &dyn Model<f32>| {
         let clips = kinostate::train::clips(data.split("validation")?, &sequences, 200)?;
-        let asked = [Given::First(0), Given::UpTo, Given::All].map(Asked::about);
+        let asked = [Given::First(0), Given::UpTo, Given::All].map(Query::about);
         let mut rng = seeds.stream("test/infer", 0);
         for beliefs in model.infer(&clips, &asked, &mut rng)? {
             for cov in beliefs.need("z_cov")?.data().chunks_exact(16) {
@@ -261,7 +261,7 @@ fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
             watch: &|model| {
                 let split = data.split("validation")?;
                 *first.lock().unwrap() =
-                    kinostate::train::evaluate(model, split, usize::MAX, 6, seeds)?[0].1;
+                    kinostate::train::evaluate(model, split, usize::MAX, 6, seeds)?.means[0].1;
                 Err(Error::Interrupted("judged".into()))
             },
             pictures: None,

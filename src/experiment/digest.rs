@@ -50,7 +50,7 @@ impl Stage<'_> {
         match self {
             Self::Generate => 1,
             Self::Train(..) => 3,
-            Self::Encode(..) => 5,
+            Self::Encode(..) => 6,
             Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
             Self::Ablation | Self::Analyze(..) | Self::Baselines => 2,
         }

@@ -84,7 +84,7 @@ impl Latent {
     }
 
     /// Whether a model with this latent has a belief about it given that.
-    pub fn is_told_by(&self, given: Given) -> bool {
+    pub fn has_belief(&self, given: Given) -> bool {
         match given {
             Given::Alone => self.alone,
             Given::All => self.in_time && self.smoothed,
@@ -93,7 +93,7 @@ impl Latent {
     }
 }
 
-/// What a belief about frame t is told.
+/// What a belief about frame t is conditioned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
     /// Frame t alone.
@@ -121,8 +121,8 @@ impl Given {
 /// What the array `name` of a model's beliefs is called in a file: `filtered` for the first latent that the model has beliefs about given
 /// that, `<latent>_filtered` for the others, each with its `_var`, `_cov` or `_kl`. What belongs to no latent keeps its name.
 pub fn stored_name(latents: &[Latent], given: Given, name: &str) -> String {
-    let told = || latents.iter().filter(|latent| latent.is_told_by(given));
-    for (i, latent) in told().enumerate() {
+    let held = || latents.iter().filter(|latent| latent.has_belief(given));
+    for (i, latent) in held().enumerate() {
         let Some(part) = name.strip_prefix(latent.name.as_str()) else {
             continue;
         };

@@ -24,37 +24,42 @@ pub use objective::{Player, Schedule, Term, objective};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};
 
-/// One question about clips: beliefs given what, and which of their frames are told.
+/// One query about clips: beliefs given what, and which of their frames are observed.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// What a belief about frame t is told.
+pub struct Query<'a> {
+    /// What a belief about frame t is conditioned on.
     pub given: Given,
     /// (B, T): false where a frame is kept from the model, beside those that [`Clips::seen`] hides; `None` for none.
-    pub told: Option<&'a [bool]>,
+    pub observed: Option<&'a [bool]>,
 }
 
-impl Asked<'_> {
+impl Query<'_> {
     /// Beliefs given that, no frame kept back.
     pub fn about(given: Given) -> Self {
-        Self { given, told: None }
+        Self {
+            given,
+            observed: None,
+        }
     }
 
-    /// (B, T): which of `clips` frames each may be read to answer: of those told and seen, the first ones where only they are given.
+    /// (B, T): which frames of `clips` beliefs are conditioned on: of those observed and seen, the first ones where only they are given.
     /// `None` for all.
-    pub fn readable<F: Float>(&self, clips: &Clips<F>) -> Option<Vec<bool>> {
+    pub fn observed_frames<F: Float>(&self, clips: &Clips<F>) -> Option<Vec<bool>> {
         let first = match self.given {
             Given::First(n) => n,
             _ => clips.steps,
         };
         let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
-        if self.told.is_none() && seen.is_none() && first >= clips.steps {
+        if self.observed.is_none() && seen.is_none() && first >= clips.steps {
             return None;
         }
         let rows = 0..clips.sequences * clips.steps;
         let open = |mask: Option<&[bool]>, row: usize| mask.is_none_or(|mask| mask[row]);
         Some(
-            rows.map(|row| row % clips.steps < first && open(self.told, row) && open(seen, row))
-                .collect(),
+            rows.map(|row| {
+                row % clips.steps < first && open(self.observed, row) && open(seen, row)
+            })
+            .collect(),
         )
     }
 }
@@ -101,13 +106,13 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// # Errors
     /// Clips of another frame size; a covariance that lost positive definiteness.
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>>;
-    /// Answers questions about the same clips from one look at their frames, in order. An answer holds arrays by the names of
-    /// [`Self::latents`] (`z`: means or values; `z_var`, `z_cov`, `z_kl`), those that the latent [is told by](Latent::is_told_by) what
-    /// was asked; none where nothing is.
+    /// Answers queries about the same clips from one look at their frames, in order. An answer holds arrays by the names of
+    /// [`Self::latents`] (`z`: means or values; `z_var`, `z_cov`, `z_kl`), of the latents that [have a belief](Latent::has_belief) given
+    /// that; none where none has.
     ///
     /// # Errors
     /// Clips of another frame size; a covariance that lost positive definiteness.
-    fn infer(&self, clips: &Clips<F>, asked: &[Asked], rng: &mut Rng) -> Result<Vec<Beliefs>>;
+    fn infer(&self, clips: &Clips<F>, queries: &[Query], rng: &mut Rng) -> Result<Vec<Beliefs>>;
     /// Futures drawn from the prior after the last belief of `from`, which is what [`Self::infer`] gave for [`Given::UpTo`] or a later
     /// [`Self::rollout`]: arrays (draw, clip, frame, size) whose frame 0 is that belief's mean in every draw, and whose frames after it go
     /// on from a draw of it.
@@ -132,24 +137,6 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     fn state_space_mut(&mut self) -> Option<&mut dyn StateSpaceModel<F>> {
         None
     }
-}
-
-/// The bound of `clips` in nats, and its terms by name: sums over clips and frames.
-///
-/// # Errors
-/// As [`Model::objective`].
-pub fn bound<F: Float>(
-    model: &dyn Model<F>,
-    clips: &Clips<F>,
-    rng: &mut Rng,
-) -> Result<(f64, Vec<(&'static str, f64)>)> {
-    let terms = model.objective(clips, Schedule::bound(), rng)?;
-    let own: Vec<_> = terms
-        .iter()
-        .filter(|term| term.in_bound)
-        .map(|term| (term.name, term.total()))
-        .collect();
-    Ok((own.iter().map(|(_, v)| v).sum(), own))
 }
 
 /// Declares the model files, the YAML enum and its dispatch. One line per model: `file::Config`.

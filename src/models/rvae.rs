@@ -18,7 +18,7 @@
 //!    state what moves it, where z would repaint every frame;
 //! 5. a frame that is not seen has the prior for its posterior, and costs nothing.
 
-use super::{Ahead, Asked, Claims, Clips, Common, Likelihood, Model, Schedule, Term};
+use super::{Ahead, Claims, Clips, Common, Likelihood, Model, Query, Schedule, Term};
 use crate::array::Array;
 use crate::error::{Error, Result, all};
 use crate::latents::{Beliefs, Given, Kind, Latent};
@@ -222,18 +222,17 @@ impl<F: Float> RvaeModel<F> {
         Ok(self.prior.forward(&hidden)?)
     }
 
-    /// The loop: posterior where frames are seen (`seen` (B, T)), prior where not; draws of z, or its means without `rng`.
+    /// The loop over features (B*T, h): posterior where frames are seen (`seen` (B, T)), prior where not; draws of z, or its means without
+    /// `rng`.
     fn unroll<T: Track<F>>(
         &self,
-        clips: &Clips<F>,
+        features: &Mat<F, T>,
+        steps: usize,
         seen: Option<&[bool]>,
         mut rng: Option<&mut Rng>,
     ) -> Result<Unrolled<F, T>> {
-        let (b, steps) = (clips.sequences, clips.steps);
-        let shown = self.shown(clips)?;
-        let mut features: Mat<F, T> = self
-            .trunk
-            .forward(shown.as_ref().unwrap_or(&clips.frames))?;
+        let b = size(features).0 / steps.max(1);
+        let mut features = features.clone();
         let share = |rows: &[usize], width: usize, of: bool| {
             let one = |row: &usize| {
                 F::of(f64::from(u8::from(
@@ -287,12 +286,15 @@ impl<F: Float> RvaeModel<F> {
         Ok(out)
     }
 
-    /// Frames with hidden pixels at the background, where some are hidden.
-    fn shown(&self, clips: &Clips<F>) -> Result<Option<Mat<F>>> {
-        match clips.seen.as_ref().and_then(|seen| seen.pixels.as_ref()) {
-            None => Ok(None),
-            Some(pixels) => Ok(Some(self.trunk.hide(&clips.frames, pixels)?)),
-        }
+    /// e_t of every frame, (B*T, h); hidden pixels are the background.
+    fn features<T: Track<F>>(&self, clips: &Clips<F>) -> Result<Mat<F, T>> {
+        let hidden = clips.seen.as_ref().and_then(|seen| seen.pixels.as_ref());
+        Ok(match hidden {
+            None => self.trunk.forward(&clips.frames)?,
+            Some(pixels) => self
+                .trunk
+                .forward(&self.trunk.hide(&clips.frames, pixels)?)?,
+        })
     }
 
     /// log p(x | s) of frames (rows, C*H*W), of which the pixels with `seen` false leave no term.
@@ -407,7 +409,8 @@ impl<F: Float> Model<F> for RvaeModel<F> {
 
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
         let frames = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
-        let found = self.unroll::<Grad<F>>(clips, frames, Some(rng))?;
+        let features = self.features::<Grad<F>>(clips)?;
+        let found = self.unroll(&features, clips.steps, frames, Some(rng))?;
         let pixels = seen_pixels(clips);
         let states = ops::stack(&found.states)?;
         let reconstruction = self.emission(&states, &clips.frames, pixels.as_deref())?;
@@ -431,26 +434,27 @@ impl<F: Float> Model<F> for RvaeModel<F> {
         Ok(terms)
     }
 
-    fn infer(&self, clips: &Clips<F>, asked: &[Asked], _: &mut Rng) -> Result<Vec<Beliefs>> {
-        let answer = |asked: &Asked| {
+    fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
+        let features = self.features::<nn::NoTape>(clips)?;
+        let answer = |query: &Query| {
             let mut out = Beliefs::default();
-            if !self.latents()[0].is_told_by(asked.given) {
+            if !self.latents()[0].has_belief(query.given) {
                 return Ok(out);
             }
             // A smoothing posterior filters by not being shown what comes later, one clip length after the other.
-            let lengths = match (self.config.posterior, asked.given) {
+            let lengths = match (self.config.posterior, query.given) {
                 (Posterior::All, Given::UpTo) => 1..clips.steps + 1,
                 _ => clips.steps..clips.steps + 1,
             };
-            let readable = asked.readable(clips);
+            let observed = query.observed_frames(clips);
             let mut kept: Vec<[Vec<f64>; 4]> = Vec::new();
             for length in lengths.clone() {
                 let shown = |row: usize| row % clips.steps < length;
-                let told =
-                    |row: usize| readable.as_ref().is_none_or(|told| told[row]) && shown(row);
-                let seen: Vec<bool> = (0..clips.sequences * clips.steps).map(told).collect();
+                let open = |row: usize| observed.as_ref().is_none_or(|mask| mask[row]);
+                let rows = 0..clips.sequences * clips.steps;
+                let seen: Vec<bool> = rows.map(|row| shown(row) && open(row)).collect();
                 let seen = seen.contains(&false).then_some(seen);
-                let found = self.unroll::<nn::NoTape>(clips, seen.as_deref(), None)?;
+                let found = self.unroll(&features, clips.steps, seen.as_deref(), None)?;
                 let first = if lengths.len() > 1 { length - 1 } else { 0 };
                 for t in first..length {
                     let wide =
@@ -475,7 +479,7 @@ impl<F: Float> Model<F> for RvaeModel<F> {
             }
             Ok(out)
         };
-        asked.iter().map(answer).collect()
+        queries.iter().map(answer).collect()
     }
 
     fn rollout(&self, from: &Beliefs, ahead: Ahead, rng: &mut Rng) -> Result<Beliefs> {

@@ -1,7 +1,7 @@
 //! The part that models with a law of motion share: a VAE of frames whose codes some dynamics explain.
 
 use super::state_space::{Codes, Dynamics, Found, Starts, StateSpaceModel};
-use super::{Ahead, Asked, Claims, Clips, Common, FrameVae, Model, Schedule, Term};
+use super::{Ahead, Claims, Clips, Common, FrameVae, Model, Query, Schedule, Term};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{Beliefs, Decoder, Given, Kind, Latent};
@@ -37,7 +37,7 @@ impl<F: Float> SequenceVae<F> {
     /// One answer from what was inferred for its mask.
     fn answer(
         &self,
-        asked: &Asked,
+        query: &Query,
         codes: &Codes,
         found: Option<&Found>,
         whole: bool,
@@ -54,7 +54,7 @@ impl<F: Float> SequenceVae<F> {
             return Ok(out);
         };
         let p = &found.states;
-        let (mean, cov, modes) = match asked.given {
+        let (mean, cov, modes) = match query.given {
             Given::All => (
                 &p.smoothed_mean,
                 &p.smoothed_cov,
@@ -73,7 +73,7 @@ impl<F: Float> SequenceVae<F> {
         if let Some(modes) = modes {
             out.insert("modes", &Beliefs::STATES, states(modes)?)?;
         }
-        if let (Given::UpTo, true, Some(law)) = (asked.given, whole, self.any_law()?) {
+        if let (Given::UpTo, true, Some(law)) = (query.given, whole, self.any_law()?) {
             let found = innovations(&law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
             out.insert("innovations", &Beliefs::STATES, states(&found)?)?;
         }
@@ -138,17 +138,17 @@ impl<F: Float> Model<F> for SequenceVae<F> {
     }
 
     /// The encoder looks once, and the filter runs once for every mask.
-    fn infer(&self, clips: &Clips<F>, asked: &[Asked], _: &mut Rng) -> Result<Vec<Beliefs>> {
+    fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
         let codes = self.frames.encode_clips(clips)?;
         let size = [clips.sequences, clips.steps];
         let mut runs: Vec<(Option<Vec<bool>>, Found)> = Vec::new();
         let mut out = Vec::new();
-        for asked in asked {
-            if asked.given == Given::Alone {
-                out.push(self.answer(asked, &codes, None, true, size)?);
+        for query in queries {
+            if query.given == Given::Alone {
+                out.push(self.answer(query, &codes, None, true, size)?);
                 continue;
             }
-            let mask = asked.readable(clips);
+            let mask = query.observed_frames(clips);
             let run = match runs.iter().position(|(own, _)| *own == mask) {
                 Some(run) => run,
                 None => {
@@ -159,7 +159,7 @@ impl<F: Float> Model<F> for SequenceVae<F> {
                     runs.len() - 1
                 }
             };
-            out.push(self.answer(asked, &codes, Some(&runs[run].1), mask.is_none(), size)?);
+            out.push(self.answer(query, &codes, Some(&runs[run].1), mask.is_none(), size)?);
         }
         Ok(out)
     }

@@ -125,6 +125,13 @@ fn climbed<F: Float>(
     objective(terms, Player::Model).unwrap().unwrap()
 }
 
+/// The terms of the bound by name, nats, summed over clips and frames.
+fn terms(model: &dyn Model<f64>, clips: &Clips<f64>, rng: &mut Rng) -> Vec<(&'static str, f64)> {
+    let terms = model.objective(clips, Schedule::bound(), rng).unwrap();
+    let own = terms.iter().filter(|term| term.in_bound);
+    own.map(|term| (term.name, term.total())).collect()
+}
+
 /// Lets what starts from codes start.
 fn start_law<F: Float>(model: &mut dyn Model<F>, clips: &Clips<F>) {
     if let Some(model) = model.state_space_mut() {
@@ -295,11 +302,11 @@ fn the_bound_of_what_is_seen_is_the_bound_of_the_marginal() {
             ..whole
         };
         assert_eq!(masked.observations(), 2 * SHORT);
-        let terms = |clips: &Clips<f64>| -> Vec<f64> {
-            let (_, terms) = bound(model.as_ref(), clips, &mut noise()).unwrap();
+        let values = |clips: &Clips<f64>| -> Vec<f64> {
+            let terms = terms(model.as_ref(), clips, &mut noise());
             terms.into_iter().map(|(_, v)| v).collect()
         };
-        let (got, want) = (terms(&masked), terms(&short));
+        let (got, want) = (values(&masked), values(&short));
         for (g, w) in got.iter().zip(&want) {
             // The same sums in another order.
             assert!(
@@ -329,7 +336,7 @@ fn the_published_bound_is_below_the_likelihood_by_its_gap_on_average() {
     for draw in 0..DRAWS {
         let code_term = |model: &dyn Model<f64>| {
             let mut rng = Seeds::new(9).stream("test/noise", draw);
-            bound(model, &clips, &mut rng).unwrap().1[1].1
+            terms(model, &clips, &mut rng)[1].1
         };
         losses.push(code_term(exact.as_ref()) - code_term(published.as_ref()));
     }
@@ -391,12 +398,12 @@ fn f32_agrees_with_f64() {
 const ALL: [Given; 4] = [Given::Alone, Given::UpTo, Given::All, Given::First(2)];
 
 fn infer<F: Float>(model: &dyn Model<F>, clips: &Clips<F>) -> Vec<Beliefs> {
-    let asked = ALL.map(Asked::about);
+    let asked = ALL.map(Query::about);
     model.infer(clips, &asked, &mut noise()).unwrap()
 }
 
 #[test]
-fn beliefs_are_about_the_latents_that_are_told_and_decode_to_pixels() {
+fn beliefs_are_about_the_declared_latents_and_decode_to_pixels() {
     for config in examples() {
         let model = build::<f32>(&config);
         let found = infer(model.as_ref(), &clips());
@@ -406,7 +413,7 @@ fn beliefs_are_about_the_latents_that_are_told_and_decode_to_pixels() {
                 let named = beliefs.named(&latent.name);
                 assert_eq!(
                     named.is_some(),
-                    latent.is_told_by(given),
+                    latent.has_belief(given),
                     "{what}: {latent:?}"
                 );
                 let Some(named) = named else { continue };
@@ -550,7 +557,7 @@ fn frames_of_another_size_are_an_error() {
             seen: None,
             actions: None,
         };
-        let asked = [Asked::about(Given::Alone), Asked::about(Given::UpTo)];
+        let asked = [Query::about(Given::Alone), Query::about(Given::UpTo)];
         let found = model.infer(&wrong, &asked, &mut noise());
         let message = found.err().map(|e| e.to_string()).unwrap_or_default();
         assert!(message.contains("49"), "{}: {message:?}", config.kind());

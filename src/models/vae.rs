@@ -5,7 +5,7 @@
 //! ```
 
 use super::{
-    Ahead, Asked, Claims, Clips, Common, FrameVae, FramesConfig, Likelihood, Model, Schedule, Term,
+    Ahead, Claims, Clips, Common, FrameVae, FramesConfig, Likelihood, Model, Query, Schedule, Term,
 };
 use crate::array::Array;
 use crate::error::Result;
@@ -108,19 +108,19 @@ impl<F: Float> Model<F> for VaeModel<F> {
         ])
     }
 
-    fn infer(&self, clips: &Clips<F>, asked: &[Asked], _: &mut Rng) -> Result<Vec<Beliefs>> {
+    fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
         let codes = self.frames.encode_clips(clips)?;
         let shape = [clips.sequences, clips.steps, self.frames.codes];
-        let answer = |asked: &Asked| {
+        let answer = |query: &Query| {
             let mut out = Beliefs::default();
-            if asked.given == Given::Alone {
+            if query.given == Given::Alone {
                 for (name, values) in [("a", &codes.mean), ("a_var", &codes.var)] {
                     out.insert(name, &Beliefs::STATES, Array::new(shape, values.clone())?)?;
                 }
             }
             Ok(out)
         };
-        asked.iter().map(answer).collect()
+        queries.iter().map(answer).collect()
     }
 
     /// The prior knows no time: every later frame is a draw of its own. Goes on from beliefs of frames alone.

@@ -9,12 +9,12 @@ use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
 use crate::interrupt;
 use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig, Given, JsonFile, stored_name};
-use crate::models::{Asked, Clips, Model, Schedule};
+use crate::models::{Clips, Model, Query};
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{checkpoint, clips, evaluate, whole};
+use crate::train::{Evaluated, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -44,13 +44,6 @@ pub fn encode(
     let mut trained = build(experiment, model, seed, 0, &data)?;
     checkpoint::load_model(&folder.weights(model, seed), trained.as_mut())?;
     let steps = data.frames();
-    let elbo = evaluate(
-        trained.as_ref(),
-        data.split("test")?,
-        usize::MAX,
-        steps,
-        Seeds::new(seed),
-    )?;
     let further = experiment.data.further_splits();
     let part = |name: &str| -> Result<Part> {
         let split = data.split(name)?;
@@ -67,8 +60,12 @@ pub fn encode(
     };
     // The bound is that of the model before its code noise is fitted.
     let tested = || further.iter().map(String::as_str).chain(["test"]);
-    let surprises: BTreeMap<&str, Beliefs> = tested()
-        .map(|name| Ok((name, part(name)?.surprise(trained.as_ref())?)))
+    let bounds: BTreeMap<&str, Evaluated> = tested()
+        .map(|name| {
+            let (split, all) = (data.split(name)?, usize::MAX);
+            let found = evaluate(trained.as_ref(), split, all, steps, Seeds::new(seed))?;
+            Ok((name, found))
+        })
         .collect::<Result<_>>()?;
     fit_code_noise(trained.as_mut(), data.split("train")?, steps)?;
     let bar = progress.bar("encode", 3 + further.len() as u64, "splits");
@@ -83,7 +80,7 @@ pub fn encode(
         let part = part(name)?;
         let mut arrays =
             part.latents(trained.as_ref(), &[Given::Alone, Given::UpTo, Given::All])?;
-        if let Some(surprise) = surprises.get(name) {
+        if let Some(bound) = bounds.get(name) {
             let missing = Missing {
                 settings: if name == "test" { settings } else { &no_tests },
                 data: data.config(),
@@ -92,7 +89,7 @@ pub fn encode(
                 seeds: Seeds::new(seed),
             };
             part.tests(trained.as_ref(), &missing, &mut arrays)?;
-            arrays.extend(surprise.clone())?;
+            arrays.extend(surprise(bound, steps)?)?;
         }
         arrays.save(&folder.split(model, seed, name))?;
         part.untrained(untrained.as_ref())?
@@ -110,9 +107,10 @@ pub fn encode(
             modes.save(&folder.modes(model, seed))?;
         }
     }
-    let scores: Vec<Metric> = elbo
-        .into_iter()
-        .map(|(name, value)| Metric {
+    let scores: Vec<Metric> = bounds["test"]
+        .means
+        .iter()
+        .map(|&(ref name, value)| Metric {
             name: format!("{name}_nats_per_frame"),
             value,
             interval: None,
@@ -126,6 +124,22 @@ pub fn encode(
     };
     json::write(folder.encode(model, seed), &config)?;
     Ok(())
+}
+
+/// Minus what every frame adds to the bound, and its terms.
+fn surprise(bound: &Evaluated, steps: usize) -> Result<Beliefs> {
+    let mut out = Beliefs::default();
+    let mut total: Vec<f64> = Vec::new();
+    for ((name, _), own) in bound.means[1..].iter().zip(&bound.per_frame) {
+        total.resize(own.len(), 0.0);
+        total.iter_mut().zip(own).for_each(|(to, v)| *to -= v);
+        let shape = [own.len() / steps, steps];
+        let values = Array::new(shape, own.clone())?;
+        out.insert(format!("bound_{name}"), &Beliefs::FRAMES, values)?;
+    }
+    let shape = [total.len() / steps, steps];
+    out.insert("surprise", &Beliefs::FRAMES, Array::new(shape, total)?)?;
+    Ok(out)
 }
 
 /// Lets the law expect of code means the noise that they have on training sequences.
@@ -145,7 +159,7 @@ fn fit_code_noise(model: &mut dyn Model<f32>, train: &Split, steps: usize) -> Re
     model.fit_code_noise(&codes, steps)
 }
 
-/// The decoder, and how codes follow from states: C z + d is told by the codes of z = 0 and of every unit vector.
+/// The decoder, and how codes follow from states: C z + d follows from the codes of z = 0 and of every unit vector.
 fn plain_decoder(
     model: &dyn Model<f32>,
     folder: &RunFolder,
@@ -209,11 +223,11 @@ impl Part<'_> {
 
     /// What the model believes given each of that, under the names of files.
     fn latents(&self, model: &dyn Model<f32>, given: &[Given]) -> Result<Beliefs> {
-        let asked: Vec<Asked> = given.iter().map(|&given| Asked::about(given)).collect();
+        let queries: Vec<Query> = given.iter().map(|&given| Query::about(given)).collect();
         let latents = model.latents();
         self.each("infer", |from, to, rng| {
             let mut out = Beliefs::default();
-            let found = model.infer(&self.clips(from, to)?, &asked, rng)?;
+            let found = model.infer(&self.clips(from, to)?, &queries, rng)?;
             for (beliefs, &given) in found.into_iter().zip(given) {
                 out.extend(beliefs.renamed(|name| stored_name(&latents, given, name))?)?;
             }
@@ -230,26 +244,6 @@ impl Part<'_> {
         Ok(arrays)
     }
 
-    /// Minus what every frame adds to the bound, and its terms.
-    fn surprise(&self, model: &dyn Model<f32>) -> Result<Beliefs> {
-        self.each("surprise", |from, to, rng| {
-            let shape = [to - from, self.steps];
-            let terms = model.objective(&self.clips(from, to)?, Schedule::bound(), rng)?;
-            let mut surprise = vec![0.0; shape[0] * shape[1]];
-            let mut out = Beliefs::default();
-            for term in terms.into_iter().filter(|term| term.in_bound) {
-                surprise
-                    .iter_mut()
-                    .zip(&term.per_frame)
-                    .for_each(|(to, v)| *to -= v);
-                let values = Array::new(shape, term.per_frame)?;
-                out.insert(format!("bound_{}", term.name), &Beliefs::FRAMES, values)?;
-            }
-            out.insert("surprise", &Beliefs::FRAMES, Array::new(shape, surprise)?)?;
-            Ok(out)
-        })
-    }
-
     /// Adds what only the test split needs: open-loop prediction, every test of missing frames, film strips.
     fn tests(&self, model: &dyn Model<f32>, missing: &Missing, arrays: &mut Beliefs) -> Result<()> {
         arrays.extend(self.each("tests", |from, to, rng| {
@@ -257,11 +251,11 @@ impl Part<'_> {
         })?)?;
         let films = FILMS.min(self.count);
         let mut rng = self.seeds.stream("encode/films", 0);
-        let asked = [
+        let given = [
             reconstructing(model),
             Given::First(missing.settings.context),
         ];
-        let found = model.infer(&self.clips(0, films)?, &asked.map(Asked::about), &mut rng)?;
+        let found = model.infer(&self.clips(0, films)?, &given.map(Query::about), &mut rng)?;
         for (name, beliefs) in ["film_reconstructed", "film_predicted"].iter().zip(&found) {
             if !beliefs.is_empty() {
                 let film = self.film(&model.decode(beliefs)?, films)?;
@@ -282,15 +276,15 @@ impl Part<'_> {
         let masks: Vec<Vec<bool>> = (0..missing.tests())
             .map(|k| (from..to).flat_map(|i| missing.seen(k, i)).collect())
             .collect();
-        let mut asked = vec![Asked::about(reconstructing(model)), Asked::about(context)];
-        for told in &masks {
+        let mut queries = vec![Query::about(reconstructing(model)), Query::about(context)];
+        for mask in &masks {
             for given in [Given::All, Given::UpTo] {
-                let told = Some(told.as_slice());
-                asked.push(Asked { given, told });
+                let observed = Some(mask.as_slice());
+                queries.push(Query { given, observed });
             }
         }
         let mut found = model
-            .infer(&self.clips(from, to)?, &asked, rng)?
+            .infer(&self.clips(from, to)?, &queries, rng)?
             .into_iter();
         let mut out = Beliefs::default();
         let shape = [to - from, self.steps];

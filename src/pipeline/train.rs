@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::figures::contact_sheet;
 use crate::latents::{Beliefs, Given, Kind, Latent, stored_name};
-use crate::models::{Asked, Common, Model};
+use crate::models::{Common, Model, Query};
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::Seeds;
@@ -44,7 +44,7 @@ pub fn train(
         let shown = clips(split, &all, steps)?;
         let given = [Given::Alone, Given::UpTo, Given::All];
         let mut rng = Seeds::new(seed).stream("train/watch", 0);
-        let found = trained.infer(&shown, &given.map(Asked::about), &mut rng)?;
+        let found = trained.infer(&shown, &given.map(Query::about), &mut rng)?;
         let latents = trained.latents();
         let mut arrays: Vec<(String, &[f64])> = Vec::new();
         for (beliefs, given) in found.iter().zip(given) {
@@ -103,9 +103,9 @@ fn reconstruction(
     steps: usize,
 ) -> Result<Vec<(String, Summary)>> {
     let shown: Vec<usize> = (0..split.len().min(SHOWN)).collect();
-    let asked = [Asked::about(reconstructing(model))];
+    let queries = [Query::about(reconstructing(model))];
     let mut rng = Seeds::new(0).stream("train/pictures", 0);
-    let found = model.infer(&clips(split, &shown, steps)?, &asked, &mut rng)?;
+    let found = model.infer(&clips(split, &shown, steps)?, &queries, &mut rng)?;
     let decoded = match found.first().filter(|_| !shown.is_empty()) {
         Some(beliefs) => model.decode(beliefs)?,
         None => Vec::new(),

@@ -2,7 +2,7 @@
 
 use crate::data::Split;
 use crate::error::Result;
-use crate::models::{Clips, Model, Seen, bound};
+use crate::models::{Clips, Model, Schedule, Seen};
 use crate::seeds::Seeds;
 use nn::tensor::matrix;
 use rand::seq::SliceRandom;
@@ -99,7 +99,15 @@ impl Order {
 /// Sequences that one evaluation part holds.
 const EVALUATION_CUT: usize = 16;
 
-/// The ELBO of a split and its terms, nats per frame that is seen: names and means, `elbo` first. The noise is the same at every call.
+/// The bound of a split, of which every frame adds its part.
+pub struct Evaluated {
+    /// Nats per frame that is seen: names and means, `elbo` first.
+    pub means: Vec<(String, f64)>,
+    /// What every clip and frame adds to each term, (N, T), in the order of `means` after the first.
+    pub per_frame: Vec<Vec<f64>>,
+}
+
+/// The ELBO of the first `limit` sequences of a split and its terms. The noise is the same at every call.
 ///
 /// # Errors
 /// A covariance that lost positive definiteness; frames of another size.
@@ -109,29 +117,35 @@ pub fn evaluate(
     limit: usize,
     steps: usize,
     seeds: Seeds,
-) -> Result<Vec<(String, f64)>> {
+) -> Result<Evaluated> {
     let all: Vec<usize> = (0..split.len().min(limit)).collect();
-    type Part = (Vec<(&'static str, f64)>, usize);
+    type Part = (Vec<(&'static str, f64, Vec<f64>)>, usize);
     let parts: Vec<Part> = all
         .par_chunks(EVALUATION_CUT)
         .enumerate()
         .map(|(i, part)| {
             let mut rng = seeds.stream("evaluate/noise", i as u64);
             let clips = clips(split, part, steps)?;
-            Ok((bound(model, &clips, &mut rng)?.1, clips.observations()))
+            let terms = model.objective(&clips, Schedule::bound(), &mut rng)?;
+            let own = terms.into_iter().filter(|term| term.in_bound);
+            let own = own.map(|term| (term.name, term.total(), term.per_frame));
+            Ok((own.collect(), clips.observations()))
         })
         .collect::<Result<_>>()?;
     let seen = parts.iter().map(|(_, seen)| seen).sum::<usize>();
     let frames = seen.max(1) as f64;
     let mut means: Vec<(String, f64)> = vec![("elbo".into(), 0.0)];
+    let mut per_frame: Vec<Vec<f64>> = Vec::new();
     for (part, _) in parts {
-        for (i, (name, total)) in part.into_iter().enumerate() {
+        for (i, (name, total, own)) in part.into_iter().enumerate() {
             if means.len() <= i + 1 {
                 means.push((name.into(), 0.0));
+                per_frame.push(Vec::new());
             }
             means[i + 1].1 += total / frames;
             means[0].1 += total / frames;
+            per_frame[i].extend(own);
         }
     }
-    Ok(means)
+    Ok(Evaluated { means, per_frame })
 }

@@ -63,7 +63,8 @@ fn judge(job: &Job, run: &mut Run, bar: &Bar) -> Result<f64> {
         bar.advance(1);
     }
     let model = run.model.as_ref();
-    let elbo = evaluate(model, job.validation, usize::MAX, job.steps, job.seeds)?[0].1;
+    let elbo = evaluate(model, job.validation, usize::MAX, job.steps, job.seeds)?;
+    let elbo = elbo.means[0].1;
     if !elbo.is_finite() {
         return Err(Error::Numeric("the validation ELBO is not finite".into()));
     }

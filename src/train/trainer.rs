@@ -329,6 +329,7 @@ fn validate(job: &Job, run: &mut Run, log: &mut Log) -> Result<f64> {
         job.steps,
         job.seeds,
     )?;
+    let found = found.means;
     let elbo = found[0].1;
     if !elbo.is_finite() {
         let error = Error::Numeric("the validation ELBO is not finite".into());
