@@ -1,17 +1,17 @@
-//! A pole on a cart that is pushed along a rail. The question: can a controller that sees pictures only keep upright what
-//! falls by itself?
+//! A pole on a cart that is pushed along a rail. The question: can a controller that sees pictures only keep upright
+//! what falls by itself?
 //!
-//! With the cart's place x, the pole's angle a from upright (clockwise), F the force on the cart, M and m the masses of cart and
-//! pole, l half the pole's length (Florian, Correct equations for the dynamics of the cart-pole system, 2007, without
-//! friction):
+//! With the cart's place x, the pole's angle a from upright (clockwise), F the force on the cart, M and m the masses of
+//! cart and pole, l half the pole's length (Florian, Correct equations for the dynamics of the cart-pole system, 2007,
+//! without friction):
 //! ```text
 //! a'' = (g sin a + cos a (-F - m l a'^2 sin a)/(M + m)) / (l (4/3 - m cos^2 a/(M + m)))
 //! x'' = (F + m l (a'^2 sin a - a'' cos a)) / (M + m)
 //! ```
 //! The engine's multibody does not know these equations; a test integrates them by a Runge-Kutta method. Source of the
-//! constants and of the task: CartPole-v1 of gymnasium (Barto, Sutton and Anderson 1983); departures: the force is any number
-//! within +-10 (there: one of two), the motion is exact (there: Euler steps of 0.02 s), and nothing ends when the pole falls: a
-//! frame costs 1 where |x| > 2.4 m or |a| > 12 deg, else 0.
+//! constants and of the task: CartPole-v1 of gymnasium (Barto, Sutton and Anderson 1983); departures: the force is any
+//! number within +-10 (there: one of two), the motion is exact (there: Euler steps of 0.02 s), and nothing ends when
+//! the pole falls: a frame costs 1 where |x| > 2.4 m or |a| > 12 deg, else 0.
 
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};

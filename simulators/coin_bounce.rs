@@ -1,14 +1,14 @@
 //! A ball whose every impact tosses a coin. The question: does a model of video know *which* futures there are, and how
 //! probable each is?
 //!
-//! The ball flies as that of `bouncing_ball`. At each impact the normal component of the velocity is reversed as there; the
-//! tangential one flips with probability `flip`. (In a corner, where two walls push at once, no coin is tossed.) Speed and
-//! energy do not depend on the coins, and n impacts have 2^n futures, which [`CoinBounce::enumerate`] lists with their
-//! probabilities.
+//! The ball flies as that of `bouncing_ball`. At each impact the normal component of the velocity is reversed as there;
+//! the tangential one flips with probability `flip`. (In a corner, where two walls push at once, no coin is tossed.)
+//! Speed and energy do not depend on the coins, and n impacts have 2^n futures, which [`CoinBounce::enumerate`] lists
+//! with their probabilities.
 //!
-//! Information: ln 2 nats an impact for a fair coin. In the default box the centre has 22 px each way, and the mean speed
-//! 12.5 px/s has a mean component of 12.5 (2/pi) px/s along each axis: 0.7234 impacts/s, which in frames 0.2 s apart is 0.1447
-//! impacts and 0.1003 nats a frame. (Starts are uniform, so that is so from the first frame on.)
+//! Information: ln 2 nats an impact for a fair coin. In the default box the centre has 22 px each way, and the mean
+//! speed 12.5 px/s has a mean component of 12.5 (2/pi) px/s along each axis: 0.7234 impacts/s, which in frames 0.2 s
+//! apart is 0.1447 impacts and 0.1003 nats a frame. (Starts are uniform, so that is so from the first frame on.)
 //!
 //! Rare kicks in mid-flight are an option: after a frame the ball goes on in any direction.
 
@@ -94,9 +94,9 @@ impl CoinBounce {
         vec![Self::default(), kicked]
     }
 
-    /// Every future of a state (4) under parameters (P) with its probability, as states (T, 4) of `frames` frames `dt` s
-    /// apart, row 0 being that state. The probabilities sum to 1. Futures of equal states are listed apart: a ball that
-    /// flies straight at a wall comes back either way.
+    /// Every future of a state (4) under parameters (P) with its probability, as states (T, 4) of `frames` frames `dt`
+    /// s apart, row 0 being that state. The probabilities sum to 1. Futures of equal states are listed apart: a ball
+    /// that flies straight at a wall comes back either way.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a state or parameters of another world, for a world with kicks (whose futures cannot be

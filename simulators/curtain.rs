@@ -1,11 +1,11 @@
-//! A coloured ball behind a curtain that closes for long. The question: for how long does a model hold a colour, and a motion,
-//! of which nothing is to be seen?
+//! A coloured ball behind a curtain that closes for long. The question: for how long does a model hold a colour, and a
+//! motion, of which nothing is to be seen?
 //!
-//! A ball of one of four colours bounces in its box; after `shown` seconds a curtain closes over the whole box, for `closed`
-//! seconds, while the ball goes on behind it. When it opens the colour is the same (a guess is right in one of four, the best
-//! possible memory always), and the place is the reflected one, exactly (`bouncing_ball`'s). With a coin (`flip` above 0, see
-//! `coin_bounce`) the hidden ball's places are those of [`Curtain::futures`], with their probabilities: its true posterior
-//! given the state at the closing. Colours need `video.colour`.
+//! A ball of one of four colours bounces in its box; after `shown` seconds a curtain closes over the whole box, for
+//! `closed` seconds, while the ball goes on behind it. When it opens the colour is the same (a guess is right in one of
+//! four, the best possible memory always), and the place is the reflected one, exactly (`bouncing_ball`'s). With a coin
+//! (`flip` above 0, see `coin_bounce`) the hidden ball's places are those of [`Curtain::futures`], with their
+//! probabilities: its true posterior given the state at the closing. Colours need `video.colour`.
 
 use crate::record::fits;
 use crate::{
@@ -69,8 +69,8 @@ impl Curtain {
         vec![soon, coin]
     }
 
-    /// Every future of the hidden ball with its probability, as states (T, D): those of [`CoinBounce::enumerate`], one where
-    /// there is no coin.
+    /// Every future of the hidden ball with its probability, as states (T, D): those of [`CoinBounce::enumerate`], one
+    /// where there is no coin.
     ///
     /// # Errors
     /// As there.
@@ -172,8 +172,8 @@ impl Simulator for Curtain {
         ])
     }
 
-    /// Of the ball; then the time since the sequence began, which says when the curtain closes and opens, and whether it is
-    /// closed.
+    /// Of the ball; then the time since the sequence began, which says when the curtain closes and opens, and whether
+    /// it is closed.
     fn state_columns(&self) -> Vec<Column> {
         let mut columns = self.ball.state_columns();
         columns.extend(Column::list(&[("time", "s"), ("closed", "1")]));

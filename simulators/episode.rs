@@ -5,8 +5,8 @@ use crate::{Error, Look, Rng, Simulator, Trajectory, Video, render_as};
 
 /// One episode of a world on its way: frame t is now, and the next action takes it to frame t+1.
 ///
-/// An episode writes down what a recorded sequence has, so [`Episode::finish`] gives the same bytes as [`Simulator::simulate`]
-/// where the same actions are taken.
+/// An episode writes down what a recorded sequence has, so [`Episode::finish`] gives the same bytes as
+/// [`Simulator::simulate`] where the same actions are taken.
 ///
 /// ```
 /// use rand_chacha::rand_core::SeedableRng;
@@ -90,12 +90,12 @@ impl<'a> Episode<'a> {
         self.frames
     }
 
-    /// Takes an action (A), moved to its limits where it is beyond them, and moves on to the next frame. Returns what it costs
-    /// to be where it was and to act so, where the world has a task.
+    /// Takes an action (A), moved to its limits where it is beyond them, and moves on to the next frame. Returns what
+    /// it costs to be where it was and to act so, where the world has a task.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for an action of another length or that is not finite; [`Error::Physics`] when the engine makes no
-    /// progress.
+    /// [`Error::Parameter`] for an action of another length or that is not finite; [`Error::Physics`] when the engine
+    /// makes no progress.
     pub fn step(&mut self, action: &[f64]) -> Result<Option<f64>, Error> {
         let cost = self.act(action)?;
         let recorder = &mut self.recorder;
@@ -127,8 +127,8 @@ impl<'a> Episode<'a> {
         self.render_as(video, &Look::plain(self.simulator.parts().len()))
     }
 
-    /// The frame now, (C, H, W), in a look: that of the recorded sequence where the look has no noise (which goes on from
-    /// frame to frame there, and begins anew here).
+    /// The frame now, (C, H, W), in a look: that of the recorded sequence where the look has no noise (which goes on
+    /// from frame to frame there, and begins anew here).
     ///
     /// # Errors
     /// As [`crate::render`].
@@ -141,7 +141,8 @@ impl<'a> Episode<'a> {
         render_as(self.simulator, &now, video, look)
     }
 
-    /// The episode as a recorded sequence. `last` (A) is the action of the last frame, which acts on nothing that is recorded.
+    /// The episode as a recorded sequence. `last` (A) is the action of the last frame, which acts on nothing that is
+    /// recorded.
     ///
     /// # Errors
     /// As [`Episode::step`].

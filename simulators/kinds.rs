@@ -1,11 +1,12 @@
-//! Shapes of many kinds that move in many ways. The question: does a model keep what a thing is apart from how it moves, so
-//! that the one can be exchanged without the other?
+//! Shapes of many kinds that move in many ways. The question: does a model keep what a thing is apart from how it
+//! moves, so that the one can be exchanged without the other?
 //!
-//! Content: 3 shapes (disc, square, triangle) x 6 colours x 3 sizes = 54 kinds, ln 54 = 3.99 nats. Motion: 3 directions of
-//! the start x 3 speeds x 3 gravities = 27, ln 27 = 3.30 nats, and the place of the start. All are drawn uniformly, content
-//! and motion from streams of their own. The *centre* moves among walls that are the same for all contents (and are not
-//! drawn), elastically, so any content can be shown in any motion: [`Kinds::swap`] gives the true clip of one content in
-//! another's motion. Shapes of one size have one area. Colours need `video.colour`; in grey pictures all kinds are white.
+//! Content: 3 shapes (disc, square, triangle) x 6 colours x 3 sizes = 54 kinds, ln 54 = 3.99 nats. Motion: 3 directions
+//! of the start x 3 speeds x 3 gravities = 27, ln 27 = 3.30 nats, and the place of the start. All are drawn uniformly,
+//! content and motion from streams of their own. The *centre* moves among walls that are the same for all contents (and
+//! are not drawn), elastically, so any content can be shown in any motion: [`Kinds::swap`] gives the true clip of one
+//! content in another's motion. Shapes of one size have one area. Colours need `video.colour`; in grey pictures all
+//! kinds are white.
 
 use crate::engine::Ball;
 use crate::exact::Axis;

@@ -1,14 +1,14 @@
-//! A linear law with normal noise, drawn as a blob. The question: does a model that assumes just this law find the matrix, the
-//! noise and the Kalman filter's own estimates?
+//! A linear law with normal noise, drawn as a blob. The question: does a model that assumes just this law find the
+//! matrix, the noise and the Kalman filter's own estimates?
 //!
-//! z_0 ~ N(m0, S0), z_t = A z_{t-1} + w_t, w_t ~ N(0, Q): one step of the law takes `step` s, so frames that far apart show
-//! z_0, z_1, ...; frames between steps show the straight line from one to the next. The mean m_t = A m_{t-1} and the
-//! covariance S_t = A S_{t-1} A^T + Q of the future are exact ([`LinearGaussian::forecast`]). A disc shows the first two
-//! coordinates; the origin is the middle of the picture.
+//! z_0 ~ N(m0, S0), z_t = A z_{t-1} + w_t, w_t ~ N(0, Q): one step of the law takes `step` s, so frames that far apart
+//! show z_0, z_1, ...; frames between steps show the straight line from one to the next. The mean m_t = A m_{t-1} and
+//! the covariance S_t = A S_{t-1} A^T + Q of the future are exact ([`LinearGaussian::forecast`]). A disc shows the
+//! first two coordinates; the origin is the middle of the picture.
 //!
 //! Default: in each of two dimensions a place (px) and its change (px/s) that turn and fade as a damped oscillator, A =
-//! [[0.98, 0.19], [-0.3, 0.93]] with eigenvalues of size 0.984 at an angle of 0.244 rad, and noise of 0.05 px and 0.8 px/s a
-//! step; at rest a place has a standard deviation of 2.53 px and its change one of 3.22 px/s.
+//! [[0.98, 0.19], [-0.3, 0.93]] with eigenvalues of size 0.984 at an angle of 0.244 rad, and noise of 0.05 px and 0.8
+//! px/s a step; at rest a place has a standard deviation of 2.53 px and its change one of 3.22 px/s.
 
 use crate::record::fits;
 use crate::steps::{Law, Stepped};
@@ -65,8 +65,8 @@ impl Default for LinearGaussian {
     }
 }
 
-/// L with L L^T = `cov`, by Cholesky with rows of zero where a pivot is zero; None where `cov` is not symmetric or has a
-/// negative direction.
+/// L with L L^T = `cov`, by Cholesky with rows of zero where a pivot is zero; None where `cov` is not symmetric or has
+/// a negative direction.
 fn factor(cov: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
     let n = cov.len();
     let size = cov

@@ -1,12 +1,13 @@
-//! Pictures that bounce in the frame and are thrown back at random. The question: does a model of video tell what will be
-//! seen (certain) from where it will be (left to chance at every wall)?
+//! Pictures that bounce in the frame and are thrown back at random. The question: does a model of video tell what will
+//! be seen (certain) from where it will be (left to chance at every wall)?
 //!
-//! Source: Stochastic Moving MNIST, as the code of Denton and Fergus (Stochastic video generation with a learned prior, ICML
-//! 2018) makes it: two digits of 32 x 32 pixels in a frame of 64 x 64. A corner has W = side - size places an axis, 0..=W-1;
-//! starts are uniform over them, velocities whole numbers within -4..=4 px a frame. A frame on, a corner at place + velocity
-//! that is below 0 is put at 0, one at W or above at W - 1, and at such a wall the velocity is drawn anew: away from it
-//! within 1..=4, along it within -4..=4. So a hit of one axis has 36 outcomes, ln 36 = 3.58 nats. The x axis is looked at
-//! first; in a corner both are. Where digits overlap their light adds up, cut off at white. Departures:
+//! Source: Stochastic Moving MNIST, as the code of Denton and Fergus (Stochastic video generation with a learned prior,
+//! ICML 2018) makes it: two digits of 32 x 32 pixels in a frame of 64 x 64. A corner has W = side - size places an
+//! axis, 0..=W-1; starts are uniform over them, velocities whole numbers within -4..=4 px a frame. A frame on, a corner
+//! at place + velocity that is below 0 is put at 0, one at W or above at W - 1, and at such a wall the velocity is
+//! drawn anew: away from it within 1..=4, along it within -4..=4. So a hit of one axis has 36 outcomes, ln 36 = 3.58
+//! nats. The x axis is looked at first; in a corner both are. Where digits overlap their light adds up, cut off at
+//! white. Departures:
 //! 1. A frame of the source is one `step`, 0.2 s; velocities are recorded in px/s.
 //! 2. y points up (the rule is the same in both directions).
 //! 3. The source looks at rows first; it matters only where both walls are hit at once.
@@ -130,7 +131,8 @@ impl MovingSprites {
         vec![Self::default(), certain]
     }
 
-    /// The same world with these pictures in place of the built-in shapes; each sprite shows one of them, drawn uniformly.
+    /// The same world with these pictures in place of the built-in shapes; each sprite shows one of them, drawn
+    /// uniformly.
     ///
     /// ```
     /// use simulators::{MovingSprites, Picture};

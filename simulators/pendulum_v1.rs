@@ -1,17 +1,17 @@
-//! The pendulum of gymnasium, in its own Euler scheme. The question: how far does control from pixels come on the task that
-//! everybody knows the returns of?
+//! The pendulum of gymnasium, in its own Euler scheme. The question: how far does control from pixels come on the task
+//! that everybody knows the returns of?
 //!
 //! Source: Pendulum-v1 of gymnasium 1.4.0 (`classic_control/pendulum.py`): a uniform rod, angle a = 0 upright and
 //! counter-clockwise, torque u within +-2. A step of 0.05 s is
 //! ```text
 //! w <- clip(w + (3 g/(2 l) sin a + 3 u/(m l^2)) dt, -8, 8),  a <- a + w dt
 //! ```
-//! and costs a^2 + 0.1 w^2 + 0.001 u^2 of the state before it, a taken within -pi..pi. Starts are uniform over -pi..pi and
-//! -1..1. `simulators/tests/pendulum_v1.rs` has 30 steps of gymnasium's own to 1e-9. Departure: frames show the rod and a disc at
-//! its end in this crate's way. `pendulum` with a torque is the exact motion (of a point mass on a rod).
+//! and costs a^2 + 0.1 w^2 + 0.001 u^2 of the state before it, a taken within -pi..pi. Starts are uniform over -pi..pi
+//! and -1..1. `simulators/tests/pendulum_v1.rs` has 30 steps of gymnasium's own to 1e-9. Departure: frames show the rod
+//! and a disc at its end in this crate's way. `pendulum` with a torque is the exact motion (of a point mass on a rod).
 //!
-//! Returns of 100 episodes of 200 steps, seeds 0..99 there: zero -1180 +- 351, random -1208 +- 294, energy shaping and a
-//! linear controller on the true state -144.7 +- 89.2.
+//! Returns of 100 episodes of 200 steps, seeds 0..99 there: zero -1180 +- 351, random -1208 +- 294, energy shaping and
+//! a linear controller on the true state -144.7 +- 89.2.
 
 use crate::record::fits;
 use crate::steps::{Law, Stepped};

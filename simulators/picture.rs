@@ -42,7 +42,8 @@ impl Picture {
         &self.pixels
     }
 
-    /// Six shapes of 32 x 32 pixels that fill about as much light as a digit: disc, square, triangle, cross, ring, bars.
+    /// Six shapes of 32 x 32 pixels that fill about as much light as a digit: disc, square, triangle, cross, ring,
+    /// bars.
     pub fn built_in() -> &'static [Arc<Picture>] {
         static ALL: OnceLock<Vec<Arc<Picture>>> = OnceLock::new();
         ALL.get_or_init(|| {
@@ -88,8 +89,9 @@ impl Picture {
         })
     }
 
-    /// Calls `light(row, column, share)` for the pixels of a `width` x `height` grid that the picture lies over, stretched to the
-    /// columns and rows of `across` and `down`: the share is the picture's mean over the pixel's square, 0 beside it.
+    /// Calls `light(row, column, share)` for the pixels of a `width` x `height` grid that the picture lies over,
+    /// stretched to the columns and rows of `across` and `down`: the share is the picture's mean over the pixel's
+    /// square, 0 beside it.
     pub(crate) fn spread(
         &self,
         [width, height]: [usize; 2],
@@ -120,8 +122,8 @@ impl Picture {
 /// A pixel, and the cells over it with their shares of it.
 type Overlap = (usize, Vec<(usize, f64)>);
 
-/// Pixels 0..`size` under a line of `cells` equal cells from `low` to `high`, each with the cells it overlaps and the share of
-/// the pixel that is under them.
+/// Pixels 0..`size` under a line of `cells` equal cells from `low` to `high`, each with the cells it overlaps and the
+/// share of the pixel that is under them.
 fn overlaps(cells: usize, [low, high]: [f64; 2], size: usize) -> Vec<Overlap> {
     let clamp = |edge: f64, most: usize| edge.clamp(0.0, most as f64) as usize;
     let each = cells as f64 / (high - low); // cells a pixel

@@ -1,18 +1,18 @@
-//! Three balls by the published rule of "bouncing balls". The question: how near does a model come to what is published on
-//! this data, and to what is possible?
+//! Three balls by the published rule of "bouncing balls". The question: how near does a model come to what is published
+//! on this data, and to what is possible?
 //!
-//! Source: the bouncing balls of the recurrent temporal restricted Boltzmann machine (Sutskever, Hinton and Taylor, NIPS 2008),
-//! as their script is documented to make them: a box of 10 x 10, balls of radius 1.2 and equal mass, the speeds of all
-//! together of norm 0.5 a frame, two half-steps a frame. A half-step moves all balls straight; then whatever reaches over a
-//! wall has its velocity turned inwards, and each two balls nearer than their radii exchange their velocities along the line
-//! of centres, whether they near each other or not. So balls overlap for moments, which is part of the data. A pixel is the
-//! sum of exp(-(d/r)^8) over the balls, at most 1. Departures:
+//! Source: the bouncing balls of the recurrent temporal restricted Boltzmann machine (Sutskever, Hinton and Taylor,
+//! NIPS 2008), as their script is documented to make them: a box of 10 x 10, balls of radius 1.2 and equal mass, the
+//! speeds of all together of norm 0.5 a frame, two half-steps a frame. A half-step moves all balls straight; then
+//! whatever reaches over a wall has its velocity turned inwards, and each two balls nearer than their radii exchange
+//! their velocities along the line of centres, whether they near each other or not. So balls overlap for moments, which
+//! is part of the data. A pixel is the sum of exp(-(d/r)^8) over the balls, at most 1. Departures:
 //! 1. A frame of the source is 0.2 s here (`step` is a half-step), so velocities are in m/s: five times those a frame.
 //! 2. Pixels are those at pixel centres (there: at corners, half a pixel aside).
 //! 3. Frames have 8 bits.
 //!
-//! Squared error per next frame of 30 x 30 pixels, from the true positions: copy 11.84, constant velocity 2.05, the same
-//! reflected by the walls 1.36 (`simulators/tests/published_balls.rs` measures them anew).
+//! Squared error per next frame of 30 x 30 pixels, from the true positions: copy 11.84, constant velocity 2.05, the
+//! same reflected by the walls 1.36 (`simulators/tests/published_balls.rs` measures them anew).
 
 use crate::record::fits;
 use crate::steps::{Law, Stepped};

@@ -1,15 +1,15 @@
-//! An arm of two links in the plane whose end is to reach a target. The question: can a controller that sees pictures only
-//! steer what moves nonlinearly, with two motors?
+//! An arm of two links in the plane whose end is to reach a target. The question: can a controller that sees pictures
+//! only steer what moves nonlinearly, with two motors?
 //!
-//! Two uniform rods without gravity, the first one pinned to the middle; a motor with torque u and a damping d at each joint.
-//! With the angles a, b of the links against the x axis, masses m1, m2, lengths l1, l2 and c = m2 l1 l2/2:
+//! Two uniform rods without gravity, the first one pinned to the middle; a motor with torque u and a damping d at each
+//! joint. With the angles a, b of the links against the x axis, masses m1, m2, lengths l1, l2 and c = m2 l1 l2/2:
 //! ```text
 //! (m1/3 + m2) l1^2 a'' + c cos(a - b) b'' + c sin(a - b) b'^2 = u1 - u2 - d a' + d (b' - a')
 //! m2 l2^2/3 b'' + c cos(a - b) a'' - c sin(a - b) a'^2 = u2 - d (b' - a')
 //! ```
-//! The engine's multibody does not know these equations; a test integrates them by a Runge-Kutta method. A frame costs the
-//! distance of the arm's end from the target, px. Source of the task: Reacher of gymnasium; departures: the arm's sizes are in
-//! px, the motion is exact, torques cost nothing.
+//! The engine's multibody does not know these equations; a test integrates them by a Runge-Kutta method. A frame costs
+//! the distance of the arm's end from the target, px. Source of the task: Reacher of gymnasium; departures: the arm's
+//! sizes are in px, the motion is exact, torques cost nothing.
 
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
@@ -36,7 +36,8 @@ pub struct Reacher {
     /// Torques of the motors, kg px^2/s^2, drawn anew for every frame where nobody acts; their ranges limit what can be
     /// applied. Default uniform over -200..=200 and -100..=100.
     pub torque: [Distribution; 2],
-    /// Where the target is (x, y), px. Default anywhere at hand: on a circle of uniform radius in reach, uniform about it.
+    /// Where the target is (x, y), px. Default anywhere at hand: on a circle of uniform radius in reach, uniform about
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<[Distribution; 2]>,
 }

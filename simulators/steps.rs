@@ -1,8 +1,8 @@
 //! Laws in discrete time: a state that changes once a step, and between steps moves straight from the one to the next.
 //!
-//! Some worlds are defined by their steps (a recursion with noise, a published script) and not by an equation of motion. Frames
-//! a whole number of steps apart show the law's own states; frames between them, and the moments of an exposure, show the
-//! straight line from step to step.
+//! Some worlds are defined by their steps (a recursion with noise, a published script) and not by an equation of
+//! motion. Frames a whole number of steps apart show the law's own states; frames between them, and the moments of an
+//! exposure, show the straight line from step to step.
 
 use crate::{Contact, Error, Motion, check_action};
 

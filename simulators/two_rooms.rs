@@ -1,11 +1,11 @@
-//! Two rooms with a door between them, and an agent. The question: does a planner find the way through the door, where the
-//! straight way to the goal is blocked?
+//! Two rooms with a door between them, and an agent. The question: does a planner find the way through the door, where
+//! the straight way to the goal is blocked?
 //!
-//! The agent is a disc that goes with the velocity it is told, a_t from frame t to frame t+1, and slides along walls: what
-//! points into a wall is lost (impacts without restitution, exact in time). The wall between the rooms stands at x = 16; the
-//! door in it is drawn per sequence. A frame costs the distance from the goal, px; the published task counts an episode as
-//! solved within 2 px of it. Source of the task: the two rooms of PLDM (Sobal et al. 2025) and DINO-WM (Zhou et al. 2024);
-//! sizes here are those of a box of 28 px.
+//! The agent is a disc that goes with the velocity it is told, a_t from frame t to frame t+1, and slides along walls:
+//! what points into a wall is lost (impacts without restitution, exact in time). The wall between the rooms stands at x
+//! = 16; the door in it is drawn per sequence. A frame costs the distance from the goal, px; the published task counts
+//! an episode as solved within 2 px of it. Source of the task: the two rooms of PLDM (Sobal et al. 2025) and DINO-WM
+//! (Zhou et al. 2024); sizes here are those of a box of 28 px.
 
 use crate::engine::Ball;
 use crate::flight::Flight;
@@ -32,8 +32,8 @@ pub struct TwoRooms {
     pub door: f64,
     /// Middle of the door, y, px. Default uniform over 7..=25.
     pub door_y: Distribution,
-    /// Velocity (x, y), px/s, drawn anew for every frame where nobody acts; its range limits what can be applied. Default
-    /// uniform over -25..=25 each: at most 5 px along an axis in 0.2 s.
+    /// Velocity (x, y), px/s, drawn anew for every frame where nobody acts; its range limits what can be applied.
+    /// Default uniform over -25..=25 each: at most 5 px along an axis in 0.2 s.
     pub velocity: [Distribution; 2],
     /// Whether the goal is always in the room where the agent is not; else agent and goal are anywhere. Default false.
     pub other_room: bool,

@@ -1,17 +1,18 @@
-//! A kite in a wind that turns rarely. The question: does a model hold what changes slowly (the wind) apart from what changes
-//! fast (the kite), and how near is its forecast of the wind to the best possible one?
+//! A kite in a wind that turns rarely. The question: does a model hold what changes slowly (the wind) apart from what
+//! changes fast (the kite), and how near is its forecast of the wind to the best possible one?
 //!
-//! The wind blows from one of four directions, r = 0 (towards +x), 1 (+y), 2 (-x), 3 (-y): a Markov chain that stays for a
-//! step with probability 1 - 1/dwell and else turns to one of the other three. The kite hangs on an elastic string at c:
+//! The wind blows from one of four directions, r = 0 (towards +x), 1 (+y), 2 (-x), 3 (-y): a Markov chain that stays
+//! for a step with probability 1 - 1/dwell and else turns to one of the other three. The kite hangs on an elastic
+//! string at c:
 //! ```text
 //! x_t = c + a (x_{t-1} - c) + (1 - a) pull e(r_t) + noise, noise ~ N(0, s^2) in each coordinate
 //! ```
 //! A step takes `step` s; between steps the kite moves straight, and the wind is that of the step's beginning. The kite
 //! settles `pull` px downwind, within some 1/(1 - a) steps.
 //!
-//! Given the true places the filter of the wind is exact ([`Weather::filter`]): a hidden Markov model whose emissions are
-//! the normal densities of the steps. After h steps without seeing anything a belief has shrunk towards the uniform by (1 -
-//! 4/(3 dwell))^h ([`Weather::forecast`]), so P(same at h) = 1/4 + 3/4 e^(-4h/192), nearly, at a dwell of 64.
+//! Given the true places the filter of the wind is exact ([`Weather::filter`]): a hidden Markov model whose emissions
+//! are the normal densities of the steps. After h steps without seeing anything a belief has shrunk towards the uniform
+//! by (1 - 4/(3 dwell))^h ([`Weather::forecast`]), so P(same at h) = 1/4 + 3/4 e^(-4h/192), nearly, at a dwell of 64.
 
 use crate::record::fits;
 use crate::steps::{Law, Stepped};
@@ -31,8 +32,8 @@ pub struct Weather {
     pub pull: f64,
     /// Share a of its displacement that the kite keeps in a step, within 0..1. Default 0.9.
     pub keep: f64,
-    /// Standard deviation s of the noise of a step in each coordinate, px; above 0. Default 0.7: the winds of two opposite
-    /// directions are two of it apart in a step.
+    /// Standard deviation s of the noise of a step in each coordinate, px; above 0. Default 0.7: the winds of two
+    /// opposite directions are two of it apart in a step.
     pub noise_std: f64,
     /// Length of a step, s; above 0. Default 0.2.
     pub step: f64,
@@ -111,8 +112,8 @@ impl Weather {
         belief.map(|p| 0.25 + kept * (p - 0.25))
     }
 
-    /// Probabilities of the four winds given the places up to each frame, (T, 4), from states (T, 3) one step apart: the
-    /// forward filter
+    /// Probabilities of the four winds given the places up to each frame, (T, 4), from states (T, 3) one step apart:
+    /// the forward filter
     /// ```text
     /// p(r_t | x_0..t) ~ N(x_t; mean(x_{t-1}, r_t), s^2) sum_r' p(r_t | r') p(r' | x_0..t-1), p(r_0 | x_0) = 1/4
     /// ```

@@ -1,8 +1,8 @@
-//! Every world of the registry through the whole pipeline at tiny size: whatever the frames, the colours and the latents, there is a
-//! report, it holds every analysis, and no number in it is without a meaning.
+//! Every world of the registry through the whole pipeline at tiny size: whatever the frames, the colours and the
+//! latents, there is a report, it holds every analysis, and no number in it is without a meaning.
 //!
-//! Sizes, colours and latents are covered in pairs with every world, the figures of every eighth run are drawn; `KINOSTATE_WORLDS=all`
-//! takes all combinations and draws all (`.ci/run`).
+//! Sizes, colours and latents are covered in pairs with every world, the figures of every eighth run are drawn;
+//! `KINOSTATE_WORLDS=all` takes all combinations and draws all (`.ci/run`).
 
 use kinostate::experiment::Experiment;
 use kinostate::pipeline::{Options, Step, steps};

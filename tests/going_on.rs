@@ -1,5 +1,5 @@
-//! A run that is there already: more steps go on from its checkpoint, other settings do not take it away unasked, damage is named, and a
-//! report without its data is told as what it is.
+//! A run that is there already: more steps go on from its checkpoint, other settings do not take it away unasked,
+//! damage is named, and a report without its data is told as what it is.
 
 mod run_support;
 

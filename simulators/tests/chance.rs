@@ -9,8 +9,9 @@ fn rng(seed: u64) -> Rng {
     Rng::seed_from_u64(seed)
 }
 
-/// Where a ball can be after `time` s, each place with its probability, by splitting at every impact in closed form: the
-/// centre flies straight among 5..27 px, the normal component is reversed, the tangential one with probability `flip`.
+/// Where a ball can be after `time` s, each place with its probability, by splitting at every impact in closed form:
+/// the centre flies straight among 5..27 px, the normal component is reversed, the tangential one with probability
+/// `flip`.
 fn split(mut state: [f64; 4], mut time: f64, chance: f64, flip: f64) -> Vec<(f64, [f64; 4])> {
     let wall = |x: f64, v: f64| match v > 0.0 {
         true => (27.0 - x) / v,

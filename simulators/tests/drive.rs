@@ -123,8 +123,8 @@ fn runge_kutta<const N: usize>(
     y
 }
 
-/// Greatest difference, relative to 1 + size, of the first N state columns of every frame from the equation's path from the frame
-/// before under its action.
+/// Greatest difference, relative to 1 + size, of the first N state columns of every frame from the equation's path from
+/// the frame before under its action.
 fn worst<const N: usize>(
     world: &dyn Simulator,
     equation: impl Fn([f64; N], &[f64], &[f64]) -> [f64; N],

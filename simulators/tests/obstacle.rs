@@ -11,8 +11,8 @@ fn simulate(ball: &BouncingBall, seed: u64) -> Trajectory {
     ball.simulate(FRAMES, DT, &mut rng).unwrap()
 }
 
-/// The path of a ball of radius 3 among 5..27 px around a pillar, by ray and disc in closed form: (state, impacts on the
-/// pillar) after `time` s.
+/// The path of a ball of radius 3 among 5..27 px around a pillar, by ray and disc in closed form: (state, impacts on
+/// the pillar) after `time` s.
 fn around_a_pillar(
     mut state: [f64; 4],
     mut time: f64,

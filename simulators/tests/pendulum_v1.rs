@@ -215,8 +215,8 @@ fn pendulum_v1_gives_the_returns_of_known_controllers() {
             -5.0 * above * speed.signum()
         }
     };
-    // From gymnasium 1.4.0, 100 episodes: zero -1180 +- 351, random -1208 +- 294, energy shaping -144.7 +- 89.2. Two means of
-    // 100 episodes each differ by 6 sqrt(2/100) standard deviations at most.
+    // From gymnasium 1.4.0, 100 episodes: zero -1180 +- 351, random -1208 +- 294, energy shaping -144.7 +- 89.2. Two
+    // means of 100 episodes each differ by 6 sqrt(2/100) standard deviations at most.
     for (name, [mean, std], [want, spread]) in [
         ("zero", returns(100, &mut |_| 0.0), [-1180.0, 351.0]),
         ("random", returns(100, &mut random), [-1208.0, 294.0]),

@@ -108,9 +108,9 @@ fn momentum_changes_at_walls_only() {
 
 #[test]
 fn the_yardsticks_of_the_next_frame_are_the_measured_ones() {
-    // Origin: an independent simulation of the rule in numpy, 60 sequences of 100 frames: copy 11.84, constant velocity from
-    // the two last true places 2.05, the same reflected by the walls 1.36. Sequences differ by some 0.8, 0.6 and 0.5, so with
-    // 200 of them here and 60 there 6 standard errors are:
+    // Origin: an independent simulation of the rule in numpy, 60 sequences of 100 frames: copy 11.84, constant velocity
+    // from the two last true places 2.05, the same reflected by the walls 1.36. Sequences differ by some 0.8, 0.6 and
+    // 0.5, so with 200 of them here and 60 there 6 standard errors are:
     let n = 200;
     let [mut copy, mut straight, mut reflected] = [0.0; 3];
     for seed in 0..n {

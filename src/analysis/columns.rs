@@ -1,4 +1,5 @@
-//! Which state columns an analysis can ask about: those that vary, and which of these are positions and their velocities.
+//! Which state columns an analysis can ask about: those that vary, and which of these are positions and their
+//! velocities.
 
 use super::{Finding, Kinematics, Study};
 use crate::error::{Error, Result};
@@ -51,8 +52,8 @@ impl Study {
         upright && columns.eq(names) && self.event_columns.len() <= 4
     }
 
-    /// Bodies that look alike in every held-out sequence, by the number in their columns' names (x_1, x_2): a video does not tell which
-    /// of them is which.
+    /// Bodies that look alike in every held-out sequence, by the number in their columns' names (x_1, x_2): a video
+    /// does not tell which of them is which.
     pub fn exchangeable(&self) -> Vec<String> {
         let numbers: Vec<&str> = self
             .state_columns

@@ -6,8 +6,8 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-/// One letter an axis: N sequences, T frames, C channels, H rows, W columns; in the order of the file. `THWC` is one video,
-/// `NTHW` many grey ones.
+/// One letter an axis: N sequences, T frames, C channels, H rows, W columns; in the order of the file. `THWC` is one
+/// video, `NTHW` many grey ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Axes(String);

@@ -50,8 +50,8 @@ impl Arrays {
     /// Opens a file of named arrays; what is written anew is put beside `beside`.
     ///
     /// # Errors
-    /// A key that is not there (those that are, are named), arrays that do not fit together, whatever the format's reader
-    /// refuses.
+    /// A key that is not there (those that are, are named), arrays that do not fit together, whatever the format's
+    /// reader refuses.
     pub fn open(store: &mut dyn Store, beside: &Path, options: &ImportOptions) -> Result<Self> {
         let path = store.path().to_path_buf();
         let keys = store.keys().join(", ");

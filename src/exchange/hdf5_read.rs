@@ -1,8 +1,10 @@
-//! HDF5 files, read: groups, arrays of numbers and their attributes, as h5py, MATLAB (7.3) and our own export write them.
+//! HDF5 files, read: groups, arrays of numbers and their attributes, as h5py, MATLAB (7.3) and our own export write
+//! them.
 //!
-//! Source: HDF5 File Format Specification version 3.0. Superblocks 0 to 3; object headers 1 and 2; groups as symbol tables or
-//! links; compact, contiguous and chunked arrays (chunks by B-tree version 1, as all libraries write unless they are asked
-//! for `libver="latest"`); the filters deflate, shuffle and Fletcher-32. What is not read is named, with the way round.
+//! Source: HDF5 File Format Specification version 3.0. Superblocks 0 to 3; object headers 1 and 2; groups as symbol
+//! tables or links; compact, contiguous and chunked arrays (chunks by B-tree version 1, as all libraries write unless
+//! they are asked for `libver="latest"`); the filters deflate, shuffle and Fletcher-32. What is not read is named, with
+//! the way round.
 //!
 //! Every address and length is checked against the file, every table has a bound, and what an array unpacks to is told
 //! before it is unpacked.

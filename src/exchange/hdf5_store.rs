@@ -26,7 +26,8 @@ pub(super) struct Hdf5 {
     matlab: bool,
 }
 
-/// The groups of a file that hold frames, as our own export has one for every split; none where frames stand at the root.
+/// The groups of a file that hold frames, as our own export has one for every split; none where frames stand at the
+/// root.
 ///
 /// # Errors
 /// What [`Reader::open`] refuses.

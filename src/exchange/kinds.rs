@@ -209,8 +209,8 @@ const RECORDINGS: [&str; 22] = [
     "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "mts", "mjpeg", "3gp",
 ];
 
-/// The files of a folder that are recordings of their own, in the order of their names: arrays, tables or videos, all with
-/// the ending that most of them have. None where the folder holds images or folders.
+/// The files of a folder that are recordings of their own, in the order of their names: arrays, tables or videos, all
+/// with the ending that most of them have. None where the folder holds images or folders.
 ///
 /// # Errors
 /// [`Error::Io`].

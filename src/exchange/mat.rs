@@ -1,9 +1,10 @@
 //! MATLAB's files of version 5 (`save -v6` and `-v7`): their arrays of numbers. Version 7.3 is HDF5.
 //!
-//! Source: MATLAB MAT-File Format, The MathWorks, R2023a. Elements with a tag of type and length, zlib around each array in
-//! `-v7`; values are stored column by column, often in a smaller type than the array's own.
+//! Source: MATLAB MAT-File Format, The MathWorks, R2023a. Elements with a tag of type and length, zlib around each
+//! array in `-v7`; values are stored column by column, often in a smaller type than the array's own.
 //!
-//! Considered: the crate `matfile` reads arrays into memory as a whole and does not bound what a compressed one unpacks to.
+//! Considered: the crate `matfile` reads arrays into memory as a whole and does not bound what a compressed one unpacks
+//! to.
 
 use super::staged::Staged;
 use super::stores::{Store, Unpacked, allowed};

@@ -207,7 +207,8 @@ const COMMON: [&str; 6] = [
     "limit-gib",
 ];
 
-/// `name:unit` or `name (unit)` or a name alone, whose unit is then px for x and y, px/s for vx and vy, and 1 for others.
+/// `name:unit` or `name (unit)` or a name alone, whose unit is then px for x and y, px/s for vx and vy, and 1 for
+/// others.
 pub fn column(text: &str) -> Column {
     let text = text.trim();
     let split = text.split_once(':').or_else(|| {

@@ -1,4 +1,5 @@
-//! TIFF files whose pages are the frames of one recording, as microscopes write them: 8 and 16 bits, floats, grey or colour.
+//! TIFF files whose pages are the frames of one recording, as microscopes write them: 8 and 16 bits, floats, grey or
+//! colour.
 
 use super::clips::{Recording, Shot};
 use crate::error::{Error, Result};

@@ -1,5 +1,5 @@
-//! Files of named arrays, whatever their format: each array is unpacked beside the place of the dataset, as an `.npy` file,
-//! and read from there.
+//! Files of named arrays, whatever their format: each array is unpacked beside the place of the dataset, as an `.npy`
+//! file, and read from there.
 
 use super::axes::{Axes, Layout};
 use super::hdf5_store::Hdf5;

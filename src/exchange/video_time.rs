@@ -97,7 +97,8 @@ pub(super) fn probe(path: &Path) -> Result<Probe> {
 /// What is made of the frames of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
-    /// For every frame of the recording the frame of the file, nothing where the file lacks it. `None`: all as they come.
+    /// For every frame of the recording the frame of the file, nothing where the file lacks it. `None`: all as they
+    /// come.
     pub frames: Option<Vec<Option<usize>>>,
     /// Frames of the recording.
     pub total: usize,
@@ -107,8 +108,8 @@ pub(super) struct Plan {
     pub note: Option<String>,
 }
 
-/// Makes one rate of the times: that of the file where they are even (lacking frames are missing ones), `fps` where it is
-/// asked for (frames are repeated and dropped), none where `dt` is given.
+/// Makes one rate of the times: that of the file where they are even (lacking frames are missing ones), `fps` where it
+/// is asked for (frames are repeated and dropped), none where `dt` is given.
 ///
 /// # Errors
 /// [`Error::File`] for uneven times without `--fps`.
@@ -160,7 +161,8 @@ pub(super) fn plan(path: &Path, probe: &Probe, fps: Option<f64>, dt: Option<f64>
     for (k, &place) in found.places.iter().enumerate() {
         frames[place] = Some(k);
     }
-    // A rate that is a whole number, or one of television, was meant, where the times can't tell it from what they give.
+    // A rate that is a whole number, or one of television, was meant, where the times can't tell it from what they
+    // give.
     let step = meant(found.step, probe.tick / (total - 1).max(1) as f64);
     let jitter = found.off * found.step > 2.0 * probe.tick + 1e-4 * found.step;
     let mut notes = Vec::new();

@@ -55,7 +55,8 @@ impl Beliefs {
     /// Puts an array in, in place of one of that name.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the number of axes differs from the array's, or an axis is as long here and otherwise elsewhere.
+    /// [`Error::Shape`] when the number of axes differs from the array's, or an axis is as long here and otherwise
+    /// elsewhere.
     pub fn insert(&mut self, name: impl Into<String>, axes: &[Axis], array: Array) -> Result<()> {
         let name = name.into();
         if axes.len() != array.shape().len() {

@@ -118,8 +118,9 @@ impl Given {
     }
 }
 
-/// What the array `name` of a model's beliefs is called in a file: `filtered` for the first latent that the model has beliefs about given
-/// that, `<latent>_filtered` for the others, each with its `_var`, `_cov` or `_kl`. What belongs to no latent keeps its name.
+/// What the array `name` of a model's beliefs is called in a file: `filtered` for the first latent that the model has
+/// beliefs about given that, `<latent>_filtered` for the others, each with its `_var`, `_cov` or `_kl`. What belongs to
+/// no latent keeps its name.
 pub fn stored_name(latents: &[Latent], given: Given, name: &str) -> String {
     let held = || latents.iter().filter(|latent| latent.has_belief(given));
     for (i, latent) in held().enumerate() {

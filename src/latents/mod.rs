@@ -1,8 +1,10 @@
-//! What models believe, as named arrays with named axes, in memory and in files: what learning writes and analysis reads.
+//! What models believe, as named arrays with named axes, in memory and in files: what learning writes and analysis
+//! reads.
 //!
-//! One folder per split under `<model>/seed-<s>/latents/`, one `.npy` (f64) per array; `latents.json` beside them (format 2) holds axes,
-//! shape, size and SHA-256 of each. Sizes: N clips, T frames, n latent dimensions, p code dimensions. State t is the state drawn in
-//! frame t. Which arrays there are depends on the latents that the model declares ([`Latent`], listed in `encode.json`):
+//! One folder per split under `<model>/seed-<s>/latents/`, one `.npy` (f64) per array; `latents.json` beside them
+//! (format 2) holds axes, shape, size and SHA-256 of each. Sizes: N clips, T frames, n latent dimensions, p code
+//! dimensions. State t is the state drawn in frame t. Which arrays there are depends on the latents that the model
+//! declares ([`Latent`], listed in `encode.json`):
 //!
 //! | name | axes | what |
 //! |---|---|---|

@@ -1,7 +1,8 @@
-//! Laws of motion as learnable parameters: state-space models on the networks' tape, with the exact gradients of [`lgssm`].
+//! Laws of motion as learnable parameters: state-space models on the networks' tape, with the exact gradients of
+//! [`lgssm`].
 //!
-//! Each file: parameters that start at a law, and one operation from codes (B*T, p) to their log density, whose gradient comes from
-//! the reverse pass of `lgssm` in f64, checked against finite differences.
+//! Each file: parameters that start at a law, and one operation from codes (B*T, p) to their log density, whose
+//! gradient comes from the reverse pass of `lgssm` in f64, checked against finite differences.
 
 mod amortised;
 mod blended;

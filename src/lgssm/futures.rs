@@ -19,8 +19,9 @@ pub struct Transition<'a> {
 /// z_h = A(z_{h-1}) z_{h-1} + b(z_{h-1}) + w_h,   w_h ~ N(0, Q)
 /// ```
 ///
-/// means (B, n), covariances (B, n, n), (horizon H, draws S); `choose` gives the map that a state takes, and may draw. Returns
-/// (S, B, H, n). Draws are taken in that order, so those of a sequence depend on the ones before it: give what must not its own `rng`.
+/// means (B, n), covariances (B, n, n), (horizon H, draws S); `choose` gives the map that a state takes, and may draw.
+/// Returns (S, B, H, n). Draws are taken in that order, so those of a sequence depend on the ones before it: give what
+/// must not its own `rng`.
 ///
 /// # Errors
 /// [`Error::Shape`] for sizes that do not fit; [`Error::Numeric`] for a covariance that is not positive semi-definite.
@@ -71,7 +72,8 @@ pub fn moved(mean: &[f64], root: &[f64], rng: &mut Rng) -> Vec<f64> {
         .collect()
 }
 
-/// Share of the largest variance below which a pivot counts as zero: rounding of a covariance that has lost a direction.
+/// Share of the largest variance below which a pivot counts as zero: rounding of a covariance that has lost a
+/// direction.
 const NOTHING: f64 = 1e-12;
 
 /// L, lower triangular, with L L' = cov (n, n), which may be singular.
@@ -123,8 +125,8 @@ mod tests {
         }
     }
 
-    /// Mean and covariance of 20,000 draws three steps ahead against the closed form: 6 standard errors of a mean of unit variance
-    /// are .042, of a covariance .06.
+    /// Mean and covariance of 20,000 draws three steps ahead against the closed form: 6 standard errors of a mean of
+    /// unit variance are .042, of a covariance .06.
     #[test]
     fn moments_of_futures_are_those_of_the_prediction() {
         let (law, draws) = (law(), 20_000);

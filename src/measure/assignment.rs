@@ -1,8 +1,8 @@
 //! Who is who: the cheapest one-to-one assignment of rows to columns.
 
-/// For every row the column it gets, so that the sum of `cost` (rows, columns; row-major, finite) is least; None for the rows
-/// that are left over where there are fewer columns. Hungarian method by shortest augmenting paths (Jonker & Volgenant 1987),
-/// O(rows² columns).
+/// For every row the column it gets, so that the sum of `cost` (rows, columns; row-major, finite) is least; None for
+/// the rows that are left over where there are fewer columns. Hungarian method by shortest augmenting paths (Jonker &
+/// Volgenant 1987), O(rows² columns).
 ///
 /// # Panics
 /// When `cost` does not have rows * columns values.

@@ -1,4 +1,5 @@
-//! Do samples take every branch of the future as often as it happens? Total variation over enumerated futures; precision and recall.
+//! Do samples take every branch of the future as often as it happens? Total variation over enumerated futures;
+//! precision and recall.
 
 use super::futures::Futures;
 use crate::array::Array;
@@ -39,8 +40,9 @@ impl Branches {
         Ok(all)
     }
 
-    /// Branches of many true futures of context `n` at frame `h`: the first future of a branch stands for all within `radius` px of it. Their masses are
-    /// shares of the futures, known to √(p (1-p) / M) only; prefer [`Branches::new`] where futures can be enumerated.
+    /// Branches of many true futures of context `n` at frame `h`: the first future of a branch stands for all within
+    /// `radius` px of it. Their masses are shares of the futures, known to √(p (1-p) / M) only; prefer
+    /// [`Branches::new`] where futures can be enumerated.
     pub fn of(oracle: &Futures, n: usize, h: usize, radius: f64) -> Self {
         let samples = oracle.sizes()[1];
         let mut all = Self {
@@ -75,7 +77,8 @@ impl Branches {
         &self.masses
     }
 
-    /// Shares of samples (each 2 K) in every branch, that of the nearest one within `radius` px, and last the share off all of them.
+    /// Shares of samples (each 2 K) in every branch, that of the nearest one within `radius` px, and last the share off
+    /// all of them.
     pub fn shares<'a>(
         &self,
         samples: impl IntoIterator<Item = &'a [f64]>,
@@ -94,8 +97,9 @@ impl Branches {
         counts.into_iter().map(|count| count / all).collect()
     }
 
-    /// Total variation 1/2 Σ_b |share_b - mass_b| over branches and the mass off all of them, which is a branch of its own with true mass 0:
-    /// 0 where every branch is taken as often as it happens, 1 - p where one of mass p is taken always, 1 where none is met.
+    /// Total variation 1/2 Σ_b |share_b - mass_b| over branches and the mass off all of them, which is a branch of its
+    /// own with true mass 0: 0 where every branch is taken as often as it happens, 1 - p where one of mass p is taken
+    /// always, 1 where none is met.
     pub fn total_variation<'a>(
         &self,
         samples: impl IntoIterator<Item = &'a [f64]>,
@@ -107,8 +111,9 @@ impl Branches {
         0.5 * (pairs.map(|(s, m)| (s - m).abs()).sum::<f64>() + off)
     }
 
-    /// What `samples` draws from the true masses get on average: 1/2 Σ_b E|K/S - p|, K binomial, in closed form (de Moivre:
-    /// E|K - S p| = 2 v (S choose v) p^v (1-p)^(S-v+1), v = floor(S p) + 1). The floor of a table of total variations.
+    /// What `samples` draws from the true masses get on average: 1/2 Σ_b E|K/S - p|, K binomial, in closed form (de
+    /// Moivre: E|K - S p| = 2 v (S choose v) p^v (1-p)^(S-v+1), v = floor(S p) + 1). The floor of a table of total
+    /// variations.
     pub fn expected_variation(&self, samples: usize) -> f64 {
         let s = samples as f64;
         let one = |&p: &f64| {
@@ -149,8 +154,9 @@ pub fn total_variations(
     Ok(branches.iter().enumerate().map(one).collect())
 }
 
-/// `[precision, recall]` at every context and frame ahead, (N, H, 2). Precision: share of samples within `radius` px of any true future (what is
-/// generated can happen); recall: share of true futures within `radius` of any sample (what can happen is generated).
+/// `[precision, recall]` at every context and frame ahead, (N, H, 2). Precision: share of samples within `radius` px of
+/// any true future (what is generated can happen); recall: share of true futures within `radius` of any sample (what
+/// can happen is generated).
 ///
 /// # Errors
 /// [`Error::Shape`] unless contexts, horizon and objects are equal.

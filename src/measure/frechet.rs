@@ -14,8 +14,8 @@ pub struct Moments {
     cov: DMatrix<f64>,
 }
 
-/// A frame of reference fitted to true clips: features are standardised by their means and deviations, and turned to their first
-/// principal axes. All sets that are compared go through the same one.
+/// A frame of reference fitted to true clips: features are standardised by their means and deviations, and turned to
+/// their first principal axes. All sets that are compared go through the same one.
 #[derive(Clone, Debug)]
 pub struct Reference {
     mean: DVector<f64>,
@@ -157,9 +157,9 @@ impl Reference {
     }
 }
 
-/// Squared maximum mean discrepancy with the polynomial kernel k(x, y) = (x·y / F + 1)³ (Bińkowski et al. 2018), unbiased in the numbers of rows:
-/// mean of k(a_i, a_j) and of k(b_i, b_j) over i ≠ j, less twice the mean of k(a_i, b_j). Around 0, also below, for equal
-/// distributions.
+/// Squared maximum mean discrepancy with the polynomial kernel k(x, y) = (x·y / F + 1)³ (Bińkowski et al. 2018),
+/// unbiased in the numbers of rows: mean of k(a_i, a_j) and of k(b_i, b_j) over i ≠ j, less twice the mean of k(a_i,
+/// b_j). Around 0, also below, for equal distributions.
 ///
 /// # Errors
 /// [`Error::Shape`] unless both are (2 rows or more, F).

@@ -1,8 +1,10 @@
-//! Sampled futures against the true one and against many true ones: energy score, CRPS, skill, coverage, diversity, valid time.
+//! Sampled futures against the true one and against many true ones: energy score, CRPS, skill, coverage, diversity,
+//! valid time.
 //!
 //! N contexts, S samples, H frames ahead, K objects with x and y each. An object that the tracker lost is NaN. It is at
-//! [`Futures::lost`] px from every place and at 0 from another lost one: losing an object costs as much as guessing wildly, and cannot be
-//! used to hide a wrong guess. The distance of two configurations is d = √(mean over objects of their squared distances), px.
+//! [`Futures::lost`] px from every place and at 0 from another lost one: losing an object costs as much as guessing
+//! wildly, and cannot be used to hide a wrong guess. The distance of two configurations is d = √(mean over objects of
+//! their squared distances), px.
 
 use crate::array::Array;
 use crate::error::{Error, Result};
@@ -169,8 +171,9 @@ impl Futures {
         2.0 * sum / (samples * (samples - 1)) as f64
     }
 
-    /// Energy score of every context and frame ahead, px: mean_i d(X_i, x) - 1/(2 S (S-1)) Σ_{i≠j} d(X_i, X_j) (Gneiting & Raftery 2007; unbiased
-    /// in S). Least, in expectation, for samples of the true distribution. With one sample it is the distance.
+    /// Energy score of every context and frame ahead, px: mean_i d(X_i, x) - 1/(2 S (S-1)) Σ_{i≠j} d(X_i, X_j)
+    /// (Gneiting & Raftery 2007; unbiased in S). Least, in expectation, for samples of the true distribution. With one
+    /// sample it is the distance.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `truth` is (N, H, 2 K).
@@ -186,8 +189,9 @@ impl Futures {
         }))
     }
 
-    /// Energy score against many true futures of each context, px: the mean of [`Futures::energy_score`] over them, which has less noise than one
-    /// future. Where a sample set holds the true futures themselves, see [`Futures::self_score`].
+    /// Energy score against many true futures of each context, px: the mean of [`Futures::energy_score`] over them,
+    /// which has less noise than one future. Where a sample set holds the true futures themselves, see
+    /// [`Futures::self_score`].
     ///
     /// # Errors
     /// [`Error::Shape`] unless the other axes are equal.
@@ -206,7 +210,8 @@ impl Futures {
         }))
     }
 
-    /// Energy score that true futures get against others of the same context, px: half their mean distance. No forecast is better in expectation.
+    /// Energy score that true futures get against others of the same context, px: half their mean distance. No forecast
+    /// is better in expectation.
     ///
     /// # Errors
     /// [`Error::Shape`] with fewer than two.
@@ -219,8 +224,9 @@ impl Futures {
         Ok(self.each(|n, h| 0.5 * self.spread(n, h)))
     }
 
-    /// Continuous ranked probability score of every coordinate, px, (N, H, 2 K): mean_i |X_i - x| - 1/(2 S (S-1)) Σ_{i≠j} |X_i - X_j| (the fair
-    /// CRPS, Ferro 2014). A lost sample or a lost truth is [`Futures::lost`] away, as in the energy score.
+    /// Continuous ranked probability score of every coordinate, px, (N, H, 2 K): mean_i |X_i - x| - 1/(2 S (S-1))
+    /// Σ_{i≠j} |X_i - X_j| (the fair CRPS, Ferro 2014). A lost sample or a lost truth is [`Futures::lost`] away, as in
+    /// the energy score.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `truth` is (N, H, 2 K).
@@ -290,7 +296,8 @@ impl Futures {
         over_contexts(&self.each(|n, h| self.spread(n, h)))
     }
 
-    /// [`Futures::diversity`] over that of true futures, (H): 1 as varied as the truth, towards 0 collapsed. NaN where the future is certain.
+    /// [`Futures::diversity`] over that of true futures, (H): 1 as varied as the truth, towards 0 collapsed. NaN where
+    /// the future is certain.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the other axes are equal.
@@ -302,7 +309,8 @@ impl Futures {
             .collect())
     }
 
-    /// Distance of the nearest of the first `samples` samples, px, (N, H). It rewards noise: state it beside the same of uniform samples only.
+    /// Distance of the nearest of the first `samples` samples, px, (N, H). It rewards noise: state it beside the same
+    /// of uniform samples only.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `truth` is (N, H, 2 K) and 0 < samples <= S.
@@ -320,8 +328,8 @@ impl Futures {
         }))
     }
 
-    /// Distance of the samples' mean place from the true one, px, (N, H): what squared error asks for. Lost samples are left out of the
-    /// mean, a place without any counts as lost.
+    /// Distance of the samples' mean place from the true one, px, (N, H): what squared error asks for. Lost samples are
+    /// left out of the mean, a place without any counts as lost.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `truth` is (N, H, 2 K).
@@ -341,8 +349,8 @@ impl Futures {
         }))
     }
 
-    /// Valid prediction time of every context and sample, frames, (N, S): frames before the first one in which any object is farther than
-    /// `limit` px (1) from the truth; H where none is.
+    /// Valid prediction time of every context and sample, frames, (N, S): frames before the first one in which any
+    /// object is farther than `limit` px (1) from the truth; H where none is.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `truth` is (N, H, 2 K).
@@ -389,8 +397,8 @@ pub fn distance(a: &[f64], b: &[f64], lost: f64) -> f64 {
     (sum / (a.len() / 2) as f64).sqrt()
 }
 
-/// Fair CRPS of one coordinate: mean_i |X_i - x| - 1/(2 S (S-1)) Σ_{i≠j} |X_i - X_j|, the second term 0 for one sample; by sorting, S log S.
-/// A value that is not finite is `lost` away from every other and 0 from its like.
+/// Fair CRPS of one coordinate: mean_i |X_i - x| - 1/(2 S (S-1)) Σ_{i≠j} |X_i - X_j|, the second term 0 for one sample;
+/// by sorting, S log S. A value that is not finite is `lost` away from every other and 0 from its like.
 pub fn crps(samples: &[f64], x: f64, lost: f64) -> f64 {
     let mut seen: Vec<f64> = samples.iter().copied().filter(|v| v.is_finite()).collect();
     seen.sort_by(f64::total_cmp);
@@ -424,8 +432,9 @@ pub fn over_contexts(values: &Array) -> Vec<f64> {
         .collect()
 }
 
-/// (uniform - model) / (uniform - oracle) at every frame ahead: 1 as good as the true distribution, 0 as good as knowing only the
-/// box, negative for worse. Of means over contexts, never a mean of ratios. NaN where oracle and uniform are equal.
+/// (uniform - model) / (uniform - oracle) at every frame ahead: 1 as good as the true distribution, 0 as good as
+/// knowing only the box, negative for worse. Of means over contexts, never a mean of ratios. NaN where oracle and
+/// uniform are equal.
 ///
 /// # Errors
 /// [`Error::Shape`] for unequal lengths.
@@ -455,8 +464,8 @@ pub fn valid_frames(errors: impl IntoIterator<Item = f64>, limit: f64) -> usize 
         .count()
 }
 
-/// Valid prediction time by pixels, frames: frames before MSE / mean(true²) first exceeds 0.025 (the rule of the physically informed
-/// models' literature, PIM); frames (H, pixels) from 0 to 1.
+/// Valid prediction time by pixels, frames: frames before MSE / mean(true²) first exceeds 0.025 (the rule of the
+/// physically informed models' literature, PIM); frames (H, pixels) from 0 to 1.
 ///
 /// # Errors
 /// [`Error::Shape`] unless both are whole frames of `size` values, equally many.

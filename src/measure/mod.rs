@@ -1,4 +1,5 @@
-//! Measuring tools on plain arrays: regressions, scores, intervals, trackers, distances. They know no model and no report.
+//! Measuring tools on plain arrays: regressions, scores, intervals, trackers, distances. They know no model and no
+//! report.
 
 pub mod affine;
 pub mod arrays;

@@ -8,14 +8,16 @@ pub const LAGS: [usize; 3] = [1, 2, 4];
 /// Statistics of every channel over the frames of a clip.
 pub const STATISTICS: [&str; 4] = ["mean", "std", "min", "max"];
 
-/// Features of N clips, (N, F): of every channel below its mean, standard deviation, least and greatest value over the clip.
+/// Features of N clips, (N, F): of every channel below its mean, standard deviation, least and greatest value over the
+/// clip.
 ///
-/// Channels of each of K objects: x, y; velocities (x_t - x_{t-l}) / l and accelerations (x_t - 2 x_{t-l} + x_{t-2l}) / l² along both axes at
-/// lags l of 1, 2 and 4 frames; kinetic energy |v|² / 2 at lag 1; impacts, 1 where the lag-1 acceleration exceeds `impact` px/frame². Then of
-/// each pair its distance; and the share of objects that are lost. Units are px and frames.
+/// Channels of each of K objects: x, y; velocities (x_t - x_{t-l}) / l and accelerations (x_t - 2 x_{t-l} + x_{t-2l}) /
+/// l² along both axes at lags l of 1, 2 and 4 frames; kinetic energy |v|² / 2 at lag 1; impacts, 1 where the lag-1
+/// acceleration exceeds `impact` px/frame². Then of each pair its distance; and the share of objects that are lost.
+/// Units are px and frames.
 ///
-/// A lost object stands where it was last (before its first sighting: where it is first seen; never seen: at the corner): the paths stay
-/// whole, and the lost share tells.
+/// A lost object stands where it was last (before its first sighting: where it is first seen; never seen: at the
+/// corner): the paths stay whole, and the lost share tells.
 ///
 /// # Errors
 /// [`Error::Shape`] unless `paths` are (N, T, 2 K) with T >= 9: the longest lag's acceleration.

@@ -30,8 +30,8 @@ pub fn mse(a: &[f32], b: &[f32]) -> Result<f64> {
     Ok(squares.sum::<f64>() / a.len() as f64)
 }
 
-/// Peak signal-to-noise ratio 10 log10(1 / MSE), dB, of one frame; infinite for equal frames. Means over frames are means of this
-/// number, not the number of a mean error.
+/// Peak signal-to-noise ratio 10 log10(1 / MSE), dB, of one frame; infinite for equal frames. Means over frames are
+/// means of this number, not the number of a mean error.
 ///
 /// # Errors
 /// As [`mse`].
@@ -39,10 +39,9 @@ pub fn psnr(a: &[f32], b: &[f32]) -> Result<f64> {
     Ok(-10.0 * mse(a, b)?.log10())
 }
 
-/// Mean structural similarity of two pictures (C, H, W) from 0 to 1 (Wang et al. 2004): the mean over channels and over all windows that lie
-/// inside the picture of
-/// (2 m_a m_b + c1)(2 s_ab + c2) / ((m_a² + m_b² + c1)(s_a² + s_b² + c2)), c1 = .01², c2 = .03², with means m and (biased)
-/// variances s² under a Gaussian window of 11 x 11, sigma 1.5.
+/// Mean structural similarity of two pictures (C, H, W) from 0 to 1 (Wang et al. 2004): the mean over channels and over
+/// all windows that lie inside the picture of (2 m_a m_b + c1)(2 s_ab + c2) / ((m_a² + m_b² + c1)(s_a² + s_b² + c2)),
+/// c1 = .01², c2 = .03², with means m and (biased) variances s² under a Gaussian window of 11 x 11, sigma 1.5.
 ///
 /// # Errors
 /// [`Error::Shape`] for other sizes, or a picture smaller than the window.
@@ -117,7 +116,8 @@ impl Part {
         }
     }
 
-    /// The square of `reach` px around a place (x right, y down), cut at the picture's edges: an object's box with its surroundings.
+    /// The square of `reach` px around a place (x right, y down), cut at the picture's edges: an object's box with its
+    /// surroundings.
     pub fn around([x, y]: [f64; 2], reach: f64, [h, w]: [usize; 2]) -> Self {
         let span = |centre: f64, side: usize| {
             let edge = |at: f64| at.clamp(0.0, side as f64) as usize;
@@ -133,9 +133,10 @@ impl Part {
     }
 }
 
-/// Sharpness of a part of a picture (C, H, W): `[Σ (right - here)² + (below - here)², variance of the Laplacian]`, summed over channels.
-/// Both are 0 for an even part. A disc's first number grows with its contrast squared and with its edge's steepness. The Laplacian
-/// (the four neighbours less four times the pixel) is taken at pixels that have all neighbours in the picture.
+/// Sharpness of a part of a picture (C, H, W): `[Σ (right - here)² + (below - here)², variance of the Laplacian]`,
+/// summed over channels. Both are 0 for an even part. A disc's first number grows with its contrast squared and with
+/// its edge's steepness. The Laplacian (the four neighbours less four times the pixel) is taken at pixels that have all
+/// neighbours in the picture.
 ///
 /// # Errors
 /// [`Error::Shape`] for other sizes.
@@ -175,15 +176,15 @@ pub fn sharpness(picture: &[f32], [c, h, w]: [usize; 3], part: Part) -> Result<[
     Ok([gradients, variance])
 }
 
-/// Sharpness of generated pictures over that of true ones, both summed over frames: 1 as sharp as true, below it blurred. NaN where the true
-/// ones are even.
+/// Sharpness of generated pictures over that of true ones, both summed over frames: 1 as sharp as true, below it
+/// blurred. NaN where the true ones are even.
 pub fn sharpness_ratio(generated: &[[f64; 2]], truth: &[[f64; 2]]) -> [f64; 2] {
     let sum = |all: &[[f64; 2]], k: usize| all.iter().map(|s| s[k]).sum::<f64>();
     [0, 1].map(|k| sum(generated, k) / sum(truth, k))
 }
 
-/// Mean of equally large pictures: of the rendered true futures it is the Bayes mean, the best prediction in squared error, which
-/// must be blurred where futures differ.
+/// Mean of equally large pictures: of the rendered true futures it is the Bayes mean, the best prediction in squared
+/// error, which must be blurred where futures differ.
 ///
 /// # Errors
 /// [`Error::Shape`] unless they are whole pictures of `size` values.
@@ -204,9 +205,9 @@ pub fn mean_picture(pictures: &[f32], size: usize) -> Result<Vec<f32>> {
     Ok(sums.iter().map(|sum| (sum / count as f64) as f32).collect())
 }
 
-/// Blur that the uncertainty of the future does not explain: 1 - S(mean of the samples) / S(Bayes mean), with gradient energies summed
-/// over frames (the first number of [`sharpness`]). 0 where the samples' mean is as sharp as the mean of the true futures, towards 1 where it is blurred
-/// more, negative where it is sharper (samples that miss branches).
+/// Blur that the uncertainty of the future does not explain: 1 - S(mean of the samples) / S(Bayes mean), with gradient
+/// energies summed over frames (the first number of [`sharpness`]). 0 where the samples' mean is as sharp as the mean
+/// of the true futures, towards 1 where it is blurred more, negative where it is sharper (samples that miss branches).
 pub fn excess_blur(mean_of_samples: &[[f64; 2]], bayes_mean: &[[f64; 2]]) -> f64 {
     1.0 - sharpness_ratio(mean_of_samples, bayes_mean)[0]
 }
@@ -281,7 +282,8 @@ mod tests {
 
     #[test]
     fn sharpness_of_a_step_and_a_dot_are_as_counted_by_hand() {
-        // A vertical step of height .5 across 6 rows: 6 * .25; halved in contrast and spread over two pixels: 12 * .0625.
+        // A vertical step of height .5 across 6 rows: 6 * .25; halved in contrast and spread over two pixels: 12 *
+        // .0625.
         let step = |edge: &dyn Fn(usize) -> f32| (0..36).map(|k| edge(k % 6)).collect::<Vec<f32>>();
         let sharp = step(&|j| if j < 3 { 0.25 } else { 0.75 });
         let soft = step(&|j| [0.25, 0.25, 0.25, 0.5, 0.75, 0.75][j]);

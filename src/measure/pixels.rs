@@ -36,8 +36,8 @@ impl<'a> Pixels<'a> {
         }
     }
 
-    /// The same with the mean of every k x k block of pixels of each channel in place of the pixels; blocks at the right and lower
-    /// edge are cut off there. k = 1 leaves all as it is.
+    /// The same with the mean of every k x k block of pixels of each channel in place of the pixels; blocks at the
+    /// right and lower edge are cut off there. k = 1 leaves all as it is.
     #[must_use]
     pub fn averaged(self, frame: [usize; 3], k: usize) -> Self {
         Self {

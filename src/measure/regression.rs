@@ -1,8 +1,10 @@
 //! Linear read-outs by ridge regression with intercept.
 //!
-//! Features are standardised on the training sequences, x̃ = (x − mean) / std; a feature that does not vary is left out.
-//! W_λ minimises mean over rows of |s − W'x̃ − c|² + λ |W|² (Hoerl & Kennard 1970), by normal equations in f64. With fewer rows
-//! than features the same W_λ comes from the dual form, X'(XX'/n + λ)⁻¹ Y/n (Saunders, Gammerman & Vovk 1998). λ is chosen per target from [`PENALTIES`] as the one with the least squared error on the validation sequences.
+//! Features are standardised on the training sequences, x̃ = (x − mean) / std; a feature that does not vary is left
+//! out. W_λ minimises mean over rows of |s − W'x̃ − c|² + λ |W|² (Hoerl & Kennard 1970), by normal equations in f64.
+//! With fewer rows than features the same W_λ comes from the dual form, X'(XX'/n + λ)⁻¹ Y/n (Saunders, Gammerman & Vovk
+//! 1998). λ is chosen per target from [`PENALTIES`] as the one with the least squared error on the validation
+//! sequences.
 
 use super::arrays::sizes;
 use super::gram::{Gram, solve};
@@ -24,7 +26,8 @@ const BLOCK_BYTES: usize = 64 << 20;
 const DUAL_PART: usize = 2048;
 const DUAL_GROUP: usize = 16;
 
-/// Rows of features by sequence, made on demand: latents are there as arrays, pixels are turned into f64 block by block.
+/// Rows of features by sequence, made on demand: latents are there as arrays, pixels are turned into f64 block by
+/// block.
 pub trait Features: Sync {
     /// (N, T, F).
     fn shape(&self) -> [usize; 3];
@@ -116,8 +119,8 @@ impl Readout {
         Ok(readout)
     }
 
-    /// The solutions of all penalties from the Gram matrix of the rows. Sums over features are cut into the same parts on any number of
-    /// threads and added in order.
+    /// The solutions of all penalties from the Gram matrix of the rows. Sums over features are cut into the same parts
+    /// on any number of threads and added in order.
     fn dual(&self, train: (&dyn Features, &Array)) -> Vec<(f64, DMatrix<f64>)> {
         let [n, t, _] = train.0.shape();
         let rows = n * t;
@@ -342,7 +345,8 @@ mod tests {
 
     #[test]
     fn with_fewer_rows_than_features_the_dual_form_is_the_primal_solution() {
-        // 24 rows of 4,100 features: three parts. The primal solution by nalgebra's own LU of (X'X/n + λ) is the second answer.
+        // 24 rows of 4,100 features: three parts. The primal solution by nalgebra's own LU of (X'X/n + λ) is the second
+        // answer.
         let (x, y) = (normal([4, 6, 4100], 10), normal([4, 6, 2], 11));
         let fit = Readout::fit(
             (&x, &y),

@@ -1,9 +1,10 @@
-//! Where surprise and information fall: areas under ROC curves, pairs judged, nats in the frames around events and elsewhere.
+//! Where surprise and information fall: areas under ROC curves, pairs judged, nats in the frames around events and
+//! elsewhere.
 
 use crate::error::{Error, Result};
 
-/// Area under the ROC curve of scores that should be higher where `labels` are true: the probability that a true one scores higher than a false one, ties
-/// half (Mann & Whitney 1947). .5 for chance.
+/// Area under the ROC curve of scores that should be higher where `labels` are true: the probability that a true one
+/// scores higher than a false one, ties half (Mann & Whitney 1947). .5 for chance.
 ///
 /// # Errors
 /// [`Error::Shape`] for unequal lengths, or where all labels are equal; [`Error::Numeric`] for a score that is NaN.
@@ -56,7 +57,8 @@ pub fn pairwise_accuracy(possible: &[f64], impossible: &[f64]) -> Result<f64> {
     Ok(right / possible.len() as f64)
 }
 
-/// For every frame whether one of the `events` lies so near that it is at most `before` frames earlier or `after` later than the event.
+/// For every frame whether one of the `events` lies so near that it is at most `before` frames earlier or `after` later
+/// than the event.
 pub fn near_events(frames: usize, events: &[usize], before: usize, after: usize) -> Vec<bool> {
     let mut near = vec![false; frames];
     for &event in events {
@@ -82,8 +84,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Adds a clip: a cost for every frame, and the frames of its events, near ones as in [`near_events`]. The first `skip` frames count nowhere
-    /// (at the start of a clip a model learns where things are), nor do events in them.
+    /// Adds a clip: a cost for every frame, and the frames of its events, near ones as in [`near_events`]. The first
+    /// `skip` frames count nowhere (at the start of a clip a model learns where things are), nor do events in them.
     pub fn add(
         &mut self,
         costs: &[f64],
@@ -125,8 +127,8 @@ impl Ledger {
     }
 }
 
-/// For every event the largest cost among the frames near it, and all costs of frames near none: what an AUROC of "events found from
-/// costs" compares, so that a peak one frame late is no miss.
+/// For every event the largest cost among the frames near it, and all costs of frames near none: what an AUROC of
+/// "events found from costs" compares, so that a peak one frame late is no miss.
 pub fn peaks(costs: &[f64], events: &[usize], before: usize, after: usize) -> (Vec<f64>, Vec<f64>) {
     let near = near_events(costs.len(), events, before, after);
     let peak = |&event: &usize| {

@@ -1,11 +1,14 @@
-//! Where the objects of a picture are: templates fitted to sub-pixel places, with size and colour, and followed through a clip.
+//! Where the objects of a picture are: templates fitted to sub-pixel places, with size and colour, and followed through
+//! a clip.
 //!
-//! A frame I of C channels over a background B is taken as I = B + Σ_k (g_k P_k - B α_k): object k covers the share α_k of a pixel and
-//! paints it in colour g_k ([`Template`]). One object at a time is found by correlation on whole pixels, then its place (and size)
-//! by least squares with the colour solved for in closed form; with several, each is found again with the others removed. Places of
-//! one frame become paths by the cheapest assignment to where every path is expected ([`super::assignment`]).
+//! A frame I of C channels over a background B is taken as I = B + Σ_k (g_k P_k - B α_k): object k covers the share α_k
+//! of a pixel and paints it in colour g_k ([`Template`]). One object at a time is found by correlation on whole pixels,
+//! then its place (and size) by least squares with the colour solved for in closed form; with several, each is found
+//! again with the others removed. Places of one frame become paths by the cheapest assignment to where every path is
+//! expected ([`super::assignment`]).
 //!
-//! **An object that is not there is lost (`None`), never left out**: its fit explains too little of the picture, or is too faint.
+//! **An object that is not there is lost (`None`), never left out**: its fit explains too little of the picture, or is
+//! too faint.
 
 mod fit;
 mod floor;
@@ -27,8 +30,8 @@ pub struct Settings {
     pub objects: usize,
     /// Range of the fitted size as a multiple of the template's, e.g. `[0.7, 1.4]`; None keeps the template's.
     pub sizes: Option<[f64; 2]>,
-    /// Least share of the squared difference from the background in the object's window that the fit must explain. Default 0.5: a true
-    /// frame reaches .99, a disc blurred to twice its width .8, noise .1.
+    /// Least share of the squared difference from the background in the object's window that the fit must explain.
+    /// Default 0.5: a true frame reaches .99, a disc blurred to twice its width .8, noise .1.
     pub explained: f64,
     /// Least mean difference from the background, of full white 1, in the channel where it is largest. Default 0.1.
     pub contrast: f64,
@@ -98,10 +101,12 @@ pub fn unit(frames: &[u8]) -> Vec<f32> {
 }
 
 impl Tracker {
-    /// A tracker for frames (C, H, W) from 0 to 1; each object may look like any of the templates. The background is black.
+    /// A tracker for frames (C, H, W) from 0 to 1; each object may look like any of the templates. The background is
+    /// black.
     ///
     /// # Errors
-    /// [`Error::Shape`] without templates or objects, for empty frames, a picture of other channels, or a wrong range of sizes.
+    /// [`Error::Shape`] without templates or objects, for empty frames, a picture of other channels, or a wrong range
+    /// of sizes.
     pub fn new(templates: Vec<Template>, shape: [usize; 3], settings: Settings) -> Result<Self> {
         let mut channels = templates.iter().map(Template::channels);
         let wrong = channels.find(|&c| c != 1 && c != shape[0]);
@@ -156,7 +161,8 @@ impl Tracker {
         self.background.len()
     }
 
-    /// Objects of one frame (C, H, W), those that explain most first; at most K. A pixel that is not finite counts as background.
+    /// Objects of one frame (C, H, W), those that explain most first; at most K. A pixel that is not finite counts as
+    /// background.
     ///
     /// # Errors
     /// [`Error::Shape`] for a frame of another size.
@@ -249,8 +255,8 @@ impl Tracker {
         best
     }
 
-    /// Paths through a clip (T, C, H, W). `start` holds K places (x, y) before the first frame, so that paths keep the order of the true
-    /// objects; without it the first frame's objects are numbered by how much they explain.
+    /// Paths through a clip (T, C, H, W). `start` holds K places (x, y) before the first frame, so that paths keep the
+    /// order of the true objects; without it the first frame's objects are numbered by how much they explain.
     ///
     /// # Errors
     /// [`Error::Shape`] for whole frames of another size, or other than K places.
@@ -312,7 +318,8 @@ impl Tracker {
         order
     }
 
-    /// [`Tracker::clip`] of many clips (N, T, C, H, W), in parallel; the same for any number of threads. `starts` holds (N, K) places.
+    /// [`Tracker::clip`] of many clips (N, T, C, H, W), in parallel; the same for any number of threads. `starts` holds
+    /// (N, K) places.
     ///
     /// # Errors
     /// As [`Tracker::clip`].

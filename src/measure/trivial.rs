@@ -1,4 +1,5 @@
-//! Rows that nothing was learned for: copy, constant velocity, an empty frame, uniform places. No number means anything without them.
+//! Rows that nothing was learned for: copy, constant velocity, an empty frame, uniform places. No number means anything
+//! without them.
 
 use super::futures::Futures;
 use crate::array::Array;
@@ -59,8 +60,8 @@ pub fn empty(contexts: usize, horizon: usize, objects: usize, lost: f64) -> Resu
     each(sizes, horizon, lost, |_, _, _| f64::NAN)
 }
 
-/// Places drawn uniformly where centres can be, `[left, right, top, bottom]` px, anew for every frame: what knowing only the box gives.
-/// Context i has a stream of its own.
+/// Places drawn uniformly where centres can be, `[left, right, top, bottom]` px, anew for every frame: what knowing
+/// only the box gives. Context i has a stream of its own.
 ///
 /// # Errors
 /// [`Error::Shape`] for an empty size or box.

@@ -1,4 +1,5 @@
-//! Are long generated clips still possible: the right number of objects, energy kept, nothing through walls or each other, true speeds?
+//! Are long generated clips still possible: the right number of objects, energy kept, nothing through walls or each
+//! other, true speeds?
 
 use super::futures::Futures;
 use crate::error::{Error, Result};
@@ -19,8 +20,8 @@ pub struct World {
 pub struct Validity {
     /// Share of frames in which all K objects are found.
     pub complete: f64,
-    /// Mean over clips of (E_h - E_1) / E_1, E = Σ_k (|v_k|² / 2 - g·x_k) of unit masses with v by differences of neighbouring frames and gravity's potential
-    /// measured from the room's bottom; of clips in which both are known.
+    /// Mean over clips of (E_h - E_1) / E_1, E = Σ_k (|v_k|² / 2 - g·x_k) of unit masses with v by differences of
+    /// neighbouring frames and gravity's potential measured from the room's bottom; of clips in which both are known.
     pub energy_drift: f64,
     /// Mean of |E_h - E_1| / E_1, which drifts of both signs cannot hide.
     pub energy_change: f64,
@@ -163,7 +164,8 @@ pub fn histogram(values: &[f64], bins: usize, [low, high]: [f64; 2]) -> Vec<f64>
         .collect()
 }
 
-/// Earth mover's distance of two sets of numbers, in their unit: ∫ |F_a - F_b|, exact for any sizes. NaN where one is empty.
+/// Earth mover's distance of two sets of numbers, in their unit: ∫ |F_a - F_b|, exact for any sizes. NaN where one is
+/// empty.
 pub fn earth_mover(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<(f64, f64)> = Vec::with_capacity(a.len() + b.len());
     all.extend(a.iter().map(|&v| (v, 1.0 / a.len() as f64)));
@@ -207,7 +209,8 @@ mod tests {
         let path: Vec<f64> = (0..8).flat_map(|t| fall(f64::from(t))).collect();
         let all = validity(&futures(path, 8, 1), &world(vec![3.0], [0.0, 0.3])).unwrap();
         for v in &all {
-            // Differences of a parabola are exact velocities at the middle; its middle chord is g/8 = .04 off the path, always the same.
+            // Differences of a parabola are exact velocities at the middle; its middle chord is g/8 = .04 off the path,
+            // always the same.
             assert!(v.energy_drift.abs() < 1e-12, "{v:?}");
             assert_eq!((v.complete, v.overlap), (1.0, 0.0));
         }

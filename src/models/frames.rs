@@ -171,8 +171,8 @@ impl<F: Float> FrameVae<F> {
         }
     }
 
-    /// Starts from what the training frames have in common: the encoder looks at what differs from the background, the decoder's
-    /// output begins at the mean.
+    /// Starts from what the training frames have in common: the encoder looks at what differs from the background, the
+    /// decoder's output begins at the mean.
     ///
     /// # Errors
     /// A frame of another size.
@@ -229,7 +229,8 @@ impl<F: Float> FrameVae<F> {
         }
     }
 
-    /// Means and variances of q(a | x) for every frame of clips: of pixels that are seen, and of frames that are not, whatever stands there.
+    /// Means and variances of q(a | x) for every frame of clips: of pixels that are seen, and of frames that are not,
+    /// whatever stands there.
     ///
     /// # Errors
     /// Frames of another size.

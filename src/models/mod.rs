@@ -1,9 +1,10 @@
 //! Temporal variational autoencoders. One file and one line in `models!` add a model.
 //!
-//! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests. What every temporal VAE can
-//! answer is [`Model`]: which latents it has, the terms of its objective for every clip and frame, beliefs about latents given the past,
-//! everything or the first frames, rollouts of its prior, and frames of beliefs. What only models with a linear-Gaussian law can do is
-//! [`StateSpaceModel`]. What a model says that it is, its [`Claims`], is what the contract tests hold it to.
+//! A model is read top to bottom in its own file: source, equations, config, parts, the thing itself, tests. What every
+//! temporal VAE can answer is [`Model`]: which latents it has, the terms of its objective for every clip and frame,
+//! beliefs about latents given the past, everything or the first frames, rollouts of its prior, and frames of beliefs.
+//! What only models with a linear-Gaussian law can do is [`StateSpaceModel`]. What a model says that it is, its
+//! [`Claims`], is what the contract tests hold it to.
 
 mod clips;
 mod frames;
@@ -42,8 +43,8 @@ impl Query<'_> {
         }
     }
 
-    /// (B, T): which frames of `clips` beliefs are conditioned on: of those observed and seen, the first ones where only they are given.
-    /// `None` for all.
+    /// (B, T): which frames of `clips` beliefs are conditioned on: of those observed and seen, the first ones where
+    /// only they are given. `None` for all.
     pub fn observed_frames<F: Float>(&self, clips: &Clips<F>) -> Option<Vec<bool>> {
         let first = match self.given {
             Given::First(n) => n,
@@ -106,16 +107,16 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// # Errors
     /// Clips of another frame size; a covariance that lost positive definiteness.
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>>;
-    /// Answers queries about the same clips from one look at their frames, in order. An answer holds arrays by the names of
-    /// [`Self::latents`] (`z`: means or values; `z_var`, `z_cov`, `z_kl`), of the latents that [have a belief](Latent::has_belief) given
-    /// that; none where none has.
+    /// Answers queries about the same clips from one look at their frames, in order. An answer holds arrays by the
+    /// names of [`Self::latents`] (`z`: means or values; `z_var`, `z_cov`, `z_kl`), of the latents that [have a
+    /// belief](Latent::has_belief) given that; none where none has.
     ///
     /// # Errors
     /// Clips of another frame size; a covariance that lost positive definiteness.
     fn infer(&self, clips: &Clips<F>, queries: &[Query], rng: &mut Rng) -> Result<Vec<Beliefs>>;
-    /// Futures drawn from the prior after the last belief of `from`, which is what [`Self::infer`] gave for [`Given::UpTo`] or a later
-    /// [`Self::rollout`]: arrays (draw, clip, frame, size) whose frame 0 is that belief's mean in every draw, and whose frames after it go
-    /// on from a draw of it.
+    /// Futures drawn from the prior after the last belief of `from`, which is what [`Self::infer`] gave for
+    /// [`Given::UpTo`] or a later [`Self::rollout`]: arrays (draw, clip, frame, size) whose frame 0 is that belief's
+    /// mean in every draw, and whose frames after it go on from a draw of it.
     ///
     /// # Errors
     /// Beliefs without what the model goes on from.

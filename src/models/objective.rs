@@ -56,8 +56,8 @@ pub struct Term<F: Float> {
     value: Scalar<F, Grad<F>>,
     /// +1 or -1: how `value` enters the bound.
     sign: f64,
-    /// What every clip and frame adds to the bound, (B, T), its sign included. Of frames that are not seen, and of terms without a value
-    /// for each frame, zeros or what the term says.
+    /// What every clip and frame adds to the bound, (B, T), its sign included. Of frames that are not seen, and of
+    /// terms without a value for each frame, zeros or what the term says.
     pub per_frame: Vec<f64>,
     /// Weight in the objective.
     pub weight: f64,

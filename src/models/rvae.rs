@@ -1,4 +1,5 @@
-//! A recurrent temporal VAE: a state that is computed from draws of a latent a frame, and frames that are decoded from the state.
+//! A recurrent temporal VAE: a state that is computed from draws of a latent a frame, and frames that are decoded from
+//! the state.
 //!
 //! ```text
 //! e_t = CNN(x_t),   g_t = LSTM(g_{t-1}, e_t)
@@ -9,13 +10,13 @@
 //! ELBO = sum_t E_q [ log p(x_t | s_t) ] - KL(q(z_t) || p(z_t | s_{t-1}))
 //! ```
 //!
-//! Source: the variational RNN (Chung et al. 2015) as the state-space model without feedback of frames that Girin et al. 2021 (sec. 4)
-//! write down. Departures:
+//! Source: the variational RNN (Chung et al. 2015) as the state-space model without feedback of frames that Girin et
+//! al. 2021 (sec. 4) write down. Departures:
 //! 1. a frame reaches the decoder through z alone: one that is fed back lets the decoder ignore z;
 //! 2. the posterior's mean is a correction of the prior's, so that it starts where the prior is;
 //! 3. `posterior: all` runs the LSTM from the last frame backward, q(z_t | x_t .. x_{T-1}, s_{t-1}): smoothing;
-//! 4. `ahead` adds log p of the next frames under draws from the prior alone, after a random frame of every clip: beside the bound. It teaches the
-//!    state what moves it, where z would repaint every frame;
+//! 4. `ahead` adds log p of the next frames under draws from the prior alone, after a random frame of every clip:
+//!    beside the bound. It teaches the state what moves it, where z would repaint every frame;
 //! 5. a frame that is not seen has the prior for its posterior, and costs nothing.
 
 use super::{Ahead, Claims, Clips, Common, Likelihood, Model, Query, Schedule, Term};
@@ -222,8 +223,8 @@ impl<F: Float> RvaeModel<F> {
         Ok(self.prior.forward(&hidden)?)
     }
 
-    /// The loop over features (B*T, h): posterior where frames are seen (`seen` (B, T)), prior where not; draws of z, or its means without
-    /// `rng`.
+    /// The loop over features (B*T, h): posterior where frames are seen (`seen` (B, T)), prior where not; draws of z,
+    /// or its means without `rng`.
     fn unroll<T: Track<F>>(
         &self,
         features: &Mat<F, T>,

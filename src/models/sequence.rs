@@ -12,8 +12,8 @@ use lgssm::{self, AffineModes, Lgssm, Posterior, Transition, innovations};
 use nn::tensor::PerRow;
 use nn::{Float, Grad, Mat, Module, Param, ops};
 
-/// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ], of the frames and pixels that are seen: what is missing is summed out
-/// of the law, and leaves no term.
+/// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ], of the frames and pixels that are seen: what is
+/// missing is summed out of the law, and leaves no term.
 #[derive(Debug)]
 pub struct SequenceVae<F: Float> {
     frames: FrameVae<F>,

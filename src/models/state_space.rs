@@ -24,14 +24,15 @@ pub trait StateSpaceModel<F: Float> {
     /// # Errors
     /// Frames of another size.
     fn encode(&self, frames: &Mat<F>) -> Result<Codes>;
-    /// Takes codes (B, T, p) of training clips into what of the law starts from them; called once, after `train.law_from` steps.
+    /// Takes codes (B, T, p) of training clips into what of the law starts from them; called once, after
+    /// `train.law_from` steps.
     ///
     /// # Errors
     /// Codes that have collapsed.
     fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()>;
-    /// Fits the noise that the law expects of codes to code *means* (B, T, p). It was learned on draws from q(a | x), whose variance
-    /// its R contains; a reader of the latents gives means, and would be told to trust them too little. The bound is that of the
-    /// model before.
+    /// Fits the noise that the law expects of codes to code *means* (B, T, p). It was learned on draws from q(a | x),
+    /// whose variance its R contains; a reader of the latents gives means, and would be told to trust them too little.
+    /// The bound is that of the model before.
     ///
     /// # Errors
     /// A covariance that lost positive definiteness.
@@ -43,7 +44,8 @@ pub trait StateSpaceModel<F: Float> {
     /// # Errors
     /// Parameters that do not fit together.
     fn modes(&self) -> Result<Option<AffineModes>>;
-    /// How far the published Kalman VAE's bound is below the exact likelihood of code means (B, T, p), where it has a meaning.
+    /// How far the published Kalman VAE's bound is below the exact likelihood of code means (B, T, p), where it has a
+    /// meaning.
     ///
     /// # Errors
     /// A covariance that lost positive definiteness.
@@ -98,8 +100,8 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
         Ok(())
     }
-    /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p), of which those with
-    /// `seen` (B, T) false are missing.
+    /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p), of
+    /// which those with `seen` (B, T) false are missing.
     ///
     /// # Errors
     /// Codes that do not fit; a covariance that lost positive definiteness.

@@ -6,10 +6,10 @@
 //! let gradients = tensor::backward(ops::sum(&y)?)?;
 //! ```
 //!
-//! dfdx's own tape moves with one value, so using a value twice takes it apart by hand, and forgetting to is a gradient of zeros without a
-//! warning. Here a tape is a handle to a list. Two values that have nothing in common yet have lists of their own; an operation on
-//! both makes them one list, for everyone who holds either. Steps are stamped when they are recorded and run from the latest to the
-//! earliest, so the order of merging does not matter.
+//! dfdx's own tape moves with one value, so using a value twice takes it apart by hand, and forgetting to is a gradient
+//! of zeros without a warning. Here a tape is a handle to a list. Two values that have nothing in common yet have lists
+//! of their own; an operation on both makes them one list, for everyone who holds either. Steps are stamped when they
+//! are recorded and run from the latest to the earliest, so the order of merging does not matter.
 
 use crate::{Error, Float, Result};
 use dfdx::prelude::{Cpu, Gradients, Merge, NoneTape, Tape};

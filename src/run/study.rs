@@ -102,8 +102,8 @@ pub(crate) fn training(path: &Path) -> Result<Vec<TrainingPoint>> {
     text.lines().enumerate().map(point).collect()
 }
 
-/// Where a body's centre can be (x0, y0, x1, y1): inside the innermost rectangle that stands still, less the radius where
-/// all test sequences have the same.
+/// Where a body's centre can be (x0, y0, x1, y1): inside the innermost rectangle that stands still, less the radius
+/// where all test sequences have the same.
 pub(crate) fn outline(dataset: &Dataset) -> Result<Option<(f64, f64, f64, f64)>> {
     let split = dataset.split("test")?;
     let (false, Some(config)) = (split.is_empty(), dataset.config()) else {

@@ -1,5 +1,5 @@
-//! Arrays whose axes lie in another order: column-major ones, and those whose axes are to be read in an order of their own.
-//! They are written anew in row-major order, so that all readers can take values as they come.
+//! Arrays whose axes lie in another order: column-major ones, and those whose axes are to be read in an order of their
+//! own. They are written anew in row-major order, so that all readers can take values as they come.
 
 use crate::error::{Error, Result};
 use crate::store::npy::map;
@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Writes the array of `from` to `to` with its axes in the order `axes`, row-major: axis k of the new array is axis `axes[k]`
-/// of the old one. `name` is what messages call it. Memory does not depend on the array's size: the file is mapped.
+/// Writes the array of `from` to `to` with its axes in the order `axes`, row-major: axis k of the new array is axis
+/// `axes[k]` of the old one. `name` is what messages call it. Memory does not depend on the array's size: the file is
+/// mapped.
 ///
 /// # Errors
 /// What [`NpyStream::open`] refuses; [`Error::Shape`] for an order that does not name every axis once; [`Error::Io`].

@@ -1,8 +1,9 @@
 //! Other people's `.npy` arrays: any number type, read in order, with memory independent of the array's size.
 //!
-//! [`Npy`](crate::store::npy::Npy) maps the few types that this project writes; here every boolean, integer and float type
-//! of NumPy (little-endian) is taken and converted; column-major arrays by way of [`reordered`](super::npy_order::reordered). Nothing is allocated before sizes are checked against the
-//! file, and object arrays (pickled Python objects) are refused: nothing is ever unpickled.
+//! [`Npy`](crate::store::npy::Npy) maps the few types that this project writes; here every boolean, integer and float
+//! type of NumPy (little-endian) is taken and converted; column-major arrays by way of
+//! [`reordered`](super::npy_order::reordered). Nothing is allocated before sizes are checked against the file, and
+//! object arrays (pickled Python objects) are refused: nothing is ever unpickled.
 
 use crate::error::{Error, Result};
 use crate::store::npy_dictionary::Dictionary;

@@ -1,5 +1,5 @@
-//! Arrays of frames from NumPy, HDF5 and MATLAB: orders of axes, column-major layouts, rounding, unknown states, files of an
-//! episode each. Right values are those that the arrays were made of.
+//! Arrays of frames from NumPy, HDF5 and MATLAB: orders of axes, column-major layouts, rounding, unknown states, files
+//! of an episode each. Right values are those that the arrays were made of.
 
 use super::support::{
     archive, array, ball, everywhere, exported, imported, noted, python, seen, states,
@@ -214,8 +214,8 @@ fn our_own_hdf5_comes_back_with_its_splits_and_every_number_and_name() {
     );
 }
 
-/// What h5py 3.16 writes by default: superblock 0, symbol tables, chunks (1, 2, 4, 4) with gzip, shuffle and Fletcher-32;
-/// big-endian states; a number `dt` and a text that is passed over.
+/// What h5py 3.16 writes by default: superblock 0, symbol tables, chunks (1, 2, 4, 4) with gzip, shuffle and
+/// Fletcher-32; big-endian states; a number `dt` and a text that is passed over.
 ///
 /// ```python
 /// with h5py.File("a.h5", "w") as f:

@@ -1,4 +1,5 @@
-//! Pictures as cameras, programs and microscopes write them: turned by EXIF data, transparent, in stacks; and states beside.
+//! Pictures as cameras, programs and microscopes write them: turned by EXIF data, transparent, in stacks; and states
+//! beside.
 
 use super::support::{everywhere, imported, noted, seen, states};
 use image::{GrayImage, Luma, Rgba, RgbaImage};

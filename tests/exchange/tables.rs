@@ -1,4 +1,5 @@
-//! Tables as trackers, loggers and spreadsheets write them: every dialect and layout gives the states that it was made of.
+//! Tables as trackers, loggers and spreadsheets write them: every dialect and layout gives the states that it was made
+//! of.
 
 use super::support::{everywhere, imported, noted, seen, states};
 use kinostate::data::Dataset;

@@ -1,5 +1,5 @@
-//! What the columns of a table are: states, times, frame numbers, tracks, scores; in plain tables and in those of trackpy,
-//! TrackMate, SLEAP and DeepLabCut.
+//! What the columns of a table are: states, times, frame numbers, tracks, scores; in plain tables and in those of
+//! trackpy, TrackMate, SLEAP and DeepLabCut.
 
 use super::dialect::{Cell, Dialect};
 use super::{Asked, Row};
@@ -212,8 +212,8 @@ pub(super) fn header(
     roles(path, names, units, body, headless, asked)
 }
 
-/// Rows of further words below the names: units, and TrackMate's longer and shorter names. Gives the units and the first
-/// row of numbers.
+/// Rows of further words below the names: units, and TrackMate's longer and shorter names. Gives the units and the
+/// first row of numbers.
 fn below(rows: &[Row], names: &[String], dialect: Dialect) -> (Vec<Option<String>>, usize) {
     let key = |name: &String| parts(name).0;
     let trackmate = names.iter().any(|name| key(name) == "track_id")

@@ -1,4 +1,5 @@
-//! Tables of numbers as text, as trackers, loggers and spreadsheets write them: in tracks, each on an even grid of frames.
+//! Tables of numbers as text, as trackers, loggers and spreadsheets write them: in tracks, each on an even grid of
+//! frames.
 
 mod dialect;
 mod header;

@@ -14,8 +14,8 @@ pub(in crate::exchange) struct Grid {
 /// A time may be this far from its place beyond what rounding explains, in steps.
 const JITTER: f64 = 0.01;
 
-/// Finds the grid of increasing times that were rounded to multiples of `rounding`: every time is within the rounding of
-/// t_0 + k step, with the mean step over all. `jitter` is how far they may be off beyond that, in steps.
+/// Finds the grid of increasing times that were rounded to multiples of `rounding`: every time is within the rounding
+/// of t_0 + k step, with the mean step over all. `jitter` is how far they may be off beyond that, in steps.
 ///
 /// Nothing for times that do not increase or lie on no grid.
 pub(in crate::exchange) fn grid(times: &[f64], rounding: f64, jitter: f64) -> Option<Grid> {
@@ -31,8 +31,8 @@ pub(in crate::exchange) fn grid(times: &[f64], rounding: f64, jitter: f64) -> Op
     if gaps.iter().any(|gap| !(gap.is_finite() && *gap > 0.0)) {
         return None;
     }
-    // The least gap is one step, but for rounding and jitter: so are all within their reach, which is less than half a step, and their
-    // mean is better.
+    // The least gap is one step, but for rounding and jitter: so are all within their reach, which is less than half a
+    // step, and their mean is better.
     let least = gaps.iter().copied().fold(f64::INFINITY, f64::min);
     let reach = 2.0 * rounding + 2.0 * jitter.max(JITTER) * least;
     let single: Vec<f64> = gaps

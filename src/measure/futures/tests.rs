@@ -107,7 +107,8 @@ fn the_true_distribution_has_skill_one_and_no_other_is_better() {
         mean(&drawn(shape, 4.5, 0.0, 5)),
     );
     assert!(best < narrow && best < wide, "{best} {narrow} {wide}");
-    // Half the mean distance of two of them: σ √π / 2 · ... = √π for σ = 2 in the plane, within six errors of 1.1/√3000.
+    // Half the mean distance of two of them: σ √π / 2 · ... = √π for σ = 2 in the plane, within six errors of
+    // 1.1/√3000.
     let own = over_contexts(&oracle.self_score().unwrap())[0];
     let exact = std::f64::consts::PI.sqrt();
     assert!((own - exact).abs() < 0.04, "{own} {exact}");

@@ -5,8 +5,8 @@ use super::Tracks;
 use crate::array::Array;
 use crate::error::{Error, Result};
 
-/// Errors of found places against true ones. Objects of a frame are matched by the cheapest assignment: whether paths were swapped is
-/// another question ([`Floor::swapped`]).
+/// Errors of found places against true ones. Objects of a frame are matched by the cheapest assignment: whether paths
+/// were swapped is another question ([`Floor::swapped`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Floor {
     /// √ mean squared distance, px.

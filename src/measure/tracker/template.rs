@@ -6,8 +6,9 @@ use simulators::{Outline, Rectangle, Shape};
 /// Point samples along a side of a table's cell: 64 along a pixel where a pixel has 16 cells.
 const SAMPLES: usize = 4;
 
-/// One object without its colour. At the offset (u right, v down) of a pixel's centre from the object's: `alpha`, the share of the
-/// pixel's square that it covers, and `paint`, the mean brightness of that share (equal to alpha for an even shape).
+/// One object without its colour. At the offset (u right, v down) of a pixel's centre from the object's: `alpha`, the
+/// share of the pixel's square that it covers, and `paint`, the mean brightness of that share (equal to alpha for an
+/// even shape).
 #[derive(Clone, Debug)]
 pub struct Template {
     /// Offset of the table's first node, px.
@@ -37,8 +38,8 @@ impl Template {
         Self::sampled("disc", radius, false, inside)
     }
 
-    /// A filled polygon that does not cross itself, its corners (right, down) around the place that is to be found, px. It does not
-    /// turn: an object that does has a template for every angle ([`super::Tracker::new`] takes several).
+    /// A filled polygon that does not cross itself, its corners (right, down) around the place that is to be found, px.
+    /// It does not turn: an object that does has a template for every angle ([`super::Tracker::new`] takes several).
     ///
     /// # Errors
     /// [`Error::Shape`] for fewer than three corners, or where it is smaller than 0.3 px or larger than 128.
@@ -57,8 +58,9 @@ impl Template {
         Self::sampled("polygon", far, false, inside)
     }
 
-    /// What a world draws: shapes in world units (y up), painted one over another, around the world's point `centre` that is to be
-    /// found; `scale` is the camera's pixels a unit. Their brightness is kept, one colour for all is fitted.
+    /// What a world draws: shapes in world units (y up), painted one over another, around the world's point `centre`
+    /// that is to be found; `scale` is the camera's pixels a unit. Their brightness is kept, one colour for all is
+    /// fitted.
     ///
     /// # Errors
     /// [`Error::Shape`] where they cover nothing, or reach farther than 128 px.
@@ -79,8 +81,9 @@ impl Template {
         })
     }
 
-    /// A picture of `[C, H, W]` values around its middle, with its coverage (H, W) from 0 to 1; paint is already mixed with coverage (0 where
-    /// alpha is 0). Between whole pixels it is the mean over the shifted pixel, which is bilinear.
+    /// A picture of `[C, H, W]` values around its middle, with its coverage (H, W) from 0 to 1; paint is already mixed
+    /// with coverage (0 where alpha is 0). Between whole pixels it is the mean over the shifted pixel, which is
+    /// bilinear.
     ///
     /// # Errors
     /// [`Error::Shape`] when the sizes do not fit or the picture is empty.
@@ -116,7 +119,8 @@ impl Template {
         .measured("picture")
     }
 
-    /// Tabulates what `inside` says at points: cells of 1/16 px (coarser for what is large), summed over a pixel's square.
+    /// Tabulates what `inside` says at points: cells of 1/16 px (coarser for what is large), summed over a pixel's
+    /// square.
     fn sampled(
         what: &str,
         far: f64,

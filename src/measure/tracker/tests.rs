@@ -69,8 +69,8 @@ fn a_ball_is_found_to_a_hundredth_of_a_pixel_from_16_to_128_pixels() {
         let tracks = tracker.clips(&frames, 2, None).unwrap();
         let floor = Floor::of(&tracks, &truth).unwrap();
         println!("{side} x {side}: {}", floor.text());
-        // Pixels are rounded to 1/255 (standard deviation .001): their share in the place is .001 / √(edge pixels). The rest is the table's
-        // interpolation. A ball of 16 x 16 has a radius of 1.5 px.
+        // Pixels are rounded to 1/255 (standard deviation .001): their share in the place is .001 / √(edge pixels). The
+        // rest is the table's interpolation. A ball of 16 x 16 has a radius of 1.5 px.
         assert!(
             floor.rmse < 0.01 && floor.lost == 0.0,
             "{side}: {}",

@@ -47,8 +47,9 @@ impl<F: Float> Blended<F> {
         Ok(laws::weights_before(&plain, modes, steps))
     }
 
-    /// A_t and c_t of codes (B, T, p), and the weights that they are blended by. Where a code is missing its place is taken by the filter's own C z + d, frame by frame, as
-    /// published: what is fed back at frame t depends on seen codes up to t only.
+    /// A_t and c_t of codes (B, T, p), and the weights that they are blended by. Where a code is missing its place is
+    /// taken by the filter's own C z + d, frame by frame, as published: what is fed back at frame t depends on seen
+    /// codes up to t only.
     fn transitions(
         &self,
         codes: &[f64],

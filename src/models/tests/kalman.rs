@@ -125,8 +125,8 @@ fn trained(config: &AnyModel, steps: usize, rate: f64) -> Box<dyn Model<f32>> {
     model
 }
 
-/// How far the bound is below the exact likelihood of fresh clips, nats a clip: mean and standard error. With `forget`, terms about
-/// latents are left out: an error that a bound must not survive.
+/// How far the bound is below the exact likelihood of fresh clips, nats a clip: mean and standard error. With `forget`,
+/// terms about latents are left out: an error that a bound must not survive.
 fn gap(model: &dyn Model<f32>, forget: bool) -> (f64, f64) {
     const CLIPS: usize = 1000;
     let pixels = sampled(CLIPS, "kalman/test");

@@ -1,11 +1,13 @@
-//! A training step of a recurrent video VAE, timed: `cargo run --release -p nn --example recurrent -- SIDE CHANNELS CLIPS FRAMES MICRO_BATCHES`.
+//! A training step of a recurrent video VAE, timed: `cargo run --release -p nn --example recurrent -- SIDE CHANNELS
+//! CLIPS FRAMES MICRO_BATCHES`.
 //!
 //! ```text
 //! s_t = GRU(s_{t-1}, z_t),  z_t ~ N(prior(s_{t-1})),  x_t ~ N(dec(s_t), sigma);    q: g_t = LSTM(g_{t-1}, enc(x_t)),  z_t ~ N(post(g_t, s_{t-1}))
 //! ```
 //!
-//! Networks: 16-32-64 channels (one more of 64 for 64 pixels), 3x3, stride 2, to 128 features; sub-pixel convolutions back; GRU and LSTM of 128
-//! units; z of 16. Forward, backward, clipping and Adam; prints one JSON row with the peak of resident memory.
+//! Networks: 16-32-64 channels (one more of 64 for 64 pixels), 3x3, stride 2, to 128 features; sub-pixel convolutions
+//! back; GRU and LSTM of 128 units; z of 16. Forward, backward, clipping and Adam; prints one JSON row with the peak of
+//! resident memory.
 
 use nn::layers::{ConvTrunk, GaussianHead, Gru, Lstm, Mlp, Upsampler};
 use nn::ops::{self, Direction, calibrated_gaussian};

@@ -1,5 +1,5 @@
-//! Causal self-attention over the frames of clips, and a transformer block: all frames at once (`seq`), or one more with the keys of those
-//! before (`step`).
+//! Causal self-attention over the frames of clips, and a transformer block: all frames at once (`seq`), or one more
+//! with the keys of those before (`step`).
 
 use super::linear::{LayerNorm, Linear};
 use crate::ops::{self, Activation};
@@ -17,8 +17,8 @@ pub struct SelfAttention<F: Float> {
     heads: usize,
 }
 
-/// Keys and values of the frames so far: what one more frame reads. Without a tape: one that grows with every frame is for inference, and
-/// training has all frames at once.
+/// Keys and values of the frames so far: what one more frame reads. Without a tape: one that grows with every frame is
+/// for inference, and training has all frames at once.
 #[derive(Clone, Debug)]
 pub struct Cache<F: Float> {
     clips: usize,
@@ -237,8 +237,8 @@ mod tests {
         assert_eq!(changed(STEPS), from(STEPS));
     }
 
-    /// Rows of four values in -1..1 may have a variance of .02, where a layer norm's third derivatives, and with them the error of the
-    /// differences, are a hundred times those elsewhere: rows are stretched first.
+    /// Rows of four values in -1..1 may have a variance of .02, where a layer norm's third derivatives, and with them
+    /// the error of the differences, are a hundred times those elsewhere: rows are stretched first.
     #[test]
     fn gradients_agree_with_finite_differences() {
         let x = random("x", 2 * 3, 4);

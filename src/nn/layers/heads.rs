@@ -6,7 +6,8 @@ use crate::{Error, Float, Mat, Module, Param, Result, Rng, Track};
 
 /// Standard deviations never fall below this: log densities and divergences stay finite.
 const MIN_STD: f64 = 0.01;
-/// Share of a head's weights at the start: mean and standard deviation begin at their biases, whatever the features are.
+/// Share of a head's weights at the start: mean and standard deviation begin at their biases, whatever the features
+/// are.
 const START: f64 = 0.1;
 
 /// (mean, raw) = x W + b, std = softplus(raw) + .01: features (rows, k) to a Gaussian of n independent dimensions.
@@ -70,7 +71,8 @@ pub struct CategoricalHead<F: Float> {
 }
 
 impl<F: Float> CategoricalHead<F> {
-    /// Starts near equal probabilities. `uniform` is the share of the uniform distribution in every variable, usually .01.
+    /// Starts near equal probabilities. `uniform` is the share of the uniform distribution in every variable, usually
+    /// .01.
     ///
     /// # Errors
     /// Out of memory.

@@ -89,7 +89,8 @@ impl<F: Float> Gru<F> {
         self.cell(&self.input_sums(x)?, h)
     }
 
-    /// h_t of every frame, from `start` (B, h): x (B*T, k), T = `steps`, to (B*T, h). The products with inputs are one for all frames.
+    /// h_t of every frame, from `start` (B, h): x (B*T, k), T = `steps`, to (B*T, h). The products with inputs are one
+    /// for all frames.
     ///
     /// # Errors
     /// [`Error::Shape`] when x is not a number of whole clips or does not fit the weights.

@@ -74,8 +74,8 @@ impl<F: Float> ConvTrunk<F> {
         })
     }
 
-    /// Takes what stands still in the training data (C*H*W) off every frame: what moves is then seen on exact zeros, which is also
-    /// what convolutions are padded with.
+    /// Takes what stands still in the training data (C*H*W) off every frame: what moves is then seen on exact zeros,
+    /// which is also what convolutions are padded with.
     ///
     /// # Errors
     /// [`Error::Shape`] for a frame of another size.
@@ -83,8 +83,8 @@ impl<F: Float> ConvTrunk<F> {
         self.background.set(background)
     }
 
-    /// Features of frames that are data: no gradient is sent back to them, which spares the costliest step of all. The type of the frames,
-    /// without a tape, says that there is none.
+    /// Features of frames that are data: no gradient is sent back to them, which spares the costliest step of all. The
+    /// type of the frames, without a tape, says that there is none.
     ///
     /// # Errors
     /// [`Error::Shape`] when the frames have another size.

@@ -10,8 +10,9 @@ const KERNEL: usize = 3;
 /// Weights of the last convolution at the start: frames begin at the mean of the data, whatever the features are.
 const START: f64 = 0.1;
 
-/// A linear layer with ReLU to small maps, then 3x3 sub-pixel convolutions, each of which doubles height and width, with ReLU between:
-/// features (rows, n) to frames (rows, C*H*W): logits of pixels, or means, added to those that it starts from.
+/// A linear layer with ReLU to small maps, then 3x3 sub-pixel convolutions, each of which doubles height and width,
+/// with ReLU between: features (rows, n) to frames (rows, C*H*W): logits of pixels, or means, added to those that it
+/// starts from.
 #[derive(Clone, Debug)]
 pub struct Upsampler<F: Float> {
     linear: Linear<F>,
@@ -39,8 +40,8 @@ impl<F: Float> Upsampler<F> {
         Self::with_skips(inputs, channels, frame, &vec![0; channels.len()], rng)
     }
 
-    /// The same where maps of `skips` channels come in before each doubling: those of a trunk's [`Features`](super::Features) in reverse
-    /// order, `[64, 32, 16]` of a trunk of 16, 32, 64.
+    /// The same where maps of `skips` channels come in before each doubling: those of a trunk's
+    /// [`Features`](super::Features) in reverse order, `[64, 32, 16]` of a trunk of 16, 32, 64.
     ///
     /// # Errors
     /// [`Error::Config`] as [`Upsampler::new`], or for another number of skips than of doublings.
@@ -91,7 +92,8 @@ impl<F: Float> Upsampler<F> {
         })
     }
 
-    /// Starts every frame at these values (C*H*W), usually the mean of the training data: as logits or as means of pixels.
+    /// Starts every frame at these values (C*H*W), usually the mean of the training data: as logits or as means of
+    /// pixels.
     ///
     /// # Errors
     /// [`Error::Shape`] for a frame of another size.

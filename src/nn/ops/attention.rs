@@ -18,8 +18,9 @@ fn width(what: &str, (rows, columns): (usize, usize), heads: usize, pair: usize)
     Ok(columns / heads)
 }
 
-/// Rotary positions: in every head of width d, columns (2i, 2i + 1) of a row at time t are turned by the angle t 10000^(-2i/d), so that
-/// products of two rows depend on how far apart they are (Su et al. 2021, "RoFormer", eq. 34). `time` gives t of every row.
+/// Rotary positions: in every head of width d, columns (2i, 2i + 1) of a row at time t are turned by the angle t
+/// 10000^(-2i/d), so that products of two rows depend on how far apart they are (Su et al. 2021, "RoFormer", eq. 34).
+/// `time` gives t of every row.
 ///
 /// # Errors
 /// [`Error::Shape`] when heads have no even width, or times are not one for each row.
@@ -86,8 +87,8 @@ fn add_head<F: Float>(from: &[F], columns: usize, at: usize, d: usize, x: &mut [
 /// y_t = sum_s a_ts v_s,   a_t = softmax over s of q_t k_s / sqrt d,   s no later than t
 /// ```
 ///
-/// q (B*S, n) are the last S frames of clips of `steps` frames, of which k and v (B*T, n) hold all: S = T in training, 1 with cached keys.
-/// Returns (B*S, n).
+/// q (B*S, n) are the last S frames of clips of `steps` frames, of which k and v (B*T, n) hold all: S = T in training,
+/// 1 with cached keys. Returns (B*S, n).
 ///
 /// # Errors
 /// [`Error::Shape`] when sizes, heads and steps do not fit.

@@ -5,7 +5,8 @@ use crate::{Error, Float, Mat, Result, Track};
 use dfdx::prelude::PutTape;
 
 const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
-/// The standard deviation is never taken to be smaller: a sharper one would pay more for the last grey level than for where things are.
+/// The standard deviation is never taken to be smaller: a sharper one would pay more for the last grey level than for
+/// where things are.
 pub const MIN_SIGMA: f64 = 0.01;
 /// Squares are added up in sixteen lanes, which vectorise, and the lanes in f64.
 const LANES: usize = 16;
@@ -32,11 +33,13 @@ fn squares<F: Float>(mean: &[F], pixels: &[F], seen: Option<&[bool]>) -> (f64, f
     (sum, mean.len() as f64)
 }
 
-/// log N(x; mean, sigma^2), nats, with the sigma that makes all frames of this call most likely: sigma^2 = the mean squared error, at least
-/// [`MIN_SIGMA`]^2. Mean and pixels (rows, C*H*W); where there is a mask (rows, C*H*W), over those pixels alone that it says are seen.
+/// log N(x; mean, sigma^2), nats, with the sigma that makes all frames of this call most likely: sigma^2 = the mean
+/// squared error, at least [`MIN_SIGMA`]^2. Mean and pixels (rows, C*H*W); where there is a mask (rows, C*H*W), over
+/// those pixels alone that it says are seen.
 ///
-/// sigma follows the mean, yet d/dsigma is zero at its best, so gradients are those of a given sigma. Micro-batches have a sigma each.
-/// Source: Rybkin, Daniilidis & Levine 2021, "Simple and effective VAE training with calibrated decoders", eq. 5.
+/// sigma follows the mean, yet d/dsigma is zero at its best, so gradients are those of a given sigma. Micro-batches
+/// have a sigma each. Source: Rybkin, Daniilidis & Levine 2021, "Simple and effective VAE training with calibrated
+/// decoders", eq. 5.
 ///
 /// # Errors
 /// [`Error::Shape`] when the sizes differ.

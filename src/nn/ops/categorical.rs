@@ -13,8 +13,9 @@ pub struct Categorical<F: Float, T> {
 }
 
 impl<F: Float, T: Track<F>> Categorical<F, T> {
-    /// p = (1 - uniform) softmax(logits) + uniform / classes, for logits (rows, groups * classes). A share of .01 keeps log probabilities
-    /// above ln(.01 / classes), so that no divergence explodes (Hafner et al. 2023, "Mastering diverse domains through world models").
+    /// p = (1 - uniform) softmax(logits) + uniform / classes, for logits (rows, groups * classes). A share of .01 keeps
+    /// log probabilities above ln(.01 / classes), so that no divergence explodes (Hafner et al. 2023, "Mastering
+    /// diverse domains through world models").
     ///
     /// # Errors
     /// [`Error::Shape`] when the columns are no whole variables; [`Error::Config`] for a share outside 0..1.
@@ -87,8 +88,8 @@ impl<F: Float, T: Track<F>> Categorical<F, T> {
         self.classes
     }
 
-    /// One draw of every variable as a vector with a 1 at its class, (rows, groups * classes). Backward it stands for the
-    /// probabilities (Bengio et al. 2013, straight-through): dL/dp = dL/dy.
+    /// One draw of every variable as a vector with a 1 at its class, (rows, groups * classes). Backward it stands for
+    /// the probabilities (Bengio et al. 2013, straight-through): dL/dp = dL/dy.
     ///
     /// # Errors
     /// Out of memory.
@@ -287,7 +288,8 @@ mod tests {
         }
     }
 
-    /// Straight through: the gradient of a draw is that of the probabilities in its place, for the same gradient behind.
+    /// Straight through: the gradient of a draw is that of the probabilities in its place, for the same gradient
+    /// behind.
     #[test]
     fn backward_a_draw_stands_for_its_probabilities() {
         let logits = random("logits", 2, 6);

@@ -21,7 +21,8 @@ fn fits<F: Float, T>(
     )))
 }
 
-/// A gated recurrent unit's step (Cho et al. 2014, with the reset gate after the product, as cuDNN and PyTorch have it):
+/// A gated recurrent unit's step (Cho et al. 2014, with the reset gate after the product, as cuDNN and PyTorch have
+/// it):
 ///
 /// ```text
 /// r = sigmoid(x_r + y_r),  u = sigmoid(x_u + y_u),  n = tanh(x_n + r y_n),  h' = (1 - u) n + u h
@@ -93,8 +94,8 @@ pub fn gru_cell<F: Float, T: Track<F>>(
     }))
 }
 
-/// A long short-term memory's step, as [`Lstm`](super::Lstm) writes it: sums (B, 4h) in the order i, f, g, o and memory c (B, h) to
-/// (h', c'), each (B, h).
+/// A long short-term memory's step, as [`Lstm`](super::Lstm) writes it: sums (B, 4h) in the order i, f, g, o and memory
+/// c (B, h) to (h', c'), each (B, h).
 ///
 /// # Errors
 /// [`Error::Shape`] when the sizes do not fit.

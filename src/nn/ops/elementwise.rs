@@ -121,7 +121,8 @@ pub fn add_row<F: Float, T: Track<F>>(x: &Mat<F, T>, row: &Mat<F, T>) -> Result<
     }))
 }
 
-/// The values of a parameter as `rows` equal rows (rows, n): a learned start of a state, or with one row what [`add_row`] adds.
+/// The values of a parameter as `rows` equal rows (rows, n): a learned start of a state, or with one row what
+/// [`add_row`] adds.
 ///
 /// # Errors
 /// Out of memory.

@@ -49,8 +49,9 @@ pub fn moving_maps<F: Float, T: Track<F>>(
     }))
 }
 
-/// Sub-pixel maps to frames: channel (2 a + b) C + c of the place (i, j) is channel c of pixel (2 i + a, 2 j + b), added to what every
-/// frame starts from (Shi et al. 2016, eq. 4). x (rows, h*w*4C), start (C*2h*2w) to (rows, C*2h*2w).
+/// Sub-pixel maps to frames: channel (2 a + b) C + c of the place (i, j) is channel c of pixel (2 i + a, 2 j + b),
+/// added to what every frame starts from (Shi et al. 2016, eq. 4). x (rows, h*w*4C), start (C*2h*2w) to (rows,
+/// C*2h*2w).
 ///
 /// # Errors
 /// [`Error::Shape`] when x or the start do not fit frames of (C, 2h, 2w).
@@ -106,7 +107,8 @@ pub fn doubled_planes<F: Float, T: Track<F>>(
     }))
 }
 
-/// Channels-last maps of the same places side by side in their channels: (rows, P*C_1), (rows, P*C_2) to (rows, P*(C_1 + C_2)).
+/// Channels-last maps of the same places side by side in their channels: (rows, P*C_1), (rows, P*C_2) to (rows, P*(C_1
+/// + C_2)).
 ///
 /// # Errors
 /// [`Error::Shape`] when rows differ in number or columns are no whole channels.

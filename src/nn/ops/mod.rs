@@ -1,20 +1,21 @@
-//! Operations on a tape. Each file: the equation, the forward pass, its gradient, and a check against finite differences in f64.
+//! Operations on a tape. Each file: the equation, the forward pass, its gradient, and a check against finite
+//! differences in f64.
 //!
-//! A model composes them and writes no gradient. Values are `&Mat<F, T>` with a tape `T: Track<F>` ([`crate::Track`]); a value is used as
-//! often as one likes, and `?` tells sizes that do not fit. What ends in a number gives one for every row, (rows, 1), for [`sum`],
-//! or a [`PerRow`](crate::tensor::PerRow).
+//! A model composes them and writes no gradient. Values are `&Mat<F, T>` with a tape `T: Track<F>` ([`crate::Track`]);
+//! a value is used as often as one likes, and `?` tells sizes that do not fit. What ends in a number gives one for
+//! every row, (rows, 1), for [`sum`], or a [`PerRow`](crate::tensor::PerRow).
 //!
 //! A new operation, for instance y = f(x):
 //! 1. a file here whose first lines are the equation, and a function with the shapes in its doc comment;
 //! 2. sizes are checked first: `Error::Shape`, with the operation's name, what was expected and got;
 //! 3. `let (x, tape) = tensor::split(x)`, for several `split_all`, which makes their tapes one;
 //! 4. the value as a `Vec` from `values(&x)`, made a matrix by `tensor::matrix`;
-//! 5. `tensor::record(y, tape, move |gradients| ..)`: `take_gradient` of y, then *add* to `gradients.get_or_alloc_mut(&x)?`, one input after
-//!    the other, since two may be the same value;
+//! 5. `tensor::record(y, tape, move |gradients| ..)`: `take_gradient` of y, then *add* to
+//!    `gradients.get_or_alloc_mut(&x)?`, one input after the other, since two may be the same value;
 //! 6. tests: values against the formula written out, `check::gradients_agree`, `check::refuses` for wrong sizes.
 //!
-//! dfdx's own operations are not used: they are no faster, panic where sizes do not fit or a value meets itself, and their broadcasts are not
-//! dense (which `tensor::values` refuses to read).
+//! dfdx's own operations are not used: they are no faster, panic where sizes do not fit or a value meets itself, and
+//! their broadcasts are not dense (which `tensor::values` refuses to read).
 
 mod arrange;
 mod attention;

@@ -6,8 +6,8 @@ use crate::{Error, Float, Mat, Param, Result, Track};
 /// Keeps the scale of constant rows finite.
 const EPSILON: f64 = 1e-5;
 
-/// y = g (x - mean) / sqrt(var + 1e-5) + b, mean and variance over the columns of each row (Ba, Kiros & Hinton 2016, eq. 4):
-/// x (rows, c), gain g (c), bias b (c).
+/// y = g (x - mean) / sqrt(var + 1e-5) + b, mean and variance over the columns of each row (Ba, Kiros & Hinton 2016,
+/// eq. 4): x (rows, c), gain g (c), bias b (c).
 ///
 /// # Errors
 /// [`Error::Shape`] when gain or bias have another size.
