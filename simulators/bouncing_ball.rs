@@ -12,9 +12,7 @@ use crate::exact::Axis;
 use crate::flight::Flight;
 use crate::record::fits;
 use crate::room;
-use crate::{
-    Begun, Column, Distribution, Error, Obstacle, Outline, Rectangle, Rng, Shape, Simulator,
-};
+use crate::{Begun, Column, Distribution, Error, Obstacle, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -410,13 +408,6 @@ impl Simulator for BouncingBall {
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
-        shapes.push(Shape {
-            outline: Outline::Disc {
-                centre: [state[0], state[1]],
-                radius: parameters[0],
-            },
-            brightness: 1.0,
-            part: 0,
-        });
+        shapes.push(Shape::disc([state[0], state[1]], parameters[0]));
     }
 }

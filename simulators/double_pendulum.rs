@@ -180,10 +180,6 @@ impl Simulator for DoublePendulum {
             .to_vec()
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         let (one, two) = ([state[4], state[5]], [state[8], state[9]]);
         shapes.push(rod(BOB.pivot, one, 2));

@@ -252,10 +252,6 @@ impl Simulator for Kinds {
         vec![[self.hues[parameters[1] as usize % 6], 1.0, 1.0]]
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         let (x, y) = (state[0], state[1]);
         let radius = self.sizes[parameters[2] as usize % 3];

@@ -294,7 +294,9 @@ pub trait Simulator: Send + Sync {
     }
     /// What stands still behind the bodies (walls), in the order of painting. Drawn once a sequence, and only where
     /// [`Video::walls`] asks for it. Brightness 1 is wall, 0 is ground.
-    fn background(&self, parameters: &[f64]) -> Vec<Shape>;
+    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
+        Vec::new()
+    }
     /// Appends what moves, as it is seen in `state` (D), in the order of painting.
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>);
 }

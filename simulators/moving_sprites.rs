@@ -17,7 +17,7 @@
 //! Pictures are handed in ([`MovingSprites::with_pictures`]); where there are none, six shapes are built in.
 
 use crate::record::fits;
-use crate::steps::{Law, Stepped};
+use crate::steps::{Law, Stepped, places_between};
 use crate::{Begun, Column, Error, Outline, Picture, Rectangle, Rng, Shape, Simulator, branch};
 use rand::RngExt;
 use schemars::JsonSchema;
@@ -111,10 +111,7 @@ impl Law for Walls {
 
     /// Places move straight; velocities change at the end of a step.
     fn between(&self, now: &[f64], next: &[f64], share: f64, state: &mut Vec<f64>) {
-        for (now, next) in now.chunks_exact(4).zip(next.chunks_exact(4)) {
-            let place = |axis: usize| now[axis] + share * (next[axis] - now[axis]);
-            state.extend([place(0), place(1), now[2], now[3]]);
-        }
+        places_between(now, next, share, state);
     }
 }
 
@@ -290,10 +287,6 @@ impl Simulator for MovingSprites {
 
     fn parts(&self) -> Vec<String> {
         (1..=self.count).map(|k| format!("sprite_{k}")).collect()
-    }
-
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {

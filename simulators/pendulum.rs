@@ -320,10 +320,6 @@ impl Simulator for Pendulum {
         ["bob", "rod"].map(String::from).to_vec()
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         let bob = [state[2], state[3]];
         shapes.push(rod(BOB.pivot, bob, 1));

@@ -218,10 +218,6 @@ impl Simulator for PendulumV1 {
         ["end", "rod"].map(String::from).to_vec()
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], _parameters: &[f64], shapes: &mut Vec<Shape>) {
         let end = [state[2], state[3]];
         shapes.push(Shape {

@@ -347,14 +347,7 @@ impl Simulator for Pong {
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
-        shapes.push(Shape {
-            outline: Outline::Disc {
-                centre: [state[0], state[1]],
-                radius: parameters[0],
-            },
-            brightness: 1.0,
-            part: 0,
-        });
+        shapes.push(Shape::disc([state[0], state[1]], parameters[0]));
         let [half_width, half] = self.paddle.map(|side| 0.5 * side);
         for side in 0..2 {
             let (x, y) = (self.paddle_x(side), state[4 + 2 * side]);

@@ -11,7 +11,7 @@
 use crate::engine::Ball;
 use crate::flight::Flight;
 use crate::record::fits;
-use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
+use crate::{Begun, Column, Distribution, Error, Rectangle, Rng, Shape, Simulator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -135,19 +135,8 @@ impl Simulator for Projectile {
         vec!["ball".into()]
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
-        shapes.push(Shape {
-            outline: Outline::Disc {
-                centre: [state[0], state[1]],
-                radius: parameters[0],
-            },
-            brightness: 1.0,
-            part: 0,
-        });
+        shapes.push(Shape::disc([state[0], state[1]], parameters[0]));
     }
 }
 

@@ -15,7 +15,7 @@
 //! same reflected by the walls 1.36 (`simulators/tests/published_balls.rs` measures them anew).
 
 use crate::record::fits;
-use crate::steps::{Law, Stepped};
+use crate::steps::{Law, Stepped, places_between};
 use crate::{Begun, Column, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use rand::RngExt;
 use rand_distr::{Distribution as _, StandardNormal};
@@ -106,10 +106,7 @@ impl Law for Rule {
 
     /// Places move straight; velocities change at the end of a half-step.
     fn between(&self, now: &[f64], next: &[f64], share: f64, state: &mut Vec<f64>) {
-        for (now, next) in now.chunks_exact(4).zip(next.chunks_exact(4)) {
-            let place = |axis: usize| now[axis] + share * (next[axis] - now[axis]);
-            state.extend([place(0), place(1), now[2], now[3]]);
-        }
+        places_between(now, next, share, state);
     }
 }
 
@@ -244,10 +241,6 @@ impl Simulator for PublishedBalls {
 
     fn parts(&self) -> Vec<String> {
         (1..=self.count).map(|k| format!("ball_{k}")).collect()
-    }
-
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {

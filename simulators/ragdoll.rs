@@ -330,10 +330,6 @@ impl Simulator for Ragdoll {
         PARTS.iter().map(|part| part.name.into()).collect()
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         let size = parameters[0];
         for (k, (part, pose)) in PARTS.iter().zip(poses(state, size)).enumerate() {

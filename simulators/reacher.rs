@@ -267,10 +267,6 @@ impl Simulator for Reacher {
             .to_vec()
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         let at = [state[4], state[5]];
         let (sin, cos) = state[0].sin_cos();

@@ -104,3 +104,14 @@ pub struct Shape {
     /// Index into [`crate::Simulator::parts`]: what has a colour of its own.
     pub part: usize,
 }
+
+impl Shape {
+    /// A disc in the full colour of the first part.
+    pub(crate) fn disc(centre: [f64; 2], radius: f64) -> Self {
+        Self {
+            outline: Outline::Disc { centre, radius },
+            brightness: 1.0,
+            part: 0,
+        }
+    }
+}

@@ -270,10 +270,6 @@ impl Simulator for SpringMass {
         all[..3 - self.dimensions].to_vec()
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     /// A thin line from the left edge to a mass on a line; the mass alone in the plane.
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         let (x, y) = match self.dimensions {

@@ -203,10 +203,6 @@ impl Simulator for TwoBallCollision {
         vec!["ball_1".into(), "ball_2".into()]
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         for part in 0..2 {
             shapes.push(Shape {

@@ -317,13 +317,6 @@ impl Simulator for TwoRooms {
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
-        shapes.push(Shape {
-            outline: Outline::Disc {
-                centre: [state[0], state[1]],
-                radius: parameters[0],
-            },
-            brightness: 1.0,
-            part: 0,
-        });
+        shapes.push(Shape::disc([state[0], state[1]], parameters[0]));
     }
 }

@@ -16,7 +16,7 @@
 
 use crate::record::fits;
 use crate::steps::{Law, Stepped};
-use crate::{Begun, Column, Error, Outline, Rectangle, Rng, Shape, Simulator, branch};
+use crate::{Begun, Column, Error, Rectangle, Rng, Shape, Simulator, branch};
 use rand::RngExt;
 use rand_distr::{Distribution as _, StandardNormal};
 use schemars::JsonSchema;
@@ -232,18 +232,7 @@ impl Simulator for Weather {
         vec!["kite".into()]
     }
 
-    fn background(&self, _parameters: &[f64]) -> Vec<Shape> {
-        Vec::new()
-    }
-
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
-        shapes.push(Shape {
-            outline: Outline::Disc {
-                centre: [state[0], state[1]],
-                radius: parameters[0],
-            },
-            brightness: 1.0,
-            part: 0,
-        });
+        shapes.push(Shape::disc([state[0], state[1]], parameters[0]));
     }
 }
