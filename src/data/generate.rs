@@ -3,7 +3,8 @@
 use super::config::DataConfig;
 use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
-use super::shard::{self, ShardEntry, ShardWriter, Sizes};
+use super::observe::Observe;
+use super::shard::{self, ShardEntry, ShardWriter, Shown, Sizes};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::progress::{Bar, Progress};
@@ -138,6 +139,10 @@ struct Source<'a> {
     stream: String,
     /// Colours and noise have a stream of their own: the same motion can be had in other pictures.
     look_stream: String,
+    /// So has the noise of what is observed in place of pictures.
+    observe_stream: String,
+    /// With the places of its columns.
+    observe: Option<(&'a Observe, Vec<usize>)>,
     sizes: Sizes,
     /// What the sequences are checked against.
     columns: Manifest,
@@ -146,6 +151,10 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn new(config: &'a DataConfig, split: &'a str, manifest: &Manifest) -> Result<Self> {
         let (simulator, video) = config.of_split(split)?;
+        let observe = match &config.observe {
+            Some(observe) => Some((observe, observe.places(&simulator.state_columns())?)),
+            None => None,
+        };
         Ok(Self {
             config,
             simulator,
@@ -153,6 +162,8 @@ impl<'a> Source<'a> {
             split,
             stream: format!("simulate/{split}"),
             look_stream: format!("look/{split}"),
+            observe_stream: format!("observe/{split}"),
+            observe,
             sizes: manifest.sizes(),
             columns: Manifest {
                 splits: IndexMap::new(),
@@ -172,8 +183,8 @@ impl<'a> Source<'a> {
                 .into_par_iter()
                 .map(|i| self.sequence(i))
                 .collect::<Result<_>>()?;
-            for (motion, frames) in &sequences {
-                to.push(motion, frames, &[])?;
+            for (motion, shown) in &sequences {
+                to.push(motion, shown, &[])?;
             }
             bar.advance((end - start) as u64);
             start = end;
@@ -192,8 +203,8 @@ impl<'a> Source<'a> {
             .max(rayon::current_num_threads())
     }
 
-    /// Sequence i with its frames, from its own stream only.
-    fn sequence(&self, i: usize) -> Result<(Trajectory, Vec<u8>)> {
+    /// Sequence i with what is seen of it, from its own streams only.
+    fn sequence(&self, i: usize) -> Result<(Trajectory, Shown)> {
         let DataConfig {
             frames, dt, seed, ..
         } = self.config;
@@ -202,6 +213,17 @@ impl<'a> Source<'a> {
             let message = format!("{} sequence {i}: {error}", self.split);
             Error::Simulator(simulators::Error::Physics(message))
         };
+        if let Some((observe, places)) = &self.observe {
+            let motion = self.simulator.simulate(*frames, *dt, &mut rng);
+            let motion = motion.map_err(failed)?;
+            let mut noise = Seeds::new(*seed).stream(&self.observe_stream, i as u64);
+            let width = self.sizes.state;
+            let vectors = observe.draw(&motion.states, width, places, &mut noise);
+            let shown = Shown::Vectors(vectors);
+            self.columns
+                .check_sequence(self.split, i, &motion, &shown, &[])?;
+            return Ok((motion, shown));
+        }
         let mut look_rng = Seeds::new(*seed).stream(&self.look_stream, i as u64);
         let recording = simulators::record(
             &*self.simulator,
@@ -212,10 +234,11 @@ impl<'a> Source<'a> {
             &mut look_rng,
         );
         let recording = recording.map_err(failed)?;
-        let (mut motion, pictures) = (recording.trajectory, recording.frames);
+        let mut motion = recording.trajectory;
+        let shown = Shown::Pictures(recording.frames);
         motion.parameters.extend(recording.look.numbers);
         self.columns
-            .check_sequence(self.split, i, &motion, &pictures, &[])?;
-        Ok((motion, pictures))
+            .check_sequence(self.split, i, &motion, &shown, &[])?;
+        Ok((motion, shown))
     }
 }

@@ -5,9 +5,13 @@ pub use crate::models::AnyModel;
 pub use crate::train::TrainConfig;
 
 /// Every registered analysis with its defaults: what an experiment without `analyses:` runs. Shifts are compared where there
-/// are some.
-pub(super) fn all_analyses(shifted: bool) -> Vec<AnyAnalysis> {
+/// are some, the exact Kalman filter where it is known.
+pub(super) fn all_analyses(shifted: bool, exact: bool) -> Vec<AnyAnalysis> {
     let mut all = AnyAnalysis::all_defaults();
-    all.retain(|analysis| shifted || analysis.name() != "shift");
+    all.retain(|analysis| match analysis.name() {
+        "shift" => shifted,
+        "kalman" => exact,
+        _ => true,
+    });
     all
 }

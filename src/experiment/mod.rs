@@ -199,7 +199,7 @@ impl From<File> for Experiment {
             },
             analyses: file.analyses.unwrap_or_else(|| {
                 let shifted = !file.data.further_splits().is_empty();
-                kinds::all_analyses(shifted)
+                kinds::all_analyses(shifted, file.data.exact_law().is_some())
             }),
             data: file.data,
             models: file.models,
@@ -254,7 +254,12 @@ impl Experiment {
             experiment.encode.train_sequences = usual.train_sequences;
         }
         if free("analyses") {
-            experiment.analyses = kinds::all_analyses(!experiment.data.further_splits().is_empty());
+            let data = &experiment.data;
+            let (shifted, exact) = (
+                !data.further_splits().is_empty(),
+                data.exact_law().is_some(),
+            );
+            experiment.analyses = kinds::all_analyses(shifted, exact);
         }
         // A default that does not fit gives way: nobody is blamed for a key that nobody wrote.
         let train = &mut experiment.train;

@@ -19,7 +19,7 @@ use nn::{Float, Module};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use clips::{Actions, Clips, Common, Observed, Seen};
+pub use clips::{Actions, Clips, Common, Observed, Seen, is_vector};
 pub use frames::{FrameVae, FramesConfig, Likelihood};
 pub use objective::{Player, Schedule, Term, objective};
 pub use sequence::SequenceVae;
