@@ -450,7 +450,12 @@ mod tests {
             train: split(200, 0),
             validation: split(50, 1),
             test: split(100, 2),
-            state_columns: Column::list(&[("z0", "1"), ("z1", "1")]),
+            state_columns: ["z0", "z1"]
+                .map(|name| Column {
+                    name: name.into(),
+                    unit: "1".into(),
+                })
+                .to_vec(),
             exact: Some(law()),
             dt: 1.0,
             frame_shape: [1, 1, 1],

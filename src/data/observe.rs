@@ -205,7 +205,10 @@ mod tests {
 
     #[test]
     fn wrong_columns_and_noises_are_named() {
-        let states = Column::list(&[("x", "m"), ("v", "m/s")]);
+        let states = [("x", "m"), ("v", "m/s")].map(|(name, unit)| Column {
+            name: name.into(),
+            unit: unit.into(),
+        });
         let refused = |columns: &[&str], noise: Noise| {
             let columns = columns.iter().map(|name| name.to_string()).collect();
             let observe = Observe { columns, noise };
