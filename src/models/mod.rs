@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clips::{Actions, Clips, Common, Observed, Seen};
 pub use frames::{FrameVae, FramesConfig};
-pub use images::{Images, ImagesConfig};
+pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
 pub use recurrent::{Cell, Foresight, RecurrentVae};

@@ -95,7 +95,7 @@ impl Rvae {
                 frames: 2,
                 weight: 0.5,
             },
-            frames: ImagesConfig::example(),
+            frames: ImagesConfig::examples()[0].clone(),
             ..Self::default()
         }
     }
@@ -120,7 +120,7 @@ impl Rvae {
         frame: [usize; 3],
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, RvaeCell<F>>> {
-        let (n, h, k) = (self.latent, self.units, self.frames.features);
+        let (n, h, k) = (self.latent, self.units, self.frames.features());
         let cell = RvaeCell {
             config: self.clone(),
             memory: Lstm::new(k, h, rng)?,
