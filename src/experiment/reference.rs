@@ -228,12 +228,20 @@ fn keys(schema: &Json, entries: &Entries, indent: &str, page: &mut String) {
     }
 }
 
-/// The map whose keys are told where a value stands.
+/// The map whose keys are told where a value stands, be it that of every item.
 fn here<'a>(schema: &'a Json, entries: &Entries) -> Option<&'a Json> {
     match referred(schema) {
-        Some(name) if entries[name].inline => Some(&checked()["$defs"][name]),
-        Some(_) => None,
-        None => schema["properties"].is_object().then_some(schema),
+        Some(name) if entries[name].inline => return Some(&checked()["$defs"][name]),
+        Some(_) => return None,
+        None => {}
+    }
+    let each = ["additionalProperties", "items"].map(|key| &schema[key]);
+    match schema["properties"].is_object() {
+        true => Some(schema),
+        false => each
+            .into_iter()
+            .filter(|each| each.is_object())
+            .find_map(|each| here(each, entries)),
     }
 }
 
@@ -379,61 +387,4 @@ fn wrap(text: &str, bullet: &str, page: &mut String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::schema::alternatives;
-    use super::*;
-
-    #[test]
-    fn every_key_of_the_schema_is_on_the_page_and_no_link_is_loose() {
-        let page = reference();
-        fn all_keys(schema: &Json, found: &mut Vec<String>) {
-            match schema {
-                Json::Object(map) => {
-                    if let Some(properties) = map.get("properties").and_then(Json::as_object) {
-                        found.extend(properties.keys().cloned());
-                    }
-                    map.iter()
-                        .filter(|(key, _)| *key != "default")
-                        .for_each(|(_, value)| all_keys(value, found));
-                }
-                Json::Array(items) => items.iter().for_each(|value| all_keys(value, found)),
-                _ => {}
-            }
-        }
-        let mut keys = Vec::new();
-        all_keys(checked(), &mut keys);
-        assert!(keys.len() > 300, "{}", keys.len());
-        for key in keys {
-            let told = page.contains(&format!("`{key}`:")) || page.contains(&format!("`{key}:`"));
-            assert!(told, "{key}");
-        }
-        let headings: Vec<String> = page
-            .lines()
-            .filter_map(|line| line.strip_prefix("## "))
-            .map(anchor)
-            .collect();
-        for link in page.split("](#").skip(1) {
-            let target = link.split(')').next().unwrap().to_string();
-            let there = headings.iter().filter(|h| **h == target).count();
-            assert_eq!(there, 1, "#{target}");
-        }
-        for kinds in REGISTRIES {
-            let schema = &checked()["$defs"][kinds];
-            for (name, _) in alternatives(checked(), schema).into_iter().filter_map(kind) {
-                assert!(
-                    page.contains(&format!("{name}`\n")),
-                    "no heading for {name}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn lines_are_wrapped_and_none_begins_a_list_by_chance() {
-        let mut page = String::new();
-        let text = format!("{} - {} 3 words", "a".repeat(110), "b".repeat(20));
-        wrap(&text, "- ", &mut page);
-        assert_eq!(page.lines().count(), 2, "{page}");
-        assert!(page.lines().nth(1).unwrap().starts_with("  bbb"), "{page}");
-    }
-}
+mod tests;
