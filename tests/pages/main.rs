@@ -18,3 +18,4 @@ mod blocks;
 mod everything;
 mod links;
 mod run;
+mod tables;
