@@ -54,7 +54,7 @@ enum Command {
     /// Compare runs: a table with the differences that hold, and overlaid training curves
     Compare(Compare),
     /// Print the JSON Schema of experiment files, for completion in an editor
-    Schema,
+    Schema(Schema),
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
     Inspect(Inspect),
     /// Time training steps of the published Kalman VAE and their parts on this machine
@@ -96,6 +96,22 @@ struct Work {
     /// Of an experiment with a sweep, only this run; repeatable
     #[arg(long, value_name = "RUN")]
     only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct Schema {
+    /// The same as a page to read: docs/reference.md
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl Schema {
+    fn text(&self) -> String {
+        match self.markdown {
+            true => kinostate::experiment::reference(),
+            false => kinostate::experiment::schema(),
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -198,7 +214,7 @@ impl Cli {
             Command::Plot(work) => (work, &[Step::Plot][..]),
             Command::Report(work) => (work, &[Step::Report][..]),
             Command::Bench(bench) => return bench.run(),
-            Command::Schema => return print(&kinostate::experiment::schema()),
+            Command::Schema(schema) => return print(&schema.text()),
             Command::Compare(compare) => return compare.run(),
             Command::List(list) => return print(&pipeline::list(&list.dir)?),
             Command::Check(check) => return print(&check.text()?),

@@ -10,6 +10,7 @@ mod locate;
 mod message;
 mod plan;
 mod problem;
+mod reference;
 mod schema;
 mod set;
 mod sources;
@@ -23,6 +24,7 @@ pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 pub use locate::Part;
 pub use plan::{Plan, PlannedRun};
 pub use problem::Problem;
+pub use reference::reference;
 pub use schema::schema;
 
 use crate::data::DataSource;
