@@ -14,6 +14,7 @@ mod pixels;
 mod recurrent;
 mod sequence;
 mod state_space;
+mod transition;
 
 use crate::error::Result;
 use crate::latents::{Beliefs, Given, Latent};
@@ -30,6 +31,7 @@ pub use pixels::Likelihood;
 pub use recurrent::{Cell, Foresight, RecurrentVae};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};
+pub use transition::{Transition, TransitionConfig};
 
 /// One query about clips: beliefs given what, and which of their frames are observed.
 #[derive(Clone, Copy, Debug)]
