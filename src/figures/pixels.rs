@@ -33,7 +33,8 @@ pub(super) fn png(
     let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
     encoder.set_color(colours);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    // The highest takes three and a half times as long for 2 % fewer bytes.
+    encoder.set_compression(png::Compression::Balanced);
     encoder.set_filter(png::Filter::NoFilter);
     encoder.set_pixel_dims(per_metre.map(|n| png::PixelDimensions {
         xppu: n,
