@@ -3,11 +3,12 @@
 //! Linear regression (see [`crate::measure::regression`]) of every kind of latents on every true state column: fitted on the
 //! training sequences, measured on held-out ones, with controls beside it (an untrained encoder, shuffled targets).
 
-use super::readout::{Row, column_table, define, look, table};
+use super::readout::{KINDS, Row, column_table, define, look, table};
 use super::{Analysis, Finding, SplitStudy, Study};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, ProbeScatter, ScatterPanel};
+use crate::latents::{Given, Kind, Per, stored_name};
 use crate::measure::arrays::{central_differences, columns as cut, reorder, sizes};
 use crate::measure::bootstrap::{Bootstrap, RESAMPLES};
 use crate::measure::regression::Readout;
@@ -43,8 +44,10 @@ impl Analysis for Probe {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         }
         let mut finding = Finding::new(self.name(), QUESTION);
-        let latents =
-            |name: &'static str| move |split: &SplitStudy| split.latents.get(name).cloned();
+        let latents = |name: &str| {
+            let name = name.to_string();
+            move |split: &SplitStudy| split.latents.get(&name).cloned()
+        };
         let mut rows = Vec::new();
         let mut decoded = None;
         for name in ["encoder", "filtered", "smoothed"] {
@@ -55,6 +58,11 @@ impl Analysis for Probe {
                     rows.push(Row::new("filtered t>=2", late));
                 }
                 decoded = Some((name, found));
+            }
+        }
+        for name in further_latents(study) {
+            if let Some((_, scores)) = fit(study, latents(&name), 0, None)? {
+                rows.push(Row::new(&name, scores));
             }
         }
         let Some((best, decoded)) = decoded else {
@@ -122,10 +130,27 @@ impl Analysis for Probe {
     }
 }
 
+/// What the model believes of its other latents, frame by frame, as stored: `z_filtered` beside the state.
+fn further_latents(study: &Study) -> Vec<String> {
+    let latents = &study.encode.latents;
+    let of = |given| {
+        latents
+            .iter()
+            .filter(|latent| {
+                latent.per == Per::Frame && !matches!(latent.kind, Kind::Categorical(_))
+            })
+            .map(move |latent| stored_name(latents, given, &latent.name))
+    };
+    let names = of(Given::UpTo).chain(of(Given::All));
+    names
+        .filter(|name| !KINDS.contains(&name.as_str()))
+        .collect()
+}
+
 /// Fits `features` of the training split on the states and scores them on the test split. With `shuffle`, the states of
 /// every split are given to other sequences by that random stream: what is left is what chance gives. (Scored against
-/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features. A row counts where its state is known and the `beside` frames before
-/// and after it are there.
+/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features. A row
+/// counts where its state is known and the `beside` frames before and after it are there.
 fn fit(
     study: &Study,
     features: impl Fn(&SplitStudy) -> Option<Array>,

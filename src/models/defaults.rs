@@ -5,6 +5,7 @@
 //! weight for every pixel. A frame that can't be halved evenly has as many doublings as divide it, and fully connected
 //! layers of bounded size where none does.
 
+use super::ImagesConfig;
 use nn::decoder::{CnnDecoder, DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, EncoderConfig};
 
@@ -94,8 +95,13 @@ fn halvings([_, height, width]: [usize; 3], least: usize) -> usize {
 
 impl Fit for super::Rvae {
     fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
-        if free(&format!("{at}.channels")) {
-            self.channels = default_channels(frame);
+        let at = format!("{at}.frames");
+        match &mut self.frames {
+            ImagesConfig::Trunk(trunk) if free(&format!("{at}.trunk.channels")) => {
+                trunk.channels = default_channels(frame);
+            }
+            ImagesConfig::Trunk(_) => {}
+            ImagesConfig::Codes(codes) => codes.fit(&format!("{at}.codes"), frame, free),
         }
     }
 }

@@ -9,7 +9,10 @@
 mod clips;
 mod defaults;
 mod frames;
+mod images;
 mod objective;
+mod pixels;
+mod recurrent;
 mod sequence;
 mod state_space;
 
@@ -22,8 +25,11 @@ use serde::{Deserialize, Serialize};
 
 pub use clips::{Actions, Clips, Common, Observed, Seen};
 pub use defaults::{Fit, default_channels, default_decoder, default_encoder};
-pub use frames::{FrameVae, FramesConfig, Likelihood};
+pub use frames::{FrameVae, FramesConfig};
+pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
+pub use pixels::Likelihood;
+pub use recurrent::{Cell, Foresight, RecurrentVae};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};
 
