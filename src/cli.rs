@@ -93,6 +93,9 @@ struct Work {
     /// Train over finished models of another configuration that are in the run folder
     #[arg(long)]
     overwrite: bool,
+    /// Make data even where the disk has less room than they take
+    #[arg(long)]
+    ignore_disk: bool,
     /// Of an experiment with a sweep, only this run; repeatable
     #[arg(long, value_name = "RUN")]
     only: Vec<String>,
@@ -247,6 +250,7 @@ impl Cli {
             quiet: work.quiet,
             again: work.again,
             overwrite: work.overwrite,
+            ignore_disk: work.ignore_disk,
         };
         match plan.runs.is_empty() {
             true => pipeline::steps(&plan.experiment, &options, steps).map(drop),

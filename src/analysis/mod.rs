@@ -14,6 +14,8 @@ pub mod finding;
 mod imputation_pictures;
 mod latent_pictures;
 mod law_pictures;
+#[cfg(test)]
+mod missing_tests;
 pub mod monitor;
 pub mod readout;
 mod regime_pictures;

@@ -9,7 +9,7 @@ use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, ProbeScatter, ScatterPanel};
 use crate::latents::{Given, Kind, Per, stored_name};
-use crate::measure::arrays::{central_differences, columns as cut, reorder};
+use crate::measure::arrays::{central_differences, columns as cut, reorder, sizes};
 use crate::measure::bootstrap::{Bootstrap, RESAMPLES};
 use crate::measure::regression::Readout;
 use crate::measure::scores::Scores;
@@ -51,7 +51,7 @@ impl Analysis for Probe {
         let mut rows = Vec::new();
         let mut decoded = None;
         for name in ["encoder", "filtered", "smoothed"] {
-            if let Some((found, scores)) = fit(study, latents(name), None)? {
+            if let Some((found, scores)) = fit(study, latents(name), 0, None)? {
                 rows.push(Row::new(name, scores));
                 if name == "filtered" {
                     let late = Scores::where_(&found, &study.test.states, |_, t| t >= 2)?;
@@ -61,7 +61,7 @@ impl Analysis for Probe {
             }
         }
         for name in further_latents(study) {
-            if let Some((_, scores)) = fit(study, latents(&name), None)? {
+            if let Some((_, scores)) = fit(study, latents(&name), 0, None)? {
                 rows.push(Row::new(&name, scores));
             }
         }
@@ -76,13 +76,13 @@ impl Analysis for Probe {
             let codes = split.latents.get("encoder")?;
             central_differences(codes, study.dt).ok()
         };
-        if let Some((_, scores)) = fit(study, differences, None)? {
+        if let Some((_, scores)) = fit(study, differences, 1, None)? {
             rows.push(Row::velocities("encoder central differences", scores));
         }
-        if let Some((_, scores)) = fit(study, |s| s.untrained.get("encoder").cloned(), None)? {
+        if let Some((_, scores)) = fit(study, |s| s.untrained.get("encoder").cloned(), 0, None)? {
             rows.push(Row::new("untrained encoder", scores));
         }
-        if let Some((_, scores)) = fit(study, latents(best), Some("analysis/shuffle"))? {
+        if let Some((_, scores)) = fit(study, latents(best), 0, Some("analysis/shuffle"))? {
             rows.push(Row::new("shuffled targets", scores));
         }
 
@@ -97,6 +97,7 @@ impl Analysis for Probe {
         }
         define(&mut finding);
         finding.name_constant_columns(study);
+        finding.name_left_out(study);
         finding.tables.push(match &kinematics {
             Some(kinematics) => table(&rows, &boot, kinematics, study),
             None => column_table(&rows, &boot, columns, n),
@@ -148,10 +149,12 @@ fn further_latents(study: &Study) -> Vec<String> {
 
 /// Fits `features` of the training split on the states and scores them on the test split. With `shuffle`, the states of
 /// every split are given to other sequences by that random stream: what is left is what chance gives. (Scored against
-/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features.
+/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features. A row
+/// counts where its state is known and the `beside` frames before and after it are there.
 fn fit(
     study: &Study,
     features: impl Fn(&SplitStudy) -> Option<Array>,
+    beside: usize,
     shuffle: Option<&str>,
 ) -> Result<Option<(Array, Scores)>> {
     let all = (
@@ -162,8 +165,11 @@ fn fit(
     let (Some(train), Some(validation), Some(test)) = all else {
         return Ok(None);
     };
+    let last = study.test.states.shape()[1].saturating_sub(1);
+    // A difference of codes reads the frames on both sides.
+    let read = |t: usize| t.saturating_sub(beside)..=(t + beside).min(last);
     let targets = |split: &SplitStudy, index: u64| match shuffle {
-        None => split.states.clone(),
+        None => split.states_read(read),
         Some(stream) => {
             let mut order: Vec<u32> = (0..split.states.shape()[0] as u32).collect();
             order.shuffle(&mut study.seeds().stream(stream, index));
@@ -182,15 +188,23 @@ fn fit(
 fn scatter(study: &Study, name: &str, decoded: &Array) -> Result<ProbeScatter> {
     let scores = Scores::new(decoded, &study.test.states)?;
     let all: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
-    let frames = study.test.states.shape()[0] * study.test.states.shape()[1];
+    let [n, t, width] = sizes(&study.test.states);
+    let frames = n * t;
     let every = frames.div_ceil(POINTS);
     // Four digits behind the point are finer than any pixel of the figure and keep its file small.
     let thin = |array: &Array, j: usize| -> Vec<f64> {
         let values = cut(array, &[j]);
-        values
+        let rows = values.data().iter().step_by(every);
+        let known = study
+            .test
+            .states
             .data()
             .iter()
-            .step_by(every)
+            .skip(j)
+            .step_by(width * every);
+        rows.zip(known)
+            .filter(|(_, truth)| !truth.is_nan())
+            .map(|(value, _)| value)
             .map(|v| (v * 1e4).round() / 1e4)
             .collect()
     };

@@ -159,6 +159,7 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
         latents,
         untrained,
         frames,
+        seen: Vec::new(),
         events: Vec::new(),
         parameters: Array::default(),
     }

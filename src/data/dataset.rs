@@ -122,14 +122,6 @@ impl Dataset {
         &self.manifest.state_columns
     }
 
-    /// The state columns that read-outs can be fitted to and scored on as they are: none where some states are not known.
-    pub fn complete_state_columns(&self) -> &[Column] {
-        match self.missing().states {
-            0 => self.state_columns(),
-            _ => &[],
-        }
-    }
-
     /// Name and unit of every parameter column.
     pub fn parameter_columns(&self) -> &[Column] {
         &self.manifest.parameter_columns

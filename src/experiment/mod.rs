@@ -258,6 +258,10 @@ impl Experiment {
         if free("analyses") {
             experiment.analyses = kinds::all_analyses(!experiment.data.further_splits().is_empty());
         }
+        let frame = experiment.data.frame_shape();
+        for (name, model) in &mut experiment.models {
+            model.fit(&format!("models.{name}"), frame, &free);
+        }
         // A default that does not fit gives way: nobody is blamed for a key that nobody wrote.
         let train = &mut experiment.train;
         if free("train.batch") {
@@ -265,7 +269,8 @@ impl Experiment {
             train.batch = train.batch.min(sequences.max(1)).max(1);
         }
         if free("train.micro_batches") {
-            train.micro_batches = train.micro_batches.min(train.batch.max(1));
+            let values = experiment.data.frames() * frame.iter().product::<usize>();
+            train.micro_batches = train.parts(values);
         }
         let problems = experiment.problems();
         match problems.is_empty() {

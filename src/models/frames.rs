@@ -54,6 +54,16 @@ impl FramesConfig {
         }
     }
 
+    /// Networks that fit the frames where `free` says that nobody chose them, see [`Fit`](super::Fit).
+    pub fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        if free(&format!("{at}.encoder")) {
+            self.encoder = super::default_encoder(frame);
+        }
+        if free(&format!("{at}.decoder")) {
+            self.decoder = super::default_decoder(frame);
+        }
+    }
+
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {

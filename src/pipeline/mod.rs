@@ -27,6 +27,7 @@ use crate::progress::Progress;
 use crate::run::done::{self, State};
 use crate::run::{About, RunFolder};
 use crate::store::atomic::{remove_leftovers_below, write_atomic};
+use crate::store::disk;
 use crate::{data, report};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -71,6 +72,8 @@ pub struct Options {
     pub again: bool,
     /// Trainings of another configuration in this folder may be lost.
     pub overwrite: bool,
+    /// Data are made although the disk says that it has no room for them.
+    pub ignore_disk: bool,
     /// The command as the report shows it.
     pub command: String,
 }
@@ -132,7 +135,12 @@ impl Chain<'_> {
             self.protect()?;
         }
         if asked(Step::Generate) {
-            self.stage(Stage::Generate, || generate(experiment, folder, progress))?;
+            self.stage(Stage::Generate, || {
+                if !self.options.ignore_disk {
+                    room(experiment, folder)?;
+                }
+                generate(experiment, folder, progress)
+            })?;
         }
         if asked(Step::Analyze) {
             self.stage(Stage::Baselines, || {
@@ -282,6 +290,17 @@ impl Chain<'_> {
         self.progress.say(&format!("report: {}", page.display()));
         Ok(())
     }
+}
+
+/// Refuses to begin a dataset that does not fit the disk; what is there of it already counts.
+fn room(experiment: &Experiment, folder: &RunFolder) -> Result<()> {
+    if experiment.data.stored().is_some() {
+        return Ok(());
+    }
+    let path = folder.data();
+    let needed = experiment.frame_bytes() as u64;
+    let needed = needed.saturating_sub(disk::used(&path));
+    disk::check("the dataset", &path, needed, disk::free(&path))
 }
 
 /// Makes the dataset, or checks the one that is there.
