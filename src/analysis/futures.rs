@@ -97,8 +97,6 @@ impl Analysis for Futures {
                 answers.extend(self.answer(&sheet, info.horizon));
                 futures_physics::floor(&rollouts, &rows, &mut finding)?;
                 futures_physics::branches(self, &rollouts, &rows, &mut sheet)?;
-                futures_physics::distances(&rollouts, &rows, &study.seeds(), &mut finding)?;
-                futures_physics::validity(&rollouts, &mut finding)?;
                 futures_pictures::skill(&scores, &rollouts, &mut finding);
                 futures_pictures::fan(&rollouts, &rows, &mut finding);
             }
@@ -118,6 +116,11 @@ impl Analysis for Futures {
             info.contexts, info.split, info.seen, info.samples
         );
         sheet.write(&shown(info.horizon), caption, &mut finding);
+        if info.untracked.is_none() {
+            let rows = Rows::read(&rollouts, &study.seeds())?;
+            futures_physics::distances(&rollouts, &rows, &study.seeds(), &mut finding)?;
+            futures_physics::validity(&rollouts, &mut finding)?;
+        }
         define(&mut finding, self);
         Ok(finding)
     }
@@ -236,7 +239,9 @@ impl Futures {
             let name = format!("coverage_{:.0}", 100.0 * level);
             sheet.values(&name, "1", row.name, &covered);
         }
-        sheet.values("lost", "1", row.name, &futures.lost_share());
+        if [SAMPLES, "empty"].contains(&row.name) {
+            sheet.values("lost", "1", row.name, &futures.lost_share());
+        }
         if oracle.sizes()[1] > 1 && samples > 1 && row.name != UNIFORM {
             let [n, _, h, d] = futures.sizes();
             if [n, h, d] == [oracle.sizes()[0], oracle.sizes()[2], oracle.sizes()[3]] {
@@ -379,3 +384,6 @@ fn define(finding: &mut Finding, settings: &Futures) {
 pub(super) fn sample(row: &Row, s: usize) -> Result<Array> {
     one(&row.futures, s)
 }
+
+#[cfg(test)]
+mod tests;

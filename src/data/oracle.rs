@@ -138,3 +138,124 @@ impl DataConfig {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Dataset, generate};
+    use super::*;
+    use crate::progress::Progress;
+    use std::path::Path;
+
+    fn config(simulator: &str) -> DataConfig {
+        let yaml = format!(
+            "simulator: {{ {simulator}: {{}} }}\nframes: 12\ndt: 0.2\nsplits: {{ train: 2, validation: 1, test: 1 }}\n\
+             video: {{ width: 8, height: 8 }}\nsequences_per_shard: 3\n\
+             oracle: {{ contexts: 7, futures: 5, seen: 4, horizon: 20 }}\n"
+        );
+        serde_yaml::from_str(&yaml).unwrap()
+    }
+
+    fn made(config: &DataConfig, dir: &Path) -> Dataset {
+        generate(config, dir, &Progress::hidden()).unwrap();
+        Dataset::open(dir).unwrap()
+    }
+
+    #[test]
+    fn where_nothing_is_left_to_chance_every_future_is_the_recorded_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = made(&config("bouncing_ball"), dir.path());
+        let split = data.split(ORACLE).unwrap();
+        assert_eq!(split.len(), 7);
+        for i in 0..7 {
+            let futures: Vec<&[f64]> = split.futures(i).chunks_exact(20 * 4).collect();
+            assert_eq!(futures.len(), 5);
+            assert!(futures.iter().all(|one| *one == futures[0]));
+            // Frames 4..12 were recorded too; a resumed flight is as exact as the flight itself, 1e-9 px an impact.
+            let recorded = &split.states(i)[4 * 4..];
+            let pairs = recorded.iter().zip(futures[0]);
+            let far = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(far < 1e-6, "context {i}: {far}");
+        }
+        assert!(data.split("test").unwrap().futures(0).is_empty());
+        assert_eq!(data.oracle().unwrap().horizon, 20);
+    }
+
+    #[test]
+    fn every_future_of_a_coin_is_one_of_those_that_are_enumerated() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config("coin_bounce");
+        let data = made(&config, dir.path());
+        let AnySimulator::CoinBounce(coin) = &config.simulator else {
+            panic!("another world")
+        };
+        let split = data.split(ORACLE).unwrap();
+        let mut different = 0;
+        for i in 0..split.len() {
+            let now = &split.states(i)[3 * 4..4 * 4];
+            let all = coin.enumerate(now, split.parameters(i), 21, 0.2).unwrap();
+            let futures: Vec<&[f64]> = split.futures(i).chunks_exact(20 * 4).collect();
+            for one in &futures {
+                let far = |path: &[f64]| -> f64 {
+                    let pairs = path[4..].iter().zip(one.iter());
+                    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+                };
+                let near = all
+                    .iter()
+                    .map(|(_, path)| far(path))
+                    .fold(f64::INFINITY, f64::min);
+                assert!(near < 1e-6, "context {i}: {near} px from every branch");
+            }
+            different += usize::from(futures.iter().any(|one| one != &futures[0]));
+        }
+        // In 20 frames a ball meets two walls or three: five equal futures have a probability below 1/100.
+        assert!(
+            different >= 5,
+            "{different} of 7 contexts have different futures"
+        );
+    }
+
+    #[test]
+    fn futures_do_not_depend_on_shards_threads_or_their_number_and_are_made_again_alike() {
+        let folder = |config: &DataConfig, dir: &Path| -> Vec<Vec<u64>> {
+            let data = made(config, dir);
+            let split = data.split(ORACLE).unwrap();
+            let bits = |i: usize| split.futures(i).iter().map(|v| v.to_bits()).collect();
+            (0..split.len()).map(bits).collect()
+        };
+        let [one, two] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+        let all = folder(&config("coin_bounce"), one.path());
+        let mut fewer = config("coin_bounce");
+        fewer.sequences_per_shard = 2;
+        fewer.oracle.as_mut().unwrap().contexts = 3;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .unwrap();
+        assert_eq!(pool.install(|| folder(&fewer, two.path())), all[..3]);
+        // An interrupted generation: the manifest and one shard are not there yet.
+        let shard = one.path().join("oracle/shard-00001");
+        std::fs::remove_dir_all(&shard).unwrap();
+        assert_eq!(folder(&config("coin_bounce"), one.path()), all);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let refused = |config: &DataConfig| config.check().unwrap_err().to_string();
+        let mut odd = config("coin_bounce");
+        odd.oracle.as_mut().unwrap().seen = 13;
+        let message = refused(&odd);
+        assert!(
+            message.starts_with("data.oracle.seen: expected at most data.frames"),
+            "{message}"
+        );
+        let mut odd = config("coin_bounce");
+        odd.oracle.as_mut().unwrap().futures = 0;
+        assert_eq!(
+            refused(&odd),
+            "data.oracle.futures: expected at least 1, got 0"
+        );
+        let mut odd = config("coin_bounce");
+        odd.splits.insert(ORACLE.into(), 3);
+        assert!(refused(&odd).contains("no other split of that name"));
+    }
+}

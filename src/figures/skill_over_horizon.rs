@@ -18,6 +18,8 @@ pub struct SkillOverHorizon {
     pub skill: Vec<Series>,
 }
 
+/// Height of the left panel as a multiple of the largest error that is no trivial row's.
+const MOST_ERROR: f64 = 1.25;
 /// Rows far below knowing nothing would hide all others.
 const LEAST_SKILL: f64 = -1.0;
 
@@ -35,7 +37,12 @@ impl Draw for SkillOverHorizon {
             series: series.to_vec(),
             y_range,
         };
-        let mut panels = vec![panel(&self.error_label, &self.error, None)];
+        // A trivial row that leaves the picture would hide all others too.
+        let others = self.error.iter().filter(|s| s.look != Look::Baseline);
+        let values = others.flat_map(|s| s.y.iter().chain(&s.high).copied());
+        let most = values.filter(|v| v.is_finite()).fold(0.0, f64::max);
+        let error = (most > 0.0).then_some((0.0, MOST_ERROR * most));
+        let mut panels = vec![panel(&self.error_label, &self.error, error)];
         if !self.skill.is_empty() {
             let range = (lowest.max(LEAST_SKILL) - 0.05, 1.1);
             panels.push(panel(
