@@ -1,6 +1,7 @@
 //! The part that every model shares: one frame to a code and back, with its pixel likelihood.
 
-use super::{Clips, Codes, Common, Observed};
+use super::pixels::Pixels;
+use super::{Clips, Codes, Common, Likelihood, Observed};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use nn::decoder::{Decoder, DecoderConfig, MlpDecoder};
@@ -11,56 +12,6 @@ use nn::{Float, Grad, Mat, Module, Param, ops};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// How pixels are distributed around what the decoder gives.
-#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Likelihood {
-    /// Independent Bernoulli with logits from the decoder: for pixels in [0, 1], best near 0 and 1.
-    #[default]
-    Bernoulli,
-    /// Independent Gaussian around the decoder's output, with one learned standard deviation that starts at `std`.
-    Gaussian {
-        /// Standard deviation of a pixel at the start, in units of the full range 0..1.
-        #[schemars(extend("exclusiveMinimum" = 0))]
-        std: f64,
-    },
-}
-
-impl Likelihood {
-    /// # Errors
-    /// Names the key under `at`, what was expected and got.
-    pub fn check(&self, at: &str) -> Result<()> {
-        match self {
-            Self::Gaussian { std } if !(std.is_finite() && *std > 0.0) => Err(Error::Experiment(
-                format!("{at}.gaussian.std: a positive number expected, got {std}"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Decoder outputs that stand for these pixel means.
-    pub fn start<F: Float>(&self, mean: &[f64]) -> Vec<F> {
-        let output = |&v: &f64| match self {
-            Self::Gaussian { .. } => F::of(v),
-            Self::Bernoulli => {
-                let p = v.clamp(PIXEL_MARGIN, 1.0 - PIXEL_MARGIN);
-                F::of((p / (1.0 - p)).ln())
-            }
-        };
-        mean.iter().map(output).collect()
-    }
-
-    /// Decoder outputs to pixel means in [0, 1].
-    pub fn to_pixels<F: Float>(&self, outputs: &mut [F]) {
-        match self {
-            Self::Bernoulli => F::sigmoid(outputs),
-            Self::Gaussian { .. } => outputs
-                .iter_mut()
-                .for_each(|v| *v = num_traits::clamp(*v, F::of(0.0), F::of(1.0))),
-        }
-    }
-}
 
 /// Networks between frames and codes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -135,16 +86,10 @@ impl FramesConfig {
             codes: self.codes,
             encoder: Encoder::new(&self.encoder, frame, self.codes, rng)?,
             decoder: Decoder::new(&self.decoder, frame, self.codes, bernoulli, rng)?,
-            log_std: match self.likelihood {
-                Likelihood::Bernoulli => None,
-                Likelihood::Gaussian { std } => Some(Param::constant([1], std.ln())?),
-            },
+            pixels: Pixels::new(self.likelihood)?,
         })
     }
 }
-
-/// Keeps starting logits finite where a pixel is always black or white: |logit| is at most 6.9.
-const PIXEL_MARGIN: f64 = 1e-3;
 
 /// Codes drawn from q(a | x), (rows, p), and log q of them, on one tape.
 pub type Draw<F> = (Mat<F, Grad<F>>, PerRow<F, Grad<F>>);
@@ -156,21 +101,10 @@ pub struct FrameVae<F: Float> {
     pub codes: usize,
     encoder: Encoder<F>,
     decoder: Decoder<F>,
-    /// Of Gaussian pixels; `None` for Bernoulli.
-    log_std: Option<Param<F>>,
+    pixels: Pixels<F>,
 }
 
 impl<F: Float> FrameVae<F> {
-    /// How pixels are distributed around the decoder's output, with the standard deviation of now.
-    fn likelihood(&self) -> Likelihood {
-        match &self.log_std {
-            None => Likelihood::Bernoulli,
-            Some(log_std) => Likelihood::Gaussian {
-                std: log_std.values()[0].widen().exp(),
-            },
-        }
-    }
-
     /// Starts from what the training frames have in common: the encoder looks at what differs from the background, the
     /// decoder's output begins at the mean.
     ///
@@ -179,7 +113,7 @@ impl<F: Float> FrameVae<F> {
     pub fn start_at(&mut self, common: &Common) -> Result<()> {
         let background: Vec<F> = common.background.iter().map(|&v| F::of(v)).collect();
         self.encoder.start_at(&background)?;
-        let output = self.likelihood().start(&common.mean);
+        let output = self.pixels.likelihood().start(&common.mean);
         Ok(self.decoder.start_at(&output)?)
     }
 
@@ -222,11 +156,8 @@ impl<F: Float> FrameVae<F> {
         observed: &Observed<F>,
     ) -> Result<PerRow<F, Grad<F>>> {
         let outputs = self.decoder.forward(codes)?;
-        let (frames, seen) = (&observed.frames, observed.pixels.as_deref());
-        match &self.log_std {
-            None => Ok(ops::bernoulli(outputs, frames, seen)?),
-            Some(log_std) => Ok(ops::gaussian(outputs, frames, seen, log_std)?),
-        }
+        let seen = observed.pixels.as_deref();
+        self.pixels.log_likelihood(outputs, &observed.frames, seen)
     }
 
     /// Means and variances of q(a | x) for every frame of clips: of pixels that are seen, and of frames that are not,
@@ -268,7 +199,7 @@ impl<F: Float> FrameVae<F> {
         let rows = codes.len() / self.codes;
         let codes = matrix(codes.iter().map(|&v| F::of(v)).collect(), rows, self.codes)?;
         let mut pixels = values(&self.decoder.forward(codes)?).to_vec();
-        self.likelihood().to_pixels(&mut pixels);
+        self.pixels.likelihood().to_pixels(&mut pixels);
         Ok(pixels)
     }
 }
@@ -276,9 +207,9 @@ impl<F: Float> FrameVae<F> {
 impl<F: Float> FrameVae<F> {
     /// The decoder as plain arrays.
     pub fn plain_decoder(&self) -> plain::Decoder {
-        let pixels = match self.log_std {
-            None => plain::Pixels::Sigmoid,
-            Some(_) => plain::Pixels::Clamp,
+        let pixels = match self.pixels.likelihood() {
+            Likelihood::Bernoulli => plain::Pixels::Sigmoid,
+            Likelihood::Gaussian { .. } | Likelihood::Calibrated => plain::Pixels::Clamp,
         };
         plain::Decoder::new(self.codes, self.decoder.plain(), pixels)
     }
@@ -288,8 +219,6 @@ impl<F: Float> Module<F> for FrameVae<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
         self.encoder.parameters(&format!("{at}encoder"), out);
         self.decoder.parameters(&format!("{at}decoder"), out);
-        if let Some(p) = &mut self.log_std {
-            out.push((format!("{at}pixels.log_std"), p));
-        }
+        self.pixels.parameters(&format!("{at}pixels"), out);
     }
 }

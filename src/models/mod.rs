@@ -8,7 +8,10 @@
 
 mod clips;
 mod frames;
+mod images;
 mod objective;
+mod pixels;
+mod recurrent;
 mod sequence;
 mod state_space;
 
@@ -20,8 +23,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use clips::{Actions, Clips, Common, Observed, Seen};
-pub use frames::{FrameVae, FramesConfig, Likelihood};
+pub use frames::{FrameVae, FramesConfig};
+pub use images::{Images, ImagesConfig};
 pub use objective::{Player, Schedule, Term, objective};
+pub use pixels::Likelihood;
+pub use recurrent::{Cell, Foresight, RecurrentVae};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};
 

@@ -10,9 +10,14 @@ const MIN_STD: f64 = 0.01;
 /// are.
 const START: f64 = 0.1;
 
-/// (mean, raw) = x W + b, std = softplus(raw) + .01: features (rows, k) to a Gaussian of n independent dimensions.
+/// (mean, raw) = x W + b, std = softplus(raw) + .01: features (rows, k) to a Gaussian of n independent dimensions; with
+/// one hidden layer, x is relu(x W_0 + b_0).
 #[derive(Clone, Debug)]
-pub struct GaussianHead<F: Float>(Linear<F>);
+pub struct GaussianHead<F: Float> {
+    /// With ReLU.
+    hidden: Option<Linear<F>>,
+    last: Linear<F>,
+}
 
 impl<F: Float> GaussianHead<F> {
     /// Starts near N(0, std^2) whatever the features are.
@@ -30,7 +35,27 @@ impl<F: Float> GaussianHead<F> {
         let raw = (std - MIN_STD).exp_m1().ln();
         let bias: Vec<f64> = (0..2 * n).map(|j| if j < n { 0.0 } else { raw }).collect();
         linear.bias = Param::new([2 * n], &bias)?;
-        Ok(Self(linear))
+        Ok(Self {
+            hidden: None,
+            last: linear,
+        })
+    }
+
+    /// The same behind one hidden layer of `hidden` units with ReLU.
+    ///
+    /// # Errors
+    /// [`Error::Config`] as [`GaussianHead::new`].
+    pub fn with_hidden(
+        inputs: usize,
+        hidden: usize,
+        n: usize,
+        std: f64,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        Ok(Self {
+            hidden: Some(Linear::new(inputs, hidden, Activation::Relu, rng)?),
+            ..Self::new(hidden, n, std, rng)?
+        })
     }
 
     /// (rows, k) to N(mean, std^2) of (rows, n).
@@ -38,7 +63,11 @@ impl<F: Float> GaussianHead<F> {
     /// # Errors
     /// [`Error::Shape`] when x has another number of columns.
     pub fn forward<T: Track<F>>(&self, x: &Mat<F, T>) -> Result<Gaussian<F, T>> {
-        let [mean, raw] = ops::heads(&self.0.forward(x)?)?;
+        let own = match &self.hidden {
+            None => self.last.forward(x)?,
+            Some(hidden) => self.last.forward(&hidden.forward(x)?)?,
+        };
+        let [mean, raw] = ops::heads(&own)?;
         Gaussian::new(mean, ops::shift(&ops::softplus(&raw)?, MIN_STD)?)
     }
 
@@ -58,7 +87,10 @@ impl<F: Float> GaussianHead<F> {
 
 impl<F: Float> Module<F> for GaussianHead<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
-        self.0.parameters(at, out);
+        if let Some(hidden) = &mut self.hidden {
+            hidden.parameters(&format!("{at}.hidden"), out);
+        }
+        self.last.parameters(at, out);
     }
 }
 
@@ -147,12 +179,16 @@ mod tests {
     #[test]
     fn gradients_agree_with_finite_differences() {
         let x = random("x", 3, 4);
-        let head = GaussianHead::new(4, 2, 0.5, &mut rng()).unwrap();
-        layer_gradients_agree("gaussian", &x, head, &|x, head: &GaussianHead<f64>| {
-            let prior = head.forward(x)?;
-            let q = head.correct(&ops::tanh(x)?, &prior)?;
-            ops::concat(&[&q.mean, &q.std]).map(project)
-        });
+        for head in [
+            GaussianHead::new(4, 2, 0.5, &mut rng()).unwrap(),
+            GaussianHead::with_hidden(4, 3, 2, 0.5, &mut rng()).unwrap(),
+        ] {
+            layer_gradients_agree("gaussian", &x, head, &|x, head: &GaussianHead<f64>| {
+                let prior = head.forward(x)?;
+                let q = head.correct(&ops::tanh(x)?, &prior)?;
+                ops::concat(&[&q.mean, &q.std]).map(project)
+            });
+        }
         let head = CategoricalHead::new(4, 2, 3, 0.01, &mut rng()).unwrap();
         layer_gradients_agree(
             "categorical",

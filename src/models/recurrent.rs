@@ -1,0 +1,378 @@
+//! The part that recurrent models share: the loop over frames, missing frames, beliefs and rollouts.
+//!
+//! A model's file gives a [`Cell`]: its prior, posterior and transition for one frame. What holds for every one of
+//! them stands here:
+//!
+//! ```text
+//! e_t = CNN(x_t),  g_t = memory(e)_t
+//! z_t ~ q(z_t | g_t, s_{t-1}) where x_t is seen, p(z_t | s_{t-1}) where not,   s_t = transition(z_t, s_{t-1})
+//! ELBO = sum_t E_q [ log p(x_t | s_t) ] - KL(q(z_t) || p(z_t | s_{t-1}))
+//! ```
+
+use super::images::{at_least_zero, seen_pixels};
+use super::{Ahead, Claims, Clips, Common, Images, Model, Query, Schedule, Term};
+use crate::array::Array;
+use crate::error::Result;
+use crate::latents::{Beliefs, Given, Kind, Latent};
+use crate::seeds::Rng;
+use nn::ops::{self, Gaussian};
+use nn::tensor::{PerRow, matrix, size, values};
+use nn::{Float, Grad, Mat, Module, NoTape, Param, Track};
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+
+/// One frame of a recurrent model. States are (B, h), latents (B, n).
+pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
+    /// Values of a state, h.
+    fn units(&self) -> usize;
+    /// Dimensions of a latent, n.
+    fn latent(&self) -> usize;
+    /// Whether g_t reads frames after t.
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+    /// s_{-1} of B clips.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn start<T: Track<F>>(&self, clips: usize) -> Result<Mat<F, T>> {
+        Ok(ops::zeros(clips, self.units())?)
+    }
+    /// g_t of every frame, (B*T, m), from features (B*T, k) in which missing frames are zeros.
+    ///
+    /// # Errors
+    /// Features of another size.
+    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, steps: usize) -> Result<Mat<F, T>>;
+    /// p(z_t | s_{t-1}).
+    ///
+    /// # Errors
+    /// A state of another size.
+    fn prior<T: Track<F>>(&self, state: &Mat<F, T>) -> Result<Gaussian<F, T>>;
+    /// q(z_t | g_t, s_{t-1}).
+    ///
+    /// # Errors
+    /// A state of another size.
+    fn posterior<T: Track<F>>(
+        &self,
+        memory: &Mat<F, T>,
+        state: &Mat<F, T>,
+        prior: &Gaussian<F, T>,
+    ) -> Result<Gaussian<F, T>>;
+    /// s_t of z_t and s_{t-1}.
+    ///
+    /// # Errors
+    /// A state of another size.
+    fn transition<T: Track<F>>(&self, z: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>>;
+}
+
+/// Frames that draws from the prior alone have to predict.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Foresight {
+    /// How many after a random frame of every clip; 0 for none.
+    pub frames: usize,
+    /// Weight of their log likelihood beside the bound.
+    pub weight: f64,
+}
+
+impl Default for Foresight {
+    fn default() -> Self {
+        Self {
+            frames: 0,
+            weight: 1.0,
+        }
+    }
+}
+
+impl Foresight {
+    /// # Errors
+    /// Names the key under `at`, what was expected and got.
+    pub fn check(&self, at: &str) -> Result<()> {
+        at_least_zero(&format!("{at}.weight"), self.weight)
+    }
+}
+
+/// A cell between the networks of frames.
+#[derive(Debug)]
+pub struct RecurrentVae<F: Float, C> {
+    images: Images<F>,
+    cell: C,
+    ahead: Foresight,
+}
+
+/// What a clip's frames lead to, frame by frame.
+struct Unrolled<F: Float, T> {
+    states: Vec<Mat<F, T>>,
+    posteriors: Vec<Gaussian<F, T>>,
+    /// (B, 1) each.
+    divergences: Vec<Mat<F, T>>,
+}
+
+impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
+    /// The three.
+    pub fn new(images: Images<F>, cell: C, ahead: Foresight) -> Self {
+        Self {
+            images,
+            cell,
+            ahead,
+        }
+    }
+
+    /// The loop over features (B*T, k): posterior where frames are seen (`seen` (B, T)), prior where not; draws of z,
+    /// or its means without `rng`.
+    fn unroll<T: Track<F>>(
+        &self,
+        features: &Mat<F, T>,
+        steps: usize,
+        seen: Option<&[bool]>,
+        mut rng: Option<&mut Rng>,
+    ) -> Result<Unrolled<F, T>> {
+        let clips = size(features).0 / steps.max(1);
+        let features = match seen {
+            None => features.clone(),
+            Some(seen) => {
+                let open = shares(seen.iter().copied(), size(features).1)?;
+                ops::multiply(features, &open)?
+            }
+        };
+        let memory = self.cell.memory(&features, steps)?;
+        let mut state = self.cell.start(clips)?;
+        let mut out = Unrolled {
+            states: Vec::with_capacity(steps),
+            posteriors: Vec::with_capacity(steps),
+            divergences: Vec::with_capacity(steps),
+        };
+        for t in 0..steps {
+            let prior = self.cell.prior(&state)?;
+            let own = ops::frame(&memory, t, steps)?;
+            let mut posterior = self.cell.posterior(&own, &state, &prior)?;
+            if let Some(seen) = seen {
+                let now = (0..clips).map(|clip| seen[clip * steps + t]);
+                posterior = either(&posterior, &prior, now)?;
+            }
+            let z = match rng.as_deref_mut() {
+                Some(rng) => posterior.sample(rng)?,
+                None => posterior.mean.clone(),
+            };
+            state = self.cell.transition(&z, &state)?;
+            out.states.push(state.clone());
+            out.divergences.push(posterior.kl(&prior)?);
+            out.posteriors.push(posterior);
+        }
+        Ok(out)
+    }
+
+    /// States after `state` (rows, h) under draws from the prior, without it.
+    fn dream<T: Track<F>>(
+        &self,
+        mut state: Mat<F, T>,
+        frames: usize,
+        rng: &mut Rng,
+    ) -> Result<Vec<Mat<F, T>>> {
+        let mut states = Vec::with_capacity(frames);
+        for _ in 0..frames {
+            let z = self.cell.prior(&state)?.sample(rng)?;
+            state = self.cell.transition(&z, &state)?;
+            states.push(state.clone());
+        }
+        Ok(states)
+    }
+
+    /// log p of the frames after a random one under draws from the prior alone.
+    fn foresight(
+        &self,
+        found: &Unrolled<F, Grad<F>>,
+        clips: &Clips<F>,
+        seen: Option<&[bool]>,
+        rng: &mut Rng,
+    ) -> Result<Option<PerRow<F, Grad<F>>>> {
+        let (steps, k) = (clips.steps, self.ahead.frames);
+        if k == 0 || steps <= k {
+            return Ok(None);
+        }
+        let from = rng.random_range(0..steps - k);
+        let states = self.dream(found.states[from].clone(), k, rng)?;
+        let frames = ops::frames(&clips.frames, from + 1..from + 1 + k, steps)?;
+        let own = seen.map(|seen| {
+            let clip = seen.len() / clips.sequences.max(1);
+            let frame = clip / steps;
+            let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
+            seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
+        });
+        let states = ops::stack(&states)?;
+        let mut term = self
+            .images
+            .log_likelihood(&states, &frames, own.as_deref())?;
+        // At the places of these frames among all.
+        let mut rows = vec![0.0; clips.sequences * steps];
+        for (i, row) in term.rows.iter().enumerate() {
+            rows[i / k * steps + from + 1 + i % k] = *row;
+        }
+        term.rows = rows;
+        Ok(Some(term))
+    }
+
+    /// Beliefs of one query from features without a tape.
+    fn answer(&self, features: &Mat<F>, clips: &Clips<F>, query: &Query) -> Result<Beliefs> {
+        let mut out = Beliefs::default();
+        if !self.latents()[0].has_belief(query.given) {
+            return Ok(out);
+        }
+        let (b, steps) = (clips.sequences, clips.steps);
+        // A memory that looks ahead filters by not being shown what comes later, one clip length after the other.
+        let lengths = match (self.cell.looks_ahead(), query.given) {
+            (true, Given::UpTo) => 1..steps + 1,
+            _ => steps..steps + 1,
+        };
+        let observed = query.observed_frames(clips);
+        let mut kept: Vec<[Vec<f64>; 4]> = Vec::with_capacity(steps);
+        for length in lengths.clone() {
+            let shown = |row: usize| row % steps < length;
+            let open = |row: usize| observed.as_ref().is_none_or(|mask| mask[row]);
+            let seen: Vec<bool> = (0..b * steps).map(|row| shown(row) && open(row)).collect();
+            let seen = seen.contains(&false).then_some(seen);
+            let found = self.unroll::<NoTape>(features, steps, seen.as_deref(), None)?;
+            let first = if lengths.len() > 1 { length - 1 } else { 0 };
+            for t in first..length {
+                let q = &found.posteriors[t];
+                let var = wide(&q.std).iter().map(|s| s * s).collect();
+                let kl = wide(&found.divergences[t]);
+                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl]);
+            }
+        }
+        for (k, name) in ["s", "z", "z_var", "z_kl"].into_iter().enumerate() {
+            let width = kept[0][k].len() / b;
+            let at = |i: usize| &kept[i % steps][k][i / steps * width..][..width];
+            let all: Vec<f64> = (0..b * steps).flat_map(at).copied().collect();
+            match name {
+                "z_kl" => out.insert(name, &Beliefs::FRAMES, Array::new([b, steps], all)?)?,
+                _ => out.insert(name, &Beliefs::STATES, Array::new([b, steps, width], all)?)?,
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Ones in the rows that are `open`, zeros in the others, (rows, columns).
+fn shares<F: Float, T: Track<F>>(
+    open: impl Iterator<Item = bool>,
+    columns: usize,
+) -> Result<Mat<F, T>> {
+    let row = |open: bool| vec![F::of(f64::from(u8::from(open))); columns];
+    let values: Vec<F> = open.flat_map(row).collect();
+    let rows = values.len() / columns.max(1);
+    Ok(ops::constant(values, rows, columns)?)
+}
+
+/// q in the rows that are seen, p in the others.
+fn either<F: Float, T: Track<F>>(
+    q: &Gaussian<F, T>,
+    p: &Gaussian<F, T>,
+    seen: impl Iterator<Item = bool> + Clone,
+) -> Result<Gaussian<F, T>> {
+    let n = size(&q.mean).1;
+    let (own, other) = (shares(seen.clone(), n)?, shares(seen.map(|seen| !seen), n)?);
+    let pick = |q: &Mat<F, T>, p: &Mat<F, T>| {
+        ops::add(&ops::multiply(q, &own)?, &ops::multiply(p, &other)?)
+    };
+    Ok(Gaussian::new(
+        pick(&q.mean, &p.mean)?,
+        pick(&q.std, &p.std)?,
+    )?)
+}
+
+/// In f64.
+fn wide<F: Float, T>(x: &Mat<F, T>) -> Vec<f64> {
+    values(x).iter().map(|v| v.widen()).collect()
+}
+
+impl<F: Float, C: Cell<F>> Module<F> for RecurrentVae<F, C> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        self.images.parameters(at, out);
+        self.cell.parameters(at, out);
+    }
+}
+
+impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
+    fn claims(&self) -> Claims {
+        let causal = !self.cell.looks_ahead();
+        let bound = self.images.likelihood().is_of_one_frame();
+        Claims {
+            bound,
+            marginal: bound && causal,
+            causal,
+            masks: true,
+            actions: false,
+        }
+    }
+
+    fn latents(&self) -> Vec<Latent> {
+        let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
+        let z = Latent::state("z", self.cell.latent());
+        let smoothed = self.cell.looks_ahead();
+        [s, z].map(|latent| Latent { smoothed, ..latent }).to_vec()
+    }
+
+    fn start_at(&mut self, common: &Common) -> Result<()> {
+        self.images.start_at(common)
+    }
+
+    fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
+        let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
+        let features = self.images.features::<Grad<F>>(clips)?;
+        let found = self.unroll(&features, clips.steps, seen, Some(rng))?;
+        let pixels = seen_pixels(clips);
+        let reconstruction = self.images.log_likelihood(
+            &ops::stack(&found.states)?,
+            &clips.frames,
+            pixels.as_deref(),
+        )?;
+        let kl = ops::stack(&found.divergences)?; // (B*T, 1)
+        let kl = PerRow {
+            rows: wide(&kl),
+            sum: ops::sum(&kl)?,
+        };
+        let mut terms = vec![
+            Term::new("reconstruction", reconstruction, 1.0),
+            Term::minus("negative_kl", kl, at.latent_weight),
+        ];
+        if at.beside > 0.0
+            && let Some(ahead) = self.foresight(&found, clips, pixels.as_deref(), rng)?
+        {
+            let weight = self.ahead.weight * at.beside;
+            terms.push(Term::new("foresight", ahead, weight).beside_the_bound());
+        }
+        Ok(terms)
+    }
+
+    fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
+        let features = self.images.features(clips)?;
+        let answer = |query| self.answer(&features, clips, query);
+        queries.iter().map(answer).collect()
+    }
+
+    fn rollout(&self, from: &Beliefs, ahead: Ahead, rng: &mut Rng) -> Result<Beliefs> {
+        let past = from.need("s")?;
+        let (b, h) = (past.shape()[0], self.cell.units());
+        let last = |k: usize| {
+            let clip = past.row(k % b);
+            clip[clip.len() - h..].iter().map(|&v| F::of(v))
+        };
+        let rows = ahead.draws * b;
+        let state: Mat<F> = matrix((0..rows).flat_map(last).collect(), rows, h)?;
+        let mut states = vec![state.clone()];
+        states.extend(self.dream(state, ahead.horizon, rng)?);
+        let mut out = Beliefs::default();
+        let shape = [ahead.draws, b, ahead.horizon + 1, h];
+        let states = Array::new(shape, wide(&ops::stack(&states)?))?;
+        out.insert("s", &Beliefs::FUTURES, states)?;
+        Ok(out)
+    }
+
+    fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {
+        let states = beliefs.need("s")?;
+        self.images.decode(states.data(), self.cell.units())
+    }
+}
