@@ -88,6 +88,7 @@ impl Analysis for Futures {
         if let Some(reason) = &info.refused {
             answers.push(format!("This model gives no futures: {reason}."));
         }
+        let mut followed = None;
         match &info.untracked {
             Some(reason) => answers.push(format!("No body is followed: {reason}.")),
             None => {
@@ -99,6 +100,7 @@ impl Analysis for Futures {
                 futures_physics::branches(self, &rollouts, &rows, &mut sheet)?;
                 futures_pictures::skill(&scores, &rollouts, &mut finding);
                 futures_pictures::fan(&rollouts, &rows, &mut finding);
+                followed = Some(rows);
             }
         }
         futures_pictures::pixels(&rollouts, &mut sheet)?;
@@ -116,8 +118,7 @@ impl Analysis for Futures {
             info.contexts, info.split, info.seen, info.samples
         );
         sheet.write(&shown(info.horizon), caption, &mut finding);
-        if info.untracked.is_none() {
-            let rows = Rows::read(&rollouts, &study.seeds())?;
+        if let Some(rows) = followed {
             futures_physics::distances(&rollouts, &rows, &study.seeds(), &mut finding)?;
             futures_physics::validity(&rollouts, &mut finding)?;
         }
