@@ -41,6 +41,8 @@ enum Command {
     Train(Work),
     /// Write the latents of every trained model
     Encode(Work),
+    /// Draw futures of every trained model, where the experiment asks for them
+    Rollout(Work),
     /// Run the analyses on the latents
     Analyze(Work),
     /// Draw the figures of the analyses
@@ -213,6 +215,7 @@ impl Cli {
             Command::Generate(work) => (work, &[Step::Generate][..]),
             Command::Train(work) => (work, &[Step::Train][..]),
             Command::Encode(work) => (work, &[Step::Encode][..]),
+            Command::Rollout(work) => (work, &[Step::Rollout][..]),
             Command::Analyze(work) => (work, &[Step::Analyze][..]),
             Command::Plot(work) => (work, &[Step::Plot][..]),
             Command::Report(work) => (work, &[Step::Report][..]),

@@ -46,6 +46,8 @@ pub struct Study {
     pub frame_shape: [usize; 3],
     /// Where a body's centre can be (x0, y0, x1, y1): the box less the radius, or the box, if there is one.
     pub outline: Option<(f64, f64, f64, f64)>,
+    /// The folder of sampled futures, where the experiment asked for them: read by the analyses that need them.
+    pub rollouts: Option<std::path::PathBuf>,
     /// Oblique walls of a convex room: unit normal that points inwards, and w of the line n·x = w where a centre turns.
     pub walls: Vec<([f64; 2], f64)>,
     /// The training seed; also the root of the analyses' own draws (bootstrap, shuffling).

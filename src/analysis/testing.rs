@@ -220,6 +220,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         decoder: Some(any_decoder()),
         training: Vec::new(),
         frame_shape: [1, SIDE, SIDE],
+        rollouts: None,
         walls: Vec::new(),
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),
         seed: 1,

@@ -2,6 +2,7 @@
 
 use super::config::DataConfig;
 use super::manifest::{Made, Manifest, Missing};
+use super::oracle::Oracle;
 use super::shard::{self, OpenShard};
 use crate::error::{Error, Result};
 use indexmap::IndexMap;
@@ -32,11 +33,11 @@ impl Dataset {
     /// A missing, truncated or altered file is named with what was expected and got.
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
-        let sizes = manifest.sizes();
         let made = &manifest.origin.made;
         let sequences = made.splits();
         let mut splits = IndexMap::new();
         for (name, entries) in &manifest.splits {
+            let sizes = manifest.sizes_of(name);
             let shards = entries
                 .par_iter()
                 .enumerate()
@@ -85,6 +86,11 @@ impl Dataset {
             Made::Simulated(config) => Some(config),
             Made::Imported(_) => None,
         }
+    }
+
+    /// The settings of the split `oracle`, where there is one.
+    pub fn oracle(&self) -> Option<Oracle> {
+        self.config().and_then(|config| config.oracle)
     }
 
     /// The folder.
@@ -208,6 +214,14 @@ impl Split {
             .actions
             .as_ref()
             .map_or(&[], |actions| actions.row(row))
+    }
+
+    /// States of the true futures of sequence i, (M, H, D): row h - 1 is h frames after the last seen one. Empty but in
+    /// the split `oracle`.
+    pub fn futures(&self, i: usize) -> &[f64] {
+        let (shard, row) = self.at(i);
+        let futures = shard.futures.as_ref();
+        futures.map_or(&[], |futures| futures.row(row))
     }
 
     /// Energies of sequence i, (T, 2): kinetic and potential. Empty where they are not known.

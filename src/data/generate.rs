@@ -3,6 +3,7 @@
 use super::config::DataConfig;
 use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
+use super::oracle::ORACLE;
 use super::shard::{self, ShardEntry, ShardWriter, Sizes};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -47,7 +48,9 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
         let kept: Vec<_> = shards
             .par_iter()
             .enumerate()
-            .map(|(i, &n)| shard::finished(&shard::folder(dir, split, i), n, &manifest.sizes()))
+            .map(|(i, &n)| {
+                shard::finished(&shard::folder(dir, split, i), n, &manifest.sizes_of(split))
+            })
             .collect();
         let mut first = 0;
         let mut entries = Vec::new();
@@ -60,7 +63,7 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
                 }
                 None if same_program => {
                     made += 1;
-                    let writer = ShardWriter::create(folder, n, &manifest.sizes())?;
+                    let writer = ShardWriter::create(folder, n, &manifest.sizes_of(split))?;
                     source.fill(writer, first, n, &bar)?
                 }
                 None => return Err(other_program(dir, &folder, old.as_ref())),
@@ -153,7 +156,7 @@ impl<'a> Source<'a> {
             split,
             stream: format!("simulate/{split}"),
             look_stream: format!("look/{split}"),
-            sizes: manifest.sizes(),
+            sizes: manifest.sizes_of(split),
             columns: Manifest {
                 splits: IndexMap::new(),
                 ..manifest.clone()
@@ -172,8 +175,9 @@ impl<'a> Source<'a> {
                 .into_par_iter()
                 .map(|i| self.sequence(i))
                 .collect::<Result<_>>()?;
-            for (motion, frames) in &sequences {
+            for (motion, frames, futures) in &sequences {
                 to.push(motion, frames, &[])?;
+                to.push_futures(futures)?;
             }
             bar.advance((end - start) as u64);
             start = end;
@@ -192,8 +196,8 @@ impl<'a> Source<'a> {
             .max(rayon::current_num_threads())
     }
 
-    /// Sequence i with its frames, from its own stream only.
-    fn sequence(&self, i: usize) -> Result<(Trajectory, Vec<u8>)> {
+    /// Sequence i with its frames and true futures, from its own streams only.
+    fn sequence(&self, i: usize) -> Result<(Trajectory, Vec<u8>, Vec<f64>)> {
         let DataConfig {
             frames, dt, seed, ..
         } = self.config;
@@ -216,6 +220,10 @@ impl<'a> Source<'a> {
         motion.parameters.extend(recording.look.numbers);
         self.columns
             .check_sequence(self.split, i, &motion, &pictures, &[])?;
-        Ok((motion, pictures))
+        let futures = match self.split {
+            ORACLE => self.config.futures(&self.simulator, i, &motion)?,
+            _ => Vec::new(),
+        };
+        Ok((motion, pictures, futures))
     }
 }

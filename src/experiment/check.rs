@@ -31,6 +31,9 @@ impl Experiment {
         self.check_models(&mut found);
         self.check_train(&mut found);
         self.check_encode(&mut found);
+        if let Some(rollout) = &self.rollout {
+            found.of(rollout.check(&self.data), "");
+        }
         self.check_analyses(&mut found);
         found.0
     }

@@ -10,6 +10,7 @@ mod inspect;
 mod list;
 mod missing;
 mod plot;
+mod rollout;
 mod sweep;
 mod train;
 
@@ -41,6 +42,8 @@ pub enum Step {
     Train,
     /// Write the latents of every trained model.
     Encode,
+    /// Draw futures of every trained model, where the experiment asks for them.
+    Rollout,
     /// Run the analyses on all latents, and the dataset's baselines.
     Analyze,
     /// Draw the figures.
@@ -51,10 +54,11 @@ pub enum Step {
 
 impl Step {
     /// The whole chain, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Generate,
         Self::Train,
         Self::Encode,
+        Self::Rollout,
         Self::Analyze,
         Self::Plot,
         Self::Report,
@@ -158,6 +162,11 @@ impl Chain<'_> {
                 if asked(Step::Encode) {
                     self.stage(Stage::Encode(model, seed), || {
                         encode(experiment, model, seed, folder, progress)
+                    })?;
+                }
+                if asked(Step::Rollout) && experiment.rollout.is_some() {
+                    self.stage(Stage::Rollout(model, seed), || {
+                        rollout::rollout(experiment, model, seed, folder, progress)
                     })?;
                 }
                 if asked(Step::Analyze) {
@@ -317,7 +326,17 @@ fn before<'a>(experiment: &'a Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
         Stage::Generate => vec![],
         Stage::Baselines | Stage::Train(..) => vec![Stage::Generate],
         Stage::Encode(model, seed) => vec![Stage::Generate, Stage::Train(model, seed)],
-        Stage::Analyze(model, seed) => vec![Stage::Generate, Stage::Encode(model, seed)],
+        Stage::Rollout(model, seed) => vec![Stage::Generate, Stage::Train(model, seed)],
+        Stage::Analyze(model, seed) => {
+            let mut all = vec![Stage::Generate, Stage::Encode(model, seed)];
+            all.extend(
+                experiment
+                    .rollout
+                    .as_ref()
+                    .map(|_| Stage::Rollout(model, seed)),
+            );
+            all
+        }
         Stage::Plot(model, seed) => vec![Stage::Analyze(model, seed)],
         Stage::Agreement(model) => {
             let seeds = experiment.seeds.iter();
@@ -340,6 +359,7 @@ fn title(stage: Stage) -> String {
     match stage {
         Stage::Train(model, seed)
         | Stage::Encode(model, seed)
+        | Stage::Rollout(model, seed)
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => format!("{name} {model}, seed {seed}"),
         Stage::Agreement(model) => format!("{name} {model}, all seeds"),

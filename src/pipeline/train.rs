@@ -181,7 +181,7 @@ fn collapsing(latents: &[Latent], found: &[Beliefs]) -> (Vec<(String, f64)>, Str
 const COMMON_SEQUENCES: usize = 500;
 
 /// Mean and median over time and training sequences of every pixel.
-fn common(split: &Split, frame: [usize; 3]) -> Common {
+pub(super) fn common(split: &Split, frame: [usize; 3]) -> Common {
     let pixels: usize = frame.iter().product();
     let mut counts = vec![[0u32; 256]; pixels];
     for i in 0..split.len().min(COMMON_SEQUENCES) {

@@ -87,10 +87,11 @@ pub(super) struct HeadlineNumber {
 }
 
 /// The analyses whose answers stand on the first screen, beside the probe's numbers.
-const TOLD: [&str; 6] = [
+const TOLD: [&str; 7] = [
     "law",
     "regimes",
     "horizon",
+    "futures",
     "imputation",
     "calibration",
     "geometry",

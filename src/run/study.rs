@@ -69,6 +69,10 @@ pub fn study(
         frame_shape: dataset.frame_shape(),
         outline: outline(dataset)?,
         walls: walls(dataset)?,
+        rollouts: experiment
+            .rollout
+            .as_ref()
+            .map(|rollout| folder.rollouts(model, seed).join(&rollout.split)),
         seed,
     })
 }
