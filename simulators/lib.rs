@@ -52,7 +52,7 @@ pub use looks::{Colour, Look, Looks, Texture};
 pub use obstacle::Obstacle;
 pub use picture::Picture;
 pub use record::{Recording, energy_columns, future, record};
-pub use render::{render, render_as};
+pub use render::{render, render_as, render_without};
 pub use scene::{Outline, Rectangle, Shape};
 pub use video::{Camera, Video};
 

@@ -34,6 +34,21 @@ pub fn render_as(
     video: &Video,
     look: &Look,
 ) -> Result<Vec<u8>, Error> {
+    render_without(simulator, trajectory, video, look, &[])
+}
+
+/// [`render_as`] of all but some of the [bodies](Simulator::bodies), told by their places in that list: what stands
+/// behind and before them.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_without(
+    simulator: &dyn Simulator,
+    trajectory: &Trajectory,
+    video: &Video,
+    look: &Look,
+    hidden: &[usize],
+) -> Result<Vec<u8>, Error> {
     video.check()?;
     let columns = simulator.state_columns().len(); // D
     let (states, parameters) = (&trajectory.states, &trajectory.parameters);
@@ -72,7 +87,8 @@ pub fn render_as(
     let mut picture = |frame: &mut [u8], state: &[f64]| {
         shapes.clear();
         simulator.bodies(state, parameters, &mut shapes);
-        for shape in &shapes {
+        let shown = shapes.iter().enumerate();
+        for (_, shape) in shown.filter(|(k, _)| !hidden.contains(k)) {
             painter.paint(frame, shape);
         }
     };

@@ -41,6 +41,8 @@ enum Command {
     Train(Work),
     /// Write the latents of every trained model
     Encode(Work),
+    /// Draw futures of every trained model, where the experiment asks for them
+    Rollout(Work),
     /// Run the analyses on the latents
     Analyze(Work),
     /// Draw the figures of the analyses
@@ -54,7 +56,7 @@ enum Command {
     /// Compare runs: a table with the differences that hold, and overlaid training curves
     Compare(Compare),
     /// Print the JSON Schema of experiment files, for completion in an editor
-    Schema,
+    Schema(Schema),
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
     Inspect(Inspect),
     /// Time training steps of the published Kalman VAE and their parts on this machine
@@ -93,9 +95,28 @@ struct Work {
     /// Train over finished models of another configuration that are in the run folder
     #[arg(long)]
     overwrite: bool,
+    /// Make data even where the disk has less room than they take
+    #[arg(long)]
+    ignore_disk: bool,
     /// Of an experiment with a sweep, only this run; repeatable
     #[arg(long, value_name = "RUN")]
     only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct Schema {
+    /// The same as a page to read: docs/reference.md
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl Schema {
+    fn text(&self) -> String {
+        match self.markdown {
+            true => kinostate::experiment::reference(),
+            false => kinostate::experiment::schema(),
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -194,11 +215,12 @@ impl Cli {
             Command::Generate(work) => (work, &[Step::Generate][..]),
             Command::Train(work) => (work, &[Step::Train][..]),
             Command::Encode(work) => (work, &[Step::Encode][..]),
+            Command::Rollout(work) => (work, &[Step::Rollout][..]),
             Command::Analyze(work) => (work, &[Step::Analyze][..]),
             Command::Plot(work) => (work, &[Step::Plot][..]),
             Command::Report(work) => (work, &[Step::Report][..]),
             Command::Bench(bench) => return bench.run(),
-            Command::Schema => return print(&kinostate::experiment::schema()),
+            Command::Schema(schema) => return print(&schema.text()),
             Command::Compare(compare) => return compare.run(),
             Command::List(list) => return print(&pipeline::list(&list.dir)?),
             Command::Check(check) => return print(&check.text()?),
@@ -231,6 +253,7 @@ impl Cli {
             quiet: work.quiet,
             again: work.again,
             overwrite: work.overwrite,
+            ignore_disk: work.ignore_disk,
         };
         match plan.runs.is_empty() {
             true => pipeline::steps(&plan.experiment, &options, steps).map(drop),

@@ -186,6 +186,7 @@ fn a_law_learned_from_vectors_reaches_the_exact_kalman_likelihood_and_never_exce
 fn every_model_of_codes_runs_on_vectors_from_its_file_to_its_report() {
     let frames = "frames: { codes: 2, encoder: { mlp: { hidden: [8] } }, decoder: { mlp: { hidden: [8] } }, \
                   likelihood: { gaussian: { std: 0.2 } } }";
+    let codes = "codes: 2, likelihood: { gaussian: { std: 0.2 } }";
     let text = format!(
         "
 name: tiny
@@ -200,12 +201,13 @@ models:
   vae: {{ vae: {{ {frames} }} }}
   kalman_vae: {{ kalman_vae: {{ {frames}, latent: 4, transition: {{ mixture: {{ modes: 2 }} }} }} }}
   dkf: {{ dkf: {{ {frames} }} }}
+  rvae: {{ rvae: {{ latent: 2, units: 6, frames: {{ codes: {{ {codes} }} }} }} }}
 train: {{ steps: 6, batch: 8, micro_batches: 2, validate_every: 6, law_from: 3, missing: {{ frames: 0.2 }} }}
 "
     );
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &text);
-    for model in ["vae", "kalman_vae", "dkf"] {
+    for model in ["vae", "kalman_vae", "dkf", "rvae"] {
         let probe = finding(folder.path(), model, "probe");
         assert!(!probe.metrics.is_empty(), "{model}: {}", probe.answer);
     }
@@ -216,10 +218,12 @@ train: {{ steps: 6, batch: 8, micro_batches: 2, validate_every: 6, law_from: 3, 
 #[test]
 fn networks_for_pictures_are_refused_for_vectors_with_those_that_are_for_them() {
     let folder = tempfile::tempdir().unwrap();
-    let text = EXACT.replace("encoder: identity", "").replace(
-        "likelihood: { gaussian: { std: 0.02 } }",
-        "likelihood: bernoulli",
-    );
+    let text = EXACT
+        .replace("encoder: identity", "encoder: { cnn: {} }")
+        .replace(
+            "likelihood: { gaussian: { std: 0.02 } }",
+            "likelihood: bernoulli",
+        );
     std::fs::write(folder.path().join("tiny.yaml"), text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinostate"));
     let command = command

@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::measure::arrays::{build, frames, sizes};
 use crate::measure::bootstrap::{Bootstrap, RESAMPLES};
 use crate::measure::constant_velocity::{Scale, track};
-use crate::measure::pixels::background;
 use crate::measure::regression::{Features, Readout};
 use crate::measure::scores::Scores;
 use std::ops::Range;
@@ -54,7 +53,7 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         return Ok(Finding::without_states(NAME, QUESTION, study));
     }
     let splits = study.splits().map(|(_, split)| split);
-    let still = background(&study.train.frames, study.frame_shape.iter().product());
+    let still = study.train.background(study.frame_shape.iter().product());
     let centroid = splits.map(|split| split.centroids(study.frame_shape, &still));
 
     let rows_of_train = study.train.states.shape()[0] * total;
@@ -62,20 +61,21 @@ pub fn baselines(study: &Study) -> Result<Finding> {
     let pixels = |stacked: usize| {
         let all = splits.map(|split| split.pixels(study.frame_shape, stacked));
         let [a, b, c] = all.map(|pixels| pixels.averaged(study.frame_shape, k));
-        score([&a, &b, &c], splits, stacked - 1..total)
+        score([&a, &b, &c], splits, stacked - 1..total, (stacked - 1, 0))
     };
     let named = |frames: &str| match k {
         1 => format!("pixels of {frames}"),
         k => format!("pixels of {frames}, means of {k} x {k}"),
     };
-    let of = |features: &Triple, counted: Range<usize>| {
+    // What a source reads: so many frames before and after each.
+    let of = |features: &Triple, counted: Range<usize>, read: (usize, usize)| {
         let [a, b, c] = features;
-        score([a, b, c], splits, counted)
+        score([a, b, c], splits, counted, read)
     };
     let mut rows = vec![
         Row::new(&named("one frame"), pixels(1)?),
         Row::new(&named("two frames"), pixels(2)?),
-        Row::positions("frame centroid", of(&centroid, 0..total)?),
+        Row::positions("frame centroid", of(&centroid, 0..total, (0, 0))?),
     ];
     let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
     let Ok(kinematics) = study.kinematics() else {
@@ -84,6 +84,7 @@ pub fn baselines(study: &Study) -> Result<Finding> {
             row.add_column_metrics(&mut finding, &boot, &study.state_columns);
         }
         define_rows(&mut finding);
+        finding.name_left_out(study);
         let table = column_table(&rows, &boot, &study.state_columns, n);
         finding.tables.push(table);
         let pixels = named("one frame");
@@ -100,15 +101,21 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         .map(|c| backward_differences(c, study.dt));
     rows.push(Row::velocities(
         "centroid backward differences",
-        of(&differences, 1..total)?,
+        of(&differences, 1..total, (1, 0))?,
     ));
     let [filtered, smoothed] = tuned(study, &kinematics, &centroid)?;
-    rows.push(Row::new("centroid Kalman filter", of(&filtered, 0..total)?));
-    rows.push(Row::new("centroid RTS smoother", of(&smoothed, 0..total)?));
+    rows.push(Row::new(
+        "centroid Kalman filter",
+        of(&filtered, 0..total, (0, 0))?,
+    ));
+    rows.push(Row::new(
+        "centroid RTS smoother",
+        of(&smoothed, 0..total, (0, 0))?,
+    ));
     let windows = centroid.each_ref().map(windows_of_5);
     rows.push(Row::new(
         "centroid window of 5",
-        of(&windows, 2..total - 2)?,
+        of(&windows, 2..total - 2, (2, 2))?,
     ));
 
     let mut finding = Finding::new(NAME, QUESTION);
@@ -116,6 +123,7 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         row.add_metrics(&mut finding, &boot, &study.state_columns, &kinematics);
     }
     define_rows(&mut finding);
+    finding.name_left_out(study);
     finding.tables.push(table(&rows, &boot, &kinematics, study));
     let value = |name: &str| finding.value(name).unwrap_or(f64::NAN);
     finding.answer = format!(
@@ -148,7 +156,10 @@ fn of_vectors(study: &Study) -> Result<Finding> {
         }
         let [a, b, c] = splits.map(|split| stacked(&split.vectors, [before, after]));
         let counted = before..total - after;
-        rows.push(Row::new(name, score([&a, &b, &c], splits, counted)?));
+        rows.push(Row::new(
+            name,
+            score([&a, &b, &c], splits, counted, (before, after))?,
+        ));
     }
     let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
     let mut finding = Finding::new(NAME, QUESTION);
@@ -213,13 +224,18 @@ fn block_side([c, h, w]: [usize; 3], rows: usize) -> usize {
     }
 }
 
-/// Fits a read-out of the states at the frames `counted` and scores it on the test split.
+/// Fits a read-out of the states at the frames `counted` and scores it on the test split, in rows whose state is known and
+/// whose source reads no missing frame.
 fn score(
     features: [&dyn Features; 3],
     splits: [&SplitStudy; 3],
     counted: Range<usize>,
+    (before, after): (usize, usize),
 ) -> Result<Scores> {
-    let [train, validation, test] = splits.map(|split| frames(&split.states, counted.clone()));
+    let total = splits[0].states.shape()[1];
+    let read = |t: usize| t.saturating_sub(before)..=(t + after).min(total - 1);
+    let [train, validation, test] =
+        splits.map(|split| frames(&split.states_read(read), counted.clone()));
     let readout = Readout::fit((features[0], &train), (features[1], &validation))?;
     Scores::new(&readout.decode(features[2])?, &test)
 }

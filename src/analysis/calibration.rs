@@ -13,7 +13,6 @@ use crate::figures::{Curves, Figure, Look, Panel, Series};
 use crate::measure::arrays::{at, build, sizes};
 use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use crate::measure::constant_velocity::{most_likely, posterior};
-use crate::measure::pixels::background;
 use crate::measure::regression::Readout;
 use crate::measure::whiteness::LagSums;
 use lgssm::innovations;
@@ -173,7 +172,7 @@ fn trackers(study: &Study, sources: &mut Vec<Source>, jumps: &mut Vec<Jumps>) ->
     if study.splits().iter().any(|(_, s)| s.frames.is_empty()) {
         return Ok(());
     }
-    let still = background(&study.train.frames, study.frame_shape.iter().product());
+    let still = study.train.background(study.frame_shape.iter().product());
     let splits = study
         .splits()
         .map(|(_, split)| split.centroids(study.frame_shape, &still));
@@ -213,6 +212,9 @@ fn trackers(study: &Study, sources: &mut Vec<Source>, jumps: &mut Vec<Jumps>) ->
             means: [shaped(a, 0, 4), shaped(b, 1, 4), shaped(c, 2, 4)],
             cov: shaped(cov, 2, 16),
         });
+    }
+    if splits[2].data().iter().any(|v| v.is_nan()) {
+        return Ok(()); // a missing frame has no innovation, nor has the model's filter
     }
     let (mean, cov) = (&test.predicted_mean, &test.predicted_cov);
     let found = innovations(&model, splits[2].data(), mean, cov)?;
@@ -299,11 +301,18 @@ fn coverage(
         };
         let total = sizes(&squares)[1] as f64;
         let mean = |of: &dyn Fn(f64) -> f64| {
-            let each: Vec<f64> = (0..sizes(&squares)[0])
-                .map(|i| squares.row(i).iter().map(|d| of(*d)).sum::<f64>() / total)
+            // Of every sequence, and the share of its frames whose state is known.
+            let each: Vec<(f64, f64)> = (0..sizes(&squares)[0])
+                .map(|i| {
+                    let known = || squares.row(i).iter().filter(|d| !d.is_nan());
+                    let sum = known().map(|d| of(*d)).sum::<f64>();
+                    (sum / total, known().count() as f64 / total)
+                })
                 .collect();
             boot.estimate(|drawn| {
-                drawn.iter().map(|&i| each[i as usize]).sum::<f64>() / drawn.len() as f64
+                let rows = || drawn.iter().map(|&i| each[i as usize]);
+                rows().map(|(sum, _)| sum).sum::<f64>()
+                    / rows().map(|(_, share)| share).sum::<f64>()
             })
         };
         let inside = |level: f64| {

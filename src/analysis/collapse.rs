@@ -141,6 +141,15 @@ impl Analysis for Collapse {
                 var.shape()
             )));
         }
+        // The codes of missing frames tell of no picture.
+        let [_, total, _] = sizes(codes);
+        let there = |array: &Array| {
+            let rows = array.data().chunks_exact(p).enumerate();
+            let there = rows.filter(|(k, _)| study.test.sees(k / total, k % total));
+            let kept: Vec<f64> = there.flat_map(|(_, row)| row).copied().collect();
+            Array::new([kept.len() / p, 1, p], kept)
+        };
+        let (codes, var) = (&there(codes)?, &there(var)?);
         let all = activity(codes.data(), var.data(), p);
         let active = |a: &&Activity| a.share() > self.share;
         let (count, spanned) = (all.iter().filter(active).count(), spanned(codes));

@@ -3,6 +3,7 @@
 
 use super::{Finding, Kinematics, Study};
 use crate::error::{Error, Result};
+use crate::measure::arrays::sizes;
 use crate::measure::scores::constant;
 
 impl Study {
@@ -86,6 +87,37 @@ impl Study {
 }
 
 impl Finding {
+    /// Says how many held-out frames, and of their states, no read-out is fitted to or scored on because they are not known.
+    pub fn name_left_out(&mut self, study: &Study) {
+        let test = &study.test;
+        let [n, total, width] = sizes(&test.states);
+        let missing = test.seen.iter().filter(|seen| !**seen).count();
+        if missing > 0 {
+            self.warnings.push(format!(
+                "{missing} of {} held-out frames are missing and left out",
+                n * total
+            ));
+        }
+        let unknown = |j: usize| {
+            let rows = (0..n * total).filter(|&k| test.sees(k / total, k % total));
+            rows.filter(|&k| test.states.data()[k * width + j].is_nan())
+                .count()
+        };
+        let columns = study.state_columns.iter().enumerate();
+        let unknown = columns.map(|(j, column)| (column, unknown(j)));
+        let told: Vec<String> = unknown
+            .filter(|(_, count)| *count > 0)
+            .map(|(column, count)| format!("{} in {count}", column.name))
+            .collect();
+        if !told.is_empty() {
+            self.warnings.push(format!(
+                "states that are not known are left out, column by column: {} of the {} held-out frames that are there",
+                told.join(", "),
+                n * total - missing
+            ));
+        }
+    }
+
     /// Names the columns without variance in the held-out sequences, which have no R².
     pub fn name_constant_columns(&mut self, study: &Study) {
         let constant = constant(&study.test.states);

@@ -82,7 +82,8 @@ impl Analysis for Filmstrip {
             } else {
                 0
             };
-            let rmse = grey_rmse(film, &study.test.frames, total, size, first);
+            let counted = |k: usize| k % total >= first && study.test.sees(k / total, k % total);
+            let rmse = grey_rmse(film, &study.test.frames, size, counted);
             finding.metric(format!("film_rmse/{label}"), Estimate::point(rmse), "1");
             answers.push(format!("{label} frames are off by {rmse:.3}"));
         }
@@ -101,9 +102,13 @@ impl Analysis for Filmstrip {
             } else {
                 format!("filmstrip_{}", i + 1)
             };
+            let missing = match (0..total).any(|t| !study.test.sees(i, t)) {
+                true => " Frames that the recording lacks are hatched in the true row.",
+                false => "",
+            };
             let caption = format!(
                 "What do reconstructions and predictions look like? Held-out sequence {}, frames {} s apart; the predicted \
-                 row sees the first {} frames only, the red line stands before the first predicted one.",
+                 row sees the first {} frames only, the red line stands before the first predicted one.{missing}",
                 i + 1,
                 study.dt,
                 study.encode.context
@@ -118,12 +123,12 @@ impl Analysis for Filmstrip {
     }
 }
 
-/// Root mean square of the grey-value error, 0..1, of frames from `first` on.
-fn grey_rmse(film: &Array, frames: &Footage, total: usize, size: usize, first: usize) -> f64 {
+/// Root mean square of the grey-value error, 0..1, of the frames that are counted.
+fn grey_rmse(film: &Array, frames: &Footage, size: usize, counted: impl Fn(usize) -> bool) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
     let truth = (0..film.shape()[0]).flat_map(|i| frames.clip(i).chunks_exact(size));
     for (k, (decoded, truth)) in film.data().chunks_exact(size).zip(truth).enumerate() {
-        if k % total >= first {
+        if counted(k) {
             let square = |(a, b): (&f64, &u8)| ((a - f64::from(*b)) / 255.0).powi(2);
             sum += decoded.iter().zip(truth).map(square).sum::<f64>();
             count += size as f64;
@@ -140,10 +145,15 @@ fn strip(
     size: usize,
 ) -> FilmstripFigure {
     let [channels, height, width] = study.frame_shape;
-    let truth: Vec<f64> = study.test.frames.clip(i)[..total * size]
+    let mut truth: Vec<f64> = study.test.frames.clip(i)[..total * size]
         .iter()
         .map(|&v| f64::from(v))
         .collect();
+    for (t, frame) in truth.chunks_exact_mut(size).enumerate() {
+        if !study.test.sees(i, t) {
+            hatch(frame, width);
+        }
+    }
     let row = |label: &str, values: &[f64]| FilmRow {
         label: label.into(),
         frames: bytes(values, channels, height * width),
@@ -159,6 +169,16 @@ fn strip(
         prediction_start: (predicted && study.encode.context < total)
             .then_some(study.encode.context),
         dt: study.dt,
+    }
+}
+
+/// What is shown of a frame that is missing: grey with diagonal lines four pixels apart, as no world draws it.
+fn hatch(frame: &mut [f64], width: usize) {
+    for (k, value) in frame.iter_mut().enumerate() {
+        *value = match (k % width + k / width) % 4 {
+            0 => 176.0,
+            _ => 112.0,
+        };
     }
 }
 

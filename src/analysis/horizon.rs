@@ -9,7 +9,7 @@ use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel};
-use crate::measure::arrays::{at, build, frames};
+use crate::measure::arrays::{at, build, frames, held};
 use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use crate::measure::scores::Scores;
 use schemars::JsonSchema;
@@ -157,7 +157,9 @@ fn predictors(study: &Study, kinematics: &Kinematics) -> Result<Option<Vec<Predi
     let Some(readout) = smoothed.as_ref().or(filtered.as_ref()) else {
         return Ok(None);
     };
-    let truth = &study.test.states;
+    // A place that is not known stands where it was known last.
+    let last = held(&study.test.states);
+    let truth = &last;
     let (sizes, seen) = (crate::measure::arrays::sizes(truth), study.encode.context);
     let mut all = vec![
         Predictor {

@@ -13,7 +13,6 @@ use crate::figures::{Curves, Figure};
 use crate::measure::arrays::at;
 use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use crate::measure::interpolate::{interpolated, mean_where};
-use crate::measure::pixels::background;
 use crate::measure::scores::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -163,7 +162,8 @@ fn measure(study: &Study, kinematics: Option<&Kinematics>) -> Result<[Found; 2]>
                 )));
             }
         }
-        let dropped = |i: usize, t: usize| at(mask, i, t)[0] < 0.5;
+        // A frame that the dataset lacks tells nothing of what was filled in.
+        let dropped = |i: usize, t: usize| at(mask, i, t)[0] < 0.5 && study.test.sees(i, t);
         if !(0..n).any(|i| (0..total).any(|t| dropped(i, t))) {
             continue;
         }
@@ -273,7 +273,7 @@ fn empty_box(study: &Study) -> Option<Array> {
     if study.test.frames.is_empty() || study.train.frames.is_empty() {
         return None;
     }
-    let still = background(&study.train.frames, size);
+    let still = study.train.background(size);
     let wrong = |frame: &[u8]| {
         let differ = frame
             .iter()

@@ -5,7 +5,7 @@ use super::readout::{KINDS, look};
 use super::{Analysis, Finding, Study};
 use crate::error::{Error, Result};
 use crate::figures::{Curves, Figure, Panel};
-use crate::measure::arrays::frames;
+use crate::measure::arrays::{frames, sizes};
 use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use crate::measure::regression::Readout;
 use crate::measure::scores::Scores;
@@ -167,9 +167,15 @@ impl LagScan {
         });
         let mut found = Vec::new();
         for shift in 0..=2 * max {
-            let states = study
-                .splits()
-                .map(|(_, split)| frames(&split.states, shift..total - 2 * max + shift));
+            // Latents of missing frames tell of no frame.
+            let states = study.splits().map(|(_, split)| {
+                let mut states = frames(&split.states, shift..total - 2 * max + shift);
+                let [_, count, width] = sizes(&states);
+                let rows = states.data_mut().chunks_exact_mut(width.max(1)).enumerate();
+                let blind = rows.filter(|(k, _)| !split.sees(k / count, max + k % count));
+                blind.for_each(|(_, row)| row.fill(f64::NAN));
+                states
+            });
             let readout = Readout::fit((&latents[0], &states[0]), (&latents[1], &states[1]))?;
             let scores = Scores::new(&readout.decode(&latents[2])?, &states[2])?;
             found.push((shift as i64 - max as i64, scores));

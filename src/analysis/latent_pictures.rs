@@ -78,7 +78,10 @@ impl Pictures<'_> {
         let decoded = readout.decode(latents)?;
         let [n, total, _] = sizes(self.codes);
         let paths = |place: &dyn Fn(usize, usize) -> (f64, f64)| {
-            let path = |i| (0..total).map(|t| place(i, t)).collect();
+            let path = |i| {
+                let places = (0..total).map(|t| place(i, t));
+                places.filter(|(x, y)| !x.is_nan() && !y.is_nan()).collect()
+            };
             (0..n.min(count)).map(path).collect()
         };
         let found = Trajectories {
@@ -97,7 +100,9 @@ impl Pictures<'_> {
         let [n, total, _] = sizes(self.codes);
         let every = (n * total).div_ceil(most).max(1);
         let all = (0..n * total).step_by(every);
-        all.map(|k| (k / total, k % total)).collect()
+        let states = &self.study.test.states;
+        let known = |&(i, t): &(usize, usize)| !at(states, i, t).iter().any(|v| v.is_nan());
+        all.map(|k| (k / total, k % total)).filter(known).collect()
     }
 
     /// The first two positions.

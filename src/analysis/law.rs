@@ -247,11 +247,13 @@ fn flat(a: &DMatrix<f64>, b: &DVector<f64>) -> Vec<f64> {
 
 /// Mean over all sequences and frames of (N, T, D).
 fn mean_row(states: &Array) -> DVector<f64> {
-    let [n, t, d] = crate::measure::arrays::sizes(states);
+    let d = crate::measure::arrays::sizes(states)[2];
     let rows = states.data().chunks_exact(d);
-    rows.fold(DVector::zeros(d), |sum, row| {
+    let known = rows.filter(|row| !row.iter().any(|v| v.is_nan()));
+    let count = (known.clone().count() as f64).max(1.0);
+    known.fold(DVector::zeros(d), |sum, row| {
         sum + DVector::from_row_slice(row)
-    }) / (n * t) as f64
+    }) / count
 }
 
 /// A (n, n) and b (n) of the law.

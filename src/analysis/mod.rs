@@ -11,9 +11,16 @@ pub mod constants;
 pub mod contacts;
 mod curves;
 pub mod finding;
+mod futures_physics;
+mod futures_pictures;
+mod futures_rows;
+mod futures_sheet;
 mod imputation_pictures;
 mod latent_pictures;
 mod law_pictures;
+mod ledger_pictures;
+#[cfg(test)]
+mod missing_tests;
 pub mod monitor;
 pub mod readout;
 mod regime_pictures;
@@ -97,6 +104,8 @@ analyses! {
     geometry::Geometry,
     traversal::Traversal,
     shift::Shift,
+    futures::Futures,
+    ledger::Ledger,
 }
 
 #[cfg(test)]

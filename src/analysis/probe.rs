@@ -3,12 +3,13 @@
 //! Linear regression (see [`crate::measure::regression`]) of every kind of latents on every true state column: fitted on the
 //! training sequences, measured on held-out ones, with controls beside it (an untrained encoder, shuffled targets).
 
-use super::readout::{Row, column_table, define, look, table};
+use super::readout::{KINDS, Row, column_table, define, look, table};
 use super::{Analysis, Finding, SplitStudy, Study};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Figure, ProbeScatter, ScatterPanel};
-use crate::measure::arrays::{central_differences, columns as cut, reorder};
+use crate::latents::{Given, Kind, Per, stored_name};
+use crate::measure::arrays::{central_differences, columns as cut, reorder, sizes};
 use crate::measure::bootstrap::{Bootstrap, RESAMPLES};
 use crate::measure::regression::Readout;
 use crate::measure::scores::Scores;
@@ -43,18 +44,25 @@ impl Analysis for Probe {
             return Ok(Finding::without_states(self.name(), QUESTION, study));
         }
         let mut finding = Finding::new(self.name(), QUESTION);
-        let latents =
-            |name: &'static str| move |split: &SplitStudy| split.latents.get(name).cloned();
+        let latents = |name: &str| {
+            let name = name.to_string();
+            move |split: &SplitStudy| split.latents.get(&name).cloned()
+        };
         let mut rows = Vec::new();
         let mut decoded = None;
         for name in ["encoder", "filtered", "smoothed"] {
-            if let Some((found, scores)) = fit(study, latents(name), None)? {
+            if let Some((found, scores)) = fit(study, latents(name), 0, None)? {
                 rows.push(Row::new(name, scores));
                 if name == "filtered" {
                     let late = Scores::where_(&found, &study.test.states, |_, t| t >= 2)?;
                     rows.push(Row::new("filtered t>=2", late));
                 }
                 decoded = Some((name, found));
+            }
+        }
+        for name in further_latents(study) {
+            if let Some((_, scores)) = fit(study, latents(&name), 0, None)? {
+                rows.push(Row::new(&name, scores));
             }
         }
         let Some((best, decoded)) = decoded else {
@@ -68,13 +76,13 @@ impl Analysis for Probe {
             let codes = split.latents.get("encoder")?;
             central_differences(codes, study.dt).ok()
         };
-        if let Some((_, scores)) = fit(study, differences, None)? {
+        if let Some((_, scores)) = fit(study, differences, 1, None)? {
             rows.push(Row::velocities("encoder central differences", scores));
         }
-        if let Some((_, scores)) = fit(study, |s| s.untrained.get("encoder").cloned(), None)? {
+        if let Some((_, scores)) = fit(study, |s| s.untrained.get("encoder").cloned(), 0, None)? {
             rows.push(Row::new("untrained encoder", scores));
         }
-        if let Some((_, scores)) = fit(study, latents(best), Some("analysis/shuffle"))? {
+        if let Some((_, scores)) = fit(study, latents(best), 0, Some("analysis/shuffle"))? {
             rows.push(Row::new("shuffled targets", scores));
         }
 
@@ -89,6 +97,7 @@ impl Analysis for Probe {
         }
         define(&mut finding);
         finding.name_constant_columns(study);
+        finding.name_left_out(study);
         finding.tables.push(match &kinematics {
             Some(kinematics) => table(&rows, &boot, kinematics, study),
             None => column_table(&rows, &boot, columns, n),
@@ -121,12 +130,31 @@ impl Analysis for Probe {
     }
 }
 
+/// What the model believes of its other latents, frame by frame, as stored: `z_filtered` beside the state.
+fn further_latents(study: &Study) -> Vec<String> {
+    let latents = &study.encode.latents;
+    let of = |given| {
+        latents
+            .iter()
+            .filter(|latent| {
+                latent.per == Per::Frame && !matches!(latent.kind, Kind::Categorical(_))
+            })
+            .map(move |latent| stored_name(latents, given, &latent.name))
+    };
+    let names = of(Given::UpTo).chain(of(Given::All));
+    names
+        .filter(|name| !KINDS.contains(&name.as_str()))
+        .collect()
+}
+
 /// Fits `features` of the training split on the states and scores them on the test split. With `shuffle`, the states of
 /// every split are given to other sequences by that random stream: what is left is what chance gives. (Scored against
-/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features.
+/// the unshuffled test states a chance slope β would count twice, as 2β − β².) None where a split lacks the features. A row
+/// counts where its state is known and the `beside` frames before and after it are there.
 fn fit(
     study: &Study,
     features: impl Fn(&SplitStudy) -> Option<Array>,
+    beside: usize,
     shuffle: Option<&str>,
 ) -> Result<Option<(Array, Scores)>> {
     let all = (
@@ -137,8 +165,11 @@ fn fit(
     let (Some(train), Some(validation), Some(test)) = all else {
         return Ok(None);
     };
+    let last = study.test.states.shape()[1].saturating_sub(1);
+    // A difference of codes reads the frames on both sides.
+    let read = |t: usize| t.saturating_sub(beside)..=(t + beside).min(last);
     let targets = |split: &SplitStudy, index: u64| match shuffle {
-        None => split.states.clone(),
+        None => split.states_read(read),
         Some(stream) => {
             let mut order: Vec<u32> = (0..split.states.shape()[0] as u32).collect();
             order.shuffle(&mut study.seeds().stream(stream, index));
@@ -157,15 +188,23 @@ fn fit(
 fn scatter(study: &Study, name: &str, decoded: &Array) -> Result<ProbeScatter> {
     let scores = Scores::new(decoded, &study.test.states)?;
     let all: Vec<u32> = (0..study.test.states.shape()[0] as u32).collect();
-    let frames = study.test.states.shape()[0] * study.test.states.shape()[1];
+    let [n, t, width] = sizes(&study.test.states);
+    let frames = n * t;
     let every = frames.div_ceil(POINTS);
     // Four digits behind the point are finer than any pixel of the figure and keep its file small.
     let thin = |array: &Array, j: usize| -> Vec<f64> {
         let values = cut(array, &[j]);
-        values
+        let rows = values.data().iter().step_by(every);
+        let known = study
+            .test
+            .states
             .data()
             .iter()
-            .step_by(every)
+            .skip(j)
+            .step_by(width * every);
+        rows.zip(known)
+            .filter(|(_, truth)| !truth.is_nan())
+            .map(|(value, _)| value)
             .map(|v| (v * 1e4).round() / 1e4)
             .collect()
     };

@@ -12,7 +12,6 @@ use crate::figures::Figure;
 use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use crate::measure::constant_velocity::{most_likely, posterior};
 use crate::measure::matching::{Contingency, Matches};
-use crate::measure::pixels::background;
 use lgssm::innovations;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -294,7 +293,7 @@ fn tracker(study: &Study) -> Result<Option<[Array; 2]>> {
     if study.train.frames.is_empty() || study.test.frames.is_empty() {
         return Ok(None);
     }
-    let still = background(&study.train.frames, study.frame_shape.iter().product());
+    let still = study.train.background(study.frame_shape.iter().product());
     let splits =
         [&study.train, &study.test].map(|split| split.centroids(study.frame_shape, &still));
     let model = most_likely(&splits[0], study.dt)?;

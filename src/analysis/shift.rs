@@ -132,9 +132,18 @@ fn measures(
         Some(boot.estimate(|drawn| value(scores, drawn)))
     };
     let pixels = split.latents.get("wrong_pixels_seen").map(|wrong| {
-        let frames = wrong.shape()[1] as f64;
-        let of = |i: u32| wrong.row(i as usize).iter().sum::<f64>() / frames;
-        boot.estimate(|drawn| drawn.iter().map(|&i| of(i)).sum::<f64>() / drawn.len() as f64)
+        let frames = wrong.shape()[1];
+        // Of every sequence, and the share of its frames that are there.
+        let of = |i: u32| {
+            let row = wrong.row(i as usize).iter().enumerate();
+            let there = row.filter(|(t, _)| split.sees(i as usize, *t));
+            let (sum, count) = there.fold((0.0, 0_usize), |(s, n), (_, v)| (s + v, n + 1));
+            (sum / frames as f64, count as f64 / frames as f64)
+        };
+        boot.estimate(|drawn| {
+            let all = || drawn.iter().map(|&i| of(i));
+            all().map(|(sum, _)| sum).sum::<f64>() / all().map(|(_, share)| share).sum::<f64>()
+        })
     });
     Ok([
         of(&read, &|scores, drawn| scores.r2(places, drawn)),

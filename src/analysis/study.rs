@@ -4,7 +4,8 @@ use crate::array::Array;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig};
-use crate::measure::pixels::{Films, Pixels, centroids};
+use crate::measure::arrays::sizes;
+use crate::measure::pixels::{Films, Pixels, background, centroids};
 use crate::seeds::Seeds;
 use lgssm::{AffineModes, Lgssm};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ pub struct Study {
     pub exact: Option<Lgssm>,
     /// Where a body's centre can be (x0, y0, x1, y1): the box less the radius, or the box, if there is one.
     pub outline: Option<(f64, f64, f64, f64)>,
+    /// The folder of sampled futures, where the experiment asked for them: read by the analyses that need them.
+    pub rollouts: Option<std::path::PathBuf>,
     /// Oblique walls of a convex room: unit normal that points inwards, and w of the line n·x = w where a centre turns.
     pub walls: Vec<([f64; 2], f64)>,
     /// The training seed; also the root of the analyses' own draws (bootstrap, shuffling).
@@ -59,7 +62,7 @@ pub struct Study {
 /// One split of a [`Study`].
 #[derive(Clone, Debug, Default)]
 pub struct SplitStudy {
-    /// True states, (N, T, D).
+    /// True states, (N, T, D); NaN where one is not known, and in frames that are missing.
     pub states: Array,
     /// The trained model's arrays.
     pub latents: Beliefs,
@@ -69,6 +72,8 @@ pub struct SplitStudy {
     pub frames: Footage,
     /// Vectors in place of frames, (N, T, D), in their own units; empty where frames are pictures.
     pub vectors: Array,
+    /// Which frames are there, (N, T); empty where all are. A missing frame's pixels stand for nothing.
+    pub seen: Vec<bool>,
     /// Contact counts in the interval before frame t, (N, T, E); may be empty.
     pub events: Vec<u8>,
     /// Physical parameters, (N, P); may be empty.
@@ -113,6 +118,15 @@ impl Footage {
         Films::clip(self, i)
     }
 
+    /// Frames in memory, to change them: for tests.
+    #[cfg(test)]
+    pub(crate) fn held_mut(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Held { frames, .. } => frames,
+            other => panic!("frames in memory expected, got {other:?}"),
+        }
+    }
+
     /// Forgets them.
     pub fn clear(&mut self) {
         *self = Self::None;
@@ -146,9 +160,41 @@ impl SplitStudy {
         Pixels::new(&self.frames, self.clips(), size, stacked)
     }
 
-    /// Centroids of what moves, see [`centroids`].
+    /// Centroids of what moves, see [`centroids`]; NaN in missing frames.
     pub fn centroids(&self, frame: [usize; 3], background: &[u8]) -> Array {
-        centroids(&self.frames, self.clips(), frame, background)
+        let mut found = centroids(&self.frames, self.clips(), frame, background);
+        for (row, seen) in found.data_mut().chunks_exact_mut(2).zip(&self.seen) {
+            if !seen {
+                row.fill(f64::NAN);
+            }
+        }
+        found
+    }
+
+    /// What stands still in the frames that are there, of `size` bytes each; see [`background`].
+    pub fn background(&self, size: usize) -> Vec<u8> {
+        background(&self.frames, size, &self.seen)
+    }
+
+    /// Whether frame t of sequence i is there.
+    pub fn sees(&self, i: usize, t: usize) -> bool {
+        let total = self.clips()[1];
+        self.seen.get(i * total + t).is_none_or(|&seen| seen)
+    }
+
+    /// The states of the frames for which `read` lists what a source reads, NaN where it reads a missing frame.
+    pub fn states_read(&self, read: impl Fn(usize) -> std::ops::RangeInclusive<usize>) -> Array {
+        let mut states = self.states.clone();
+        let [_, total, width] = sizes(&states);
+        if self.seen.is_empty() || width == 0 {
+            return states;
+        }
+        for (k, row) in states.data_mut().chunks_exact_mut(width).enumerate() {
+            if !read(k % total).all(|t| self.sees(k / total, t)) {
+                row.fill(f64::NAN);
+            }
+        }
+        states
     }
 
     /// [N, T].
@@ -191,7 +237,7 @@ impl Study {
         names.iter().copied().find(|name| everywhere(name))
     }
 
-    /// Checks that all arrays fit together and that every value is finite.
+    /// Checks that all arrays fit together and that every value is finite; states may be NaN.
     ///
     /// # Errors
     /// [`Error::Shape`] names the split and the array, expected and got; [`Error::Numeric`] names the array and the
@@ -219,7 +265,15 @@ impl Study {
                     study.states.shape()
                 )));
             }
-            check_finite(&subject("states"), &study.states)?;
+            check_known(&subject("states"), &study.states)?;
+            if !study.seen.is_empty() && study.seen.len() != n * t {
+                return Err(Error::Shape(format!(
+                    "{}: want {} frames, got {}",
+                    subject("seen"),
+                    n * t,
+                    study.seen.len()
+                )));
+            }
             let pixels: usize = self.frame_shape.iter().product();
             let clips = study.frames.clips();
             let bytes = match clips {
@@ -257,7 +311,16 @@ impl Study {
 }
 
 fn check_finite(subject: &str, array: &Array) -> Result<()> {
-    let Some(at) = array.data().iter().position(|v| !v.is_finite()) else {
+    check(subject, array, f64::is_finite)
+}
+
+/// Values may be unknown, NaN, but not infinite.
+fn check_known(subject: &str, array: &Array) -> Result<()> {
+    check(subject, array, |v| !v.is_infinite())
+}
+
+fn check(subject: &str, array: &Array, good: impl Fn(f64) -> bool) -> Result<()> {
+    let Some(at) = array.data().iter().position(|&v| !good(v)) else {
         return Ok(());
     };
     let value = array.data()[at];

@@ -161,6 +161,7 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
         untrained,
         frames: Footage::held(frames, n),
         vectors: Array::default(),
+        seen: Vec::new(),
         events: Vec::new(),
         parameters: Array::default(),
     }
@@ -223,6 +224,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         frame_shape: [1, SIDE, SIDE],
         observed_columns: Vec::new(),
         exact: None,
+        rollouts: None,
         walls: Vec::new(),
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),
         seed: 1,

@@ -156,8 +156,12 @@ fn identified(study: &Study, kinematics: &Kinematics, latents: &Array) -> Result
     let Some((m, c)) = sums.fit(&all) else {
         return Ok(nothing());
     };
-    let z = DMatrix::from_row_slice(latents.data().len() / n, n, latents.data());
-    let s = DMatrix::from_row_slice(z.nrows(), order.len(), states.data());
+    let rows = states.data().chunks_exact(order.len());
+    let rows = rows.zip(latents.data().chunks_exact(n));
+    let known = rows.filter(|(state, _)| !state.iter().any(|v| v.is_nan()));
+    let (s, z): (Vec<&[f64]>, Vec<&[f64]>) = known.unzip();
+    let z = DMatrix::from_row_slice(z.len(), n, &z.concat());
+    let s = DMatrix::from_row_slice(s.len(), order.len(), &s.concat());
     let residual = &s - &z * m.transpose();
     // The offset c is the mean of the residual.
     let r2 = |j: usize| 1.0 - residual.column(j).variance() / s.column(j).variance();
@@ -197,9 +201,15 @@ fn axis(name: &str, unit: &str, array: &Array, j: usize) -> Axis {
         .skip(j)
         .step_by(width)
         .copied()
+        .filter(|v| !v.is_nan())
         .collect();
     values.sort_by(f64::total_cmp);
-    let quantile = |q: f64| short(values[(q * (values.len() - 1) as f64).round() as usize]);
+    let last = values.len().saturating_sub(1) as f64;
+    let quantile = |q: f64| {
+        values
+            .get((q * last).round() as usize)
+            .map_or(0.0, |&v| short(v))
+    };
     Axis {
         name: name.into(),
         unit: unit.into(),

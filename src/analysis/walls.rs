@@ -149,6 +149,7 @@ pub fn bounces(
         let column = kinematics.positions[axis];
         let all = study.train.states.data().iter();
         let each = all.skip(column).step_by(study.state_columns.len());
+        let each = each.filter(|v| !v.is_nan());
         each.clone().sum::<f64>() / each.count().max(1) as f64
     };
     let middle = |axis: usize| match sides(axis) {

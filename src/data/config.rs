@@ -1,6 +1,7 @@
 //! The `data:` section of an experiment.
 
 use super::observe::Observe;
+use super::oracle::{ORACLE, Oracle};
 use super::shift::Shift;
 use crate::error::{Error, Result, all};
 use indexmap::IndexMap;
@@ -33,6 +34,9 @@ pub struct DataConfig {
     /// Further splits, by name, whose worlds differ: they are encoded and reported each for itself.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub shifts: IndexMap<String, Shift>,
+    /// A split `oracle` whose contexts have many true futures, simulated again from the same true state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oracle: Option<Oracle>,
     /// Seed of the dataset; independent of the training seeds.
     #[serde(default)]
     pub seed: u64,
@@ -75,16 +79,21 @@ impl DataConfig {
                 .map(|name| check_name("data.shifts", name))),
             self.check_shifts(),
             self.check_observe(),
+            self.check_oracle(),
         ])
     }
 
-    /// Number of sequences of every split, those of shifts last.
+    /// Number of sequences of every split, those of shifts after the others, the oracle's last.
     pub fn all_splits(&self) -> IndexMap<String, usize> {
         let shifts = self
             .shifts
             .iter()
             .map(|(name, shift)| (name.clone(), shift.sequences));
-        self.splits.clone().into_iter().chain(shifts).collect()
+        let oracle = self
+            .oracle
+            .map(|oracle| (ORACLE.to_string(), oracle.contexts));
+        let splits = self.splits.clone().into_iter();
+        splits.chain(shifts).chain(oracle).collect()
     }
 
     /// Looks and shapes of pictures mean nothing where none are drawn.

@@ -3,6 +3,7 @@
 use super::config::DataConfig;
 use super::manifest::{Made, Manifest, Missing};
 use super::observe::Scale;
+use super::oracle::Oracle;
 use super::shard::{self, OpenShard};
 use crate::error::{Error, Result};
 use indexmap::IndexMap;
@@ -36,11 +37,11 @@ impl Dataset {
     /// A missing, truncated or altered file is named with what was expected and got.
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
-        let sizes = manifest.sizes();
         let made = &manifest.origin.made;
         let sequences = made.splits();
         let mut splits = IndexMap::new();
         for (name, entries) in &manifest.splits {
+            let sizes = manifest.sizes_of(name);
             let shards = entries
                 .par_iter()
                 .enumerate()
@@ -99,6 +100,11 @@ impl Dataset {
         }
     }
 
+    /// The settings of the split `oracle`, where there is one.
+    pub fn oracle(&self) -> Option<Oracle> {
+        self.config().and_then(|config| config.oracle)
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -132,14 +138,6 @@ impl Dataset {
     /// Name and unit of every state column.
     pub fn state_columns(&self) -> &[Column] {
         &self.manifest.state_columns
-    }
-
-    /// The state columns that read-outs can be fitted to and scored on as they are: none where some states are not known.
-    pub fn complete_state_columns(&self) -> &[Column] {
-        match self.missing().states {
-            0 => self.state_columns(),
-            _ => &[],
-        }
     }
 
     /// Name and unit of every parameter column.
@@ -254,6 +252,14 @@ impl Split {
             .actions
             .as_ref()
             .map_or(&[], |actions| actions.row(row))
+    }
+
+    /// States of the true futures of sequence i, (M, H, D): row h - 1 is h frames after the last seen one. Empty but in
+    /// the split `oracle`.
+    pub fn futures(&self, i: usize) -> &[f64] {
+        let (shard, row) = self.at(i);
+        let futures = shard.futures.as_ref();
+        futures.map_or(&[], |futures| futures.row(row))
     }
 
     /// Energies of sequence i, (T, 2): kinetic and potential. Empty where they are not known.

@@ -4,6 +4,7 @@ use super::config::DataConfig;
 use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
 use super::observe::Observe;
+use super::oracle::ORACLE;
 use super::shard::{self, ShardEntry, ShardWriter, Shown, Sizes};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -48,7 +49,9 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
         let kept: Vec<_> = shards
             .par_iter()
             .enumerate()
-            .map(|(i, &n)| shard::finished(&shard::folder(dir, split, i), n, &manifest.sizes()))
+            .map(|(i, &n)| {
+                shard::finished(&shard::folder(dir, split, i), n, &manifest.sizes_of(split))
+            })
             .collect();
         let mut first = 0;
         let mut entries = Vec::new();
@@ -61,7 +64,7 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
                 }
                 None if same_program => {
                     made += 1;
-                    let writer = ShardWriter::create(folder, n, &manifest.sizes())?;
+                    let writer = ShardWriter::create(folder, n, &manifest.sizes_of(split))?;
                     source.fill(writer, first, n, &bar)?
                 }
                 None => return Err(other_program(dir, &folder, old.as_ref())),
@@ -164,7 +167,7 @@ impl<'a> Source<'a> {
             look_stream: format!("look/{split}"),
             observe_stream: format!("observe/{split}"),
             observe,
-            sizes: manifest.sizes(),
+            sizes: manifest.sizes_of(split),
             columns: Manifest {
                 splits: IndexMap::new(),
                 ..manifest.clone()
@@ -183,8 +186,9 @@ impl<'a> Source<'a> {
                 .into_par_iter()
                 .map(|i| self.sequence(i))
                 .collect::<Result<_>>()?;
-            for (motion, shown) in &sequences {
+            for (motion, shown, futures) in &sequences {
                 to.push(motion, shown, &[])?;
+                to.push_futures(futures)?;
             }
             bar.advance((end - start) as u64);
             start = end;
@@ -203,8 +207,16 @@ impl<'a> Source<'a> {
             .max(rayon::current_num_threads())
     }
 
-    /// Sequence i with what is seen of it, from its own streams only.
-    fn sequence(&self, i: usize) -> Result<(Trajectory, Shown)> {
+    /// True futures of sequence i, where the split has some.
+    fn futures(&self, i: usize, motion: &Trajectory) -> Result<Vec<f64>> {
+        match self.split {
+            ORACLE => self.config.futures(&self.simulator, i, motion),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Sequence i with what is seen of it and its true futures, from its own streams only.
+    fn sequence(&self, i: usize) -> Result<(Trajectory, Shown, Vec<f64>)> {
         let DataConfig {
             frames, dt, seed, ..
         } = self.config;
@@ -222,7 +234,8 @@ impl<'a> Source<'a> {
             let shown = Shown::Vectors(vectors);
             self.columns
                 .check_sequence(self.split, i, &motion, &shown, &[])?;
-            return Ok((motion, shown));
+            let futures = self.futures(i, &motion)?;
+            return Ok((motion, shown, futures));
         }
         let mut look_rng = Seeds::new(*seed).stream(&self.look_stream, i as u64);
         let recording = simulators::record(
@@ -239,6 +252,7 @@ impl<'a> Source<'a> {
         motion.parameters.extend(recording.look.numbers);
         self.columns
             .check_sequence(self.split, i, &motion, &shown, &[])?;
-        Ok((motion, shown))
+        let futures = self.futures(i, &motion)?;
+        Ok((motion, shown, futures))
     }
 }

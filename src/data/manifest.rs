@@ -3,6 +3,7 @@
 use super::config::{DataConfig, shards};
 use super::difference::differences;
 use super::import::Import;
+use super::oracle::ORACLE;
 use super::shard::{ShardEntry, Shown, Sizes};
 use crate::error::{Error, Result};
 use crate::store::checksum::Checksum;
@@ -216,14 +217,20 @@ impl Manifest {
         parameter_columns.extend(config.video.looks.columns(&simulator.parts()));
         let action_columns = simulator.action_columns();
         let energy_columns = energy_columns(&**simulator);
+        let mut arrays = arrays(
+            &config.observed_columns(),
+            &action_columns,
+            &energy_columns,
+            Missing::default(),
+        );
+        if config.oracle.is_some() {
+            let what = "f64 (n, M, H, D), split oracle only: state_columns of M true futures, \
+                        row h - 1 is h frames after the last seen one";
+            arrays.insert("futures".into(), what.into());
+        }
         Self {
             origin: Origin::new(Made::Simulated(config.clone())),
-            arrays: arrays(
-                &config.observed_columns(),
-                &action_columns,
-                &energy_columns,
-                Missing::default(),
-            ),
+            arrays,
             frame_shape: config.frame_shape(),
             observed_columns: config.observed_columns(),
             camera: match config.observe {
@@ -343,6 +350,19 @@ impl Manifest {
             actions: self.action_columns.len(),
             energies: self.energy_columns.len(),
             frame_seen: self.missing.frames > 0,
+            futures: None,
+        }
+    }
+
+    /// The same of one split.
+    pub(super) fn sizes_of(&self, split: &str) -> Sizes {
+        let futures = match &self.origin.made {
+            Made::Simulated(config) if split == ORACLE => config.oracle,
+            _ => None,
+        };
+        Sizes {
+            futures: futures.map(|oracle| [oracle.futures, oracle.horizon]),
+            ..self.sizes()
         }
     }
 

@@ -11,6 +11,7 @@
 //!                         /actions.npy        f64  (n, T, A)        what acts from frame t to t+1; where there is such a thing
 //!                         /energies.npy       f64  (n, T, 2)        kinetic and potential; where they are known
 //!                         /frame_seen.npy     u8   (n, T)           0 for a frame that is missing; where there are such
+//!                         /futures.npy        f64  (n, M, H, D)     true futures of every sequence; split `oracle` only
 //!                         /shard.json         size and SHA-256 of these; written when they are whole
 //! ```
 //!
@@ -48,6 +49,7 @@ mod inspect;
 mod lock;
 mod manifest;
 mod observe;
+mod oracle;
 mod record;
 mod shard;
 mod shift;
@@ -61,6 +63,7 @@ pub use import::{Import, ImportSource};
 pub use inspect::{Sheet, describe, frames_for_sheet};
 pub use manifest::{Made, Manifest, Missing, Origin};
 pub use observe::{Noise, Observe, Scale, places};
+pub use oracle::{ORACLE, Oracle};
 pub use record::{Columns, Described, Recorded, record};
 pub use shard::{ShardEntry, Shown};
 pub use shift::{Changes, Shift};

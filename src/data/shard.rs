@@ -28,6 +28,8 @@ pub(super) struct Sizes {
     pub energies: usize,
     /// Whether some frames are not seen: then an array tells which are.
     pub frame_seen: bool,
+    /// (M, H): true futures of every sequence and their frames, in the split that has them.
+    pub futures: Option<[usize; 2]>,
 }
 
 impl Sizes {
@@ -62,6 +64,10 @@ impl Sizes {
     fn energies(&self, n: usize) -> Option<[usize; 3]> {
         (self.energies > 0).then_some([n, self.frames, self.energies])
     }
+    /// None but in the split that has them.
+    fn futures(&self, n: usize) -> Option<[usize; 4]> {
+        self.futures.map(|[m, h]| [n, m, h, self.state])
+    }
 }
 
 /// What a finished shard is: an entry of the manifest, and the content of its `shard.json`.
@@ -93,6 +99,9 @@ pub struct ShardEntry {
     /// `frame_seen.npy`, where some frames of the dataset are not seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_seen: Option<Checksum>,
+    /// `futures.npy`, in the split that has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub futures: Option<Checksum>,
 }
 
 impl ShardEntry {
@@ -102,7 +111,7 @@ impl ShardEntry {
         let files = files.into_iter().chain(&self.frames).chain(&self.vectors);
         let files = files.chain([&self.events, &self.event_times]);
         let files = files.chain(&self.actions).chain(&self.energies);
-        let files = files.chain(&self.frame_seen);
+        let files = files.chain(&self.frame_seen).chain(&self.futures);
         // The files exist, so their sizes add up to less than 2^64; a forged manifest must not panic.
         files.fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
@@ -159,6 +168,7 @@ pub(super) struct ShardWriter {
     actions: Option<NpyWriter<f64>>,
     energies: Option<NpyWriter<f64>>,
     frame_seen: Option<NpyWriter<u8>>,
+    futures: Option<NpyWriter<f64>>,
 }
 
 impl ShardWriter {
@@ -194,6 +204,10 @@ impl ShardWriter {
                 .frame_seen(n)
                 .map(|shape| NpyWriter::create(folder.join("frame_seen.npy"), &shape))
                 .transpose()?,
+            futures: sizes
+                .futures(n)
+                .map(|shape| NpyWriter::create(folder.join("futures.npy"), &shape))
+                .transpose()?,
             folder,
         })
     }
@@ -227,6 +241,14 @@ impl ShardWriter {
         Ok(())
     }
 
+    /// Appends the true futures (M, H, D) of one sequence, where the split has them.
+    pub(super) fn push_futures(&mut self, states: &[f64]) -> Result<()> {
+        match &mut self.futures {
+            Some(futures) => futures.push(states),
+            None => Ok(()),
+        }
+    }
+
     /// Puts the arrays in their places, and then `shard.json`, which says that they are whole.
     pub(super) fn finish(self) -> Result<ShardEntry> {
         let entry = ShardEntry {
@@ -240,6 +262,7 @@ impl ShardWriter {
             actions: self.actions.map(NpyWriter::finish).transpose()?,
             energies: self.energies.map(NpyWriter::finish).transpose()?,
             frame_seen: self.frame_seen.map(NpyWriter::finish).transpose()?,
+            futures: self.futures.map(NpyWriter::finish).transpose()?,
         };
         json::write(self.folder.join("shard.json"), &entry)?;
         Ok(entry)
@@ -264,6 +287,7 @@ pub(super) struct OpenShard {
     pub actions: Option<Npy<f64>>,
     pub energies: Option<Npy<f64>>,
     pub frame_seen: Option<Npy<u8>>,
+    pub futures: Option<Npy<f64>>,
 }
 
 impl OpenShard {
@@ -304,6 +328,11 @@ impl OpenShard {
                 &path("frame_seen.npy"),
                 sizes.frame_seen(n),
                 entry.frame_seen.as_ref(),
+            )?,
+            futures: optional(
+                &path("futures.npy"),
+                sizes.futures(n),
+                entry.futures.as_ref(),
             )?,
         })
     }

@@ -4,6 +4,7 @@ use super::config::{DataConfig, NEEDED};
 use super::dataset::Dataset;
 use super::difference::differences;
 use super::manifest::{MANIFEST, Manifest};
+use super::oracle::{ORACLE, Oracle};
 use crate::error::{Error, Result};
 use crate::store::checksum::Checksum;
 use indexmap::IndexMap;
@@ -186,11 +187,21 @@ impl DataSource {
         self.splits().into_values()
     }
 
-    /// Names of the splits beside those that training and analysis ask for: shifts, and others of a stored dataset.
+    /// Settings of the split `oracle`, where a simulator makes one.
+    pub fn oracle(&self) -> Option<Oracle> {
+        match self {
+            Self::Simulated(config) => config.oracle,
+            Self::Stored(_) => None,
+        }
+    }
+
+    /// Names of the splits beside those that training and analysis ask for: shifts, and others of a stored dataset. The
+    /// split `oracle` is for futures alone.
     pub fn further_splits(&self) -> Vec<String> {
         let splits = self.splits().into_keys();
         splits
             .filter(|name| !NEEDED.contains(&name.as_str()))
+            .filter(|name| self.oracle().is_none() || name != ORACLE)
             .collect()
     }
 }

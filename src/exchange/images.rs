@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::store::atomic::sync_folder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits};
+use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
@@ -130,7 +131,7 @@ pub(super) fn write(export: &Export) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
     for (name, split, n) in &export.splits {
         let root = export.out.join(name);
-        for i in 0..*n {
+        (0..*n).into_par_iter().try_for_each(|i| -> Result<()> {
             let folder = root.join(format!("{i:05}"));
             std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
             for (t, frame) in split.frames(i).chunks_exact(c * h * w).enumerate() {
@@ -142,7 +143,8 @@ pub(super) fn write(export: &Export) -> Result<Vec<PathBuf>> {
             }
             sync_folder(&folder.join("any")).map_err(Error::io(&folder))?;
             export.bar.advance(1);
-        }
+            Ok(())
+        })?;
         made.push(root);
     }
     Ok(made)

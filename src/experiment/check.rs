@@ -31,6 +31,9 @@ impl Experiment {
         self.check_models(&mut found);
         self.check_train(&mut found);
         self.check_encode(&mut found);
+        if let Some(rollout) = &self.rollout {
+            found.of(rollout.check(&self.data), "");
+        }
         self.check_analyses(&mut found);
         found.0
     }
@@ -64,11 +67,18 @@ impl Experiment {
         found
     }
 
-    /// Bytes that the dataset takes and refuses what no disk holds.
+    /// Bytes of all frames of the dataset.
+    pub fn frame_bytes(&self) -> f64 {
+        let [c, h, w] = self.data.frame_shape();
+        let sequences: f64 = self.data.all_sequences().map(|n| n as f64).sum();
+        sequences * self.data.frames() as f64 * (c * h * w) as f64
+    }
+
+    /// Refuses what no disk holds.
     fn check_size(&self, found: &mut Problems) {
         let [c, h, w] = self.data.frame_shape();
         let sequences: f64 = self.data.all_sequences().map(|n| n as f64).sum();
-        let bytes = sequences * self.data.frames() as f64 * (c * h * w) as f64;
+        let bytes = self.frame_bytes();
         if bytes > LARGEST_BYTES && self.data.stored().is_none() {
             let path = match self.data.frames() > 1_000_000 {
                 true => "data.frames",

@@ -14,6 +14,8 @@ pub enum Stage<'a> {
     Train(&'a str, u64),
     /// Write the latents of one trained model.
     Encode(&'a str, u64),
+    /// Draw futures of one trained model.
+    Rollout(&'a str, u64),
     /// Run the analyses on one model's latents.
     Analyze(&'a str, u64),
     /// The trivial baselines of the dataset.
@@ -35,6 +37,7 @@ impl Stage<'_> {
             Self::Generate => "generate",
             Self::Train(..) => "train",
             Self::Encode(..) => "encode",
+            Self::Rollout(..) => "rollout",
             Self::Analyze(..) => "analyze",
             Self::Baselines => "baselines",
             Self::Plot(..) => "plot",
@@ -51,7 +54,7 @@ impl Stage<'_> {
             Self::Generate => 1,
             Self::Train(..) => 3,
             Self::Encode(..) => 6,
-            Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
+            Self::Rollout(..) | Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
             Self::Ablation | Self::Analyze(..) | Self::Baselines => 2,
         }
     }
@@ -70,11 +73,13 @@ impl Stage<'_> {
             Self::Ablation => all.extend([Self::Train("", 0), Self::Ablation]),
             Self::Train(model, seed)
             | Self::Encode(model, seed)
+            | Self::Rollout(model, seed)
             | Self::Analyze(model, seed)
             | Self::Plot(model, seed) => {
                 let chain = [
                     Self::Train(model, seed),
                     Self::Encode(model, seed),
+                    Self::Rollout(model, seed),
                     Self::Analyze(model, seed),
                     Self::Plot(model, seed),
                 ];
@@ -106,6 +111,7 @@ impl Experiment {
             // What a stored dataset holds matters, not where it stands.
             tree["data"] = tree["data"]["facts"].clone();
         }
+        let sampled = self.rollout.is_some();
         let unit = |model: &str, seed: u64, rest: &[&'static str]| {
             let mut parts = vec![
                 ("data", tree["data"].clone()),
@@ -123,9 +129,11 @@ impl Experiment {
                 .to_vec(),
             Stage::Train(model, seed) => unit(model, seed, &[]),
             Stage::Encode(model, seed) => unit(model, seed, &["encode"]),
-            Stage::Analyze(model, seed) | Stage::Plot(model, seed) => {
-                unit(model, seed, &["encode", "analyses"])
-            }
+            Stage::Rollout(model, seed) => unit(model, seed, &["encode", "rollout"]),
+            Stage::Analyze(model, seed) | Stage::Plot(model, seed) => match sampled {
+                true => unit(model, seed, &["encode", "rollout", "analyses"]),
+                false => unit(model, seed, &["encode", "analyses"]),
+            },
             Stage::Agreement(model) => {
                 let mut parts = unit(model, 0, &["encode", "analyses"]);
                 parts.push(("seeds", tree["seeds"].clone()));
@@ -137,7 +145,9 @@ impl Experiment {
             Stage::Report => vec![("all", tree.clone())],
         };
         let mut hash = Sha256::new();
-        for stage in stage.rests_on() {
+        let rests_on = stage.rests_on().into_iter();
+        // Where no futures are drawn nothing rests on how they would be.
+        for stage in rests_on.filter(|one| sampled || !matches!(one, Stage::Rollout(..))) {
             hash.update(stage.version().to_le_bytes());
         }
         for (name, value) in parts {

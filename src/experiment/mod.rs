@@ -10,6 +10,8 @@ mod locate;
 mod message;
 mod plan;
 mod problem;
+mod reference;
+mod rollout;
 mod schema;
 mod set;
 mod sources;
@@ -23,12 +25,15 @@ pub use kinds::{AnyAnalysis, AnyModel, TrainConfig};
 pub use locate::Part;
 pub use plan::{Plan, PlannedRun};
 pub use problem::Problem;
+pub use reference::reference;
+pub use rollout::RolloutSettings;
 pub use schema::schema;
 
-use crate::data::DataSource;
+use crate::data::{DataSource, ORACLE};
 use crate::error::{Error, Result};
 use crate::latents::EncodeConfig;
 use indexmap::IndexMap;
+use rollout::RolloutFile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use set::Set;
@@ -57,6 +62,9 @@ pub struct Experiment {
     pub train: TrainConfig,
     /// Which latents are written for the analyses.
     pub encode: EncodeSettings,
+    /// Which futures are sampled; none unless the file or `data.oracle` asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutSettings>,
     /// What is asked of the latents; all registered analyses when the file has no such key.
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
     pub analyses: Vec<AnyAnalysis>,
@@ -137,6 +145,9 @@ struct File {
     /// Which latents are written for the analyses.
     #[serde(default)]
     encode: EncodeFile,
+    /// Which futures are sampled from which contexts. Left out there are none, or those of `data.oracle` where that is.
+    #[serde(default)]
+    rollout: Option<RolloutFile>,
     /// What is asked of the latents; all registered analyses when the file has no such key.
     #[serde(default, with = "serde_yaml::with::singleton_map_recursive")]
     #[schemars(with = "Option<Vec<AnyAnalysis>>")]
@@ -186,6 +197,7 @@ impl From<File> for Experiment {
             train_sequences,
         } = file.encode;
         let usual = EncodeSettings::usual(&file.data);
+        let rollout = RolloutSettings::resolve(file.rollout, &file.data);
         Self {
             name: file.name,
             question: file.question,
@@ -199,8 +211,10 @@ impl From<File> for Experiment {
             },
             analyses: file.analyses.unwrap_or_else(|| {
                 let shifted = !file.data.further_splits().is_empty();
-                kinds::all_analyses(shifted, file.data.exact_law().is_some())
+                let exact = file.data.exact_law().is_some();
+                kinds::all_analyses(shifted, rollout.is_some(), exact)
             }),
+            rollout,
             data: file.data,
             models: file.models,
             train: file.train,
@@ -253,13 +267,36 @@ impl Experiment {
         if free("encode.train_sequences") {
             experiment.encode.train_sequences = usual.train_sequences;
         }
+        if let Some(rollout) = &mut experiment.rollout {
+            let usual = RolloutSettings::usual(&rollout.split, &experiment.data);
+            for (key, to, from) in [
+                ("contexts", &mut rollout.contexts, usual.contexts),
+                ("samples", &mut rollout.samples, usual.samples),
+                ("seen", &mut rollout.seen, usual.seen),
+                ("horizon", &mut rollout.horizon, usual.horizon),
+                ("long", &mut rollout.long, usual.long),
+            ] {
+                if free(&format!("rollout.{key}")) {
+                    *to = from;
+                }
+            }
+            let recorded = experiment.data.frames().saturating_sub(rollout.seen);
+            if free("rollout.horizon") && rollout.split != ORACLE {
+                rollout.horizon = recorded;
+            }
+            if free("rollout.long_contexts") {
+                rollout.long_contexts = rollout.contexts.min(16);
+            }
+        }
         if free("analyses") {
             let data = &experiment.data;
-            let (shifted, exact) = (
-                !data.further_splits().is_empty(),
-                data.exact_law().is_some(),
-            );
-            experiment.analyses = kinds::all_analyses(shifted, exact);
+            let shifted = !data.further_splits().is_empty();
+            let exact = data.exact_law().is_some();
+            experiment.analyses = kinds::all_analyses(shifted, experiment.rollout.is_some(), exact);
+        }
+        let frame = experiment.data.frame_shape();
+        for (name, model) in &mut experiment.models {
+            model.fit(&format!("models.{name}"), frame, &free);
         }
         // A default that does not fit gives way: nobody is blamed for a key that nobody wrote.
         let train = &mut experiment.train;
@@ -268,7 +305,8 @@ impl Experiment {
             train.batch = train.batch.min(sequences.max(1)).max(1);
         }
         if free("train.micro_batches") {
-            train.micro_batches = train.micro_batches.min(train.batch.max(1));
+            let values = experiment.data.frames() * frame.iter().product::<usize>();
+            train.micro_batches = train.parts(values);
         }
         let problems = experiment.problems();
         match problems.is_empty() {

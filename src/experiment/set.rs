@@ -112,8 +112,20 @@ pub(super) fn apply(
                 .is_some_and(|key| follows(&format!("encode.{key}")))
         });
     }
-    if let (true, Value::Mapping(all)) = (follows("analyses"), &mut tree) {
-        all.shift_remove("analyses");
+    if let Value::Mapping(all) = &mut tree {
+        for key in ["analyses", "rollout"]
+            .into_iter()
+            .filter(|key| follows(key))
+        {
+            all.shift_remove(key);
+        }
+        if let Some(Value::Mapping(rollout)) = all.get_mut("rollout") {
+            let open = |key: &Value| {
+                key.as_str()
+                    .is_some_and(|key| follows(&format!("rollout.{key}")))
+            };
+            rollout.retain(|key, _| !open(key));
+        }
     }
     let mut wrong = Vec::new();
     for set in sets {

@@ -1,6 +1,8 @@
 //! Wrong files are answered with place, path and expectation; overrides and digests touch what they name and nothing else.
 
 use super::*;
+use crate::models::{FramesConfig, LgVae, default_decoder, default_encoder};
+use nn::encoder::{EncoderConfig, MlpEncoder};
 
 const GOOD: &str = "\
 # Question: is the law Newton's?
@@ -921,11 +923,65 @@ fn sizes_that_no_disk_holds_are_refused_with_what_they_would_take() {
 }
 
 #[test]
-fn what_only_fails_when_a_model_is_built_is_told_by_check() {
-    let odd = set(&["models.a.lg_vae.frames.codes=3", "models.a.lg_vae.latent=6"]).unwrap();
-    let error = odd.buildable().unwrap_err().to_string();
-    holds(&error, &["models.a: ", "even number of codes, got 3"]);
-    set(&[]).unwrap().buildable().unwrap();
+fn defaults_of_networks_follow_from_the_frames_and_are_shown() {
+    // At 32 x 32 they are what they were.
+    let LgVae { frames, latent, .. } = lg_vae(&set(&[]).unwrap());
+    assert_eq!((frames, latent), (FramesConfig::default(), 4));
+    // Larger frames, and what somebody chose stays chosen.
+    let large = [
+        "data.video.width=256",
+        "data.video.height=128",
+        "data.video.colour=true",
+    ];
+    let fitted = set(&large).unwrap();
+    fitted.buildable().unwrap();
+    let frame = fitted.data.frame_shape();
+    assert_eq!(frame, [3, 128, 256]);
+    let LgVae { frames, .. } = lg_vae(&fitted);
+    assert_eq!(frames.encoder, default_encoder(frame));
+    assert_eq!(frames.decoder, default_decoder(frame));
+    assert_ne!(frames.decoder, FramesConfig::default().decoder);
+    // 32 clips of 20 frames of 98,304 values, at most 4 Mi values in each part.
+    assert_eq!(fitted.train.micro_batches, 15);
+    let text = fitted.to_yaml().unwrap();
+    holds(&text, &["strides:", "micro_batches: 15"]);
+    assert_eq!(parse(&text).unwrap().to_yaml().unwrap(), text);
+    let own = GOOD.replace(
+        "    lg_vae: {}",
+        "    lg_vae: { frames: { encoder: { mlp: { hidden: [7] } } } }",
+    );
+    let own = Experiment::parse(&own, "small.yaml", &large.map(String::from)).unwrap();
+    let LgVae { frames, .. } = lg_vae(&own);
+    let hidden = vec![7];
+    assert_eq!(frames.encoder, EncoderConfig::Mlp(MlpEncoder { hidden }));
+    assert_eq!(frames.decoder, default_decoder(frame));
+}
+
+fn lg_vae(experiment: &Experiment) -> LgVae {
+    match &experiment.models["a"] {
+        AnyModel::LgVae(model) => model.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn codes_alone_are_enough_whatever_their_number() {
+    // `latent: 4`, which nobody wrote, is blamed for nothing.
+    for codes in [1, 3, 5] {
+        let sets = ["a.lg_vae", "b.vae"].map(|m| format!("models.{m}.frames.codes={codes}"));
+        let experiment = Experiment::parse(GOOD, "small.yaml", &sets).unwrap();
+        assert_eq!(lg_vae(&experiment).latent, 2 * codes);
+        experiment.buildable().unwrap();
+    }
+    let error = set(&["models.a.lg_vae.latent=5"]).unwrap_err().to_string();
+    holds(
+        &error,
+        &["--set models.a.lg_vae.latent=5", "2 * codes = 4, got 5"],
+    );
+}
+
+#[test]
+fn check_warns_of_a_law_that_never_starts() {
     let short = set(&["models.a={kalman_vae: {}}", "train.steps=200"]).unwrap();
     holds(&short.warnings()[0], &["models.a", "never starts"]);
 }

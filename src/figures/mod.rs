@@ -83,7 +83,8 @@ macro_rules! figures {
 figures! {
     curves::Curves, probe_scatter::ProbeScatter, law::Law, eigenvalues::Eigenvalues,
     trajectories::Trajectories, latent_map::LatentMap, filmstrip::Filmstrip, regimes::Regimes,
-    traversal::Traversal,
+    traversal::Traversal, sample_fan::SampleFan, skill_over_horizon::SkillOverHorizon,
+    sample_strip::SampleStrip, ledger::Ledger,
 }
 
 /// Pixels a px in [`Figure::png`].

@@ -57,7 +57,8 @@ pub(super) fn png(
     let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
     encoder.set_color(colours);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    // The highest takes three and a half times as long for 2 % fewer bytes.
+    encoder.set_compression(png::Compression::Balanced);
     encoder.set_filter(png::Filter::NoFilter);
     encoder.set_pixel_dims(per_metre.map(|n| png::PixelDimensions {
         xppu: n,
@@ -75,10 +76,15 @@ pub(super) fn enlarged(picture: &Picture, zoom: usize) -> Picture {
     let zoom = zoom.max(1);
     let (width, height) = (picture.width * zoom, picture.height * zoom);
     let mut rgba = Vec::with_capacity(4 * width * height);
-    for y in 0..height {
-        for x in 0..width {
-            let from = 4 * (y / zoom * picture.width + x / zoom);
-            rgba.extend_from_slice(&picture.rgba[from..from + 4]);
+    for row in picture.rgba.chunks_exact((4 * picture.width).max(1)) {
+        let start = rgba.len();
+        for pixel in row.chunks_exact(4) {
+            for _ in 0..zoom {
+                rgba.extend_from_slice(pixel);
+            }
+        }
+        for _ in 1..zoom {
+            rgba.extend_from_within(start..start + 4 * width);
         }
     }
     Picture {
@@ -94,17 +100,19 @@ pub(super) fn blend(rgb: &mut [u8], width: usize, over: Rect, scale: f64, pictur
     let side = |v: f64, most: usize| ((v * scale).round().max(0.0) as usize).min(most);
     let (left, right) = (side(over.x, width), side(over.right(), width));
     let (top, bottom) = (side(over.y, height), side(over.bottom(), height));
+    let from_x: Vec<usize> = (left..right)
+        .map(|x| 4 * ((x - left) * picture.width / (right - left)))
+        .collect();
     for y in top..bottom {
         let from_y = (y - top) * picture.height / (bottom - top);
-        for x in left..right {
-            let from_x = (x - left) * picture.width / (right - left);
-            let source = &picture.rgba[4 * (from_y * picture.width + from_x)..][..4];
-            let target = &mut rgb[3 * (y * width + x)..][..3];
-            let alpha = u32::from(source[3]);
-            for (to, from) in target.iter_mut().zip(source) {
-                let mixed = alpha * u32::from(*from) + (255 - alpha) * u32::from(*to);
-                *to = ((mixed + 127) / 255) as u8;
-            }
+        let source = &picture.rgba[4 * from_y * picture.width..][..4 * picture.width];
+        let target = &mut rgb[3 * (y * width + left)..3 * (y * width + right)];
+        for (to, &from) in target.chunks_exact_mut(3).zip(&from_x) {
+            let [r, g, b, alpha] = [0, 1, 2, 3].map(|i| u32::from(source[from + i]));
+            let mix = |from: u32, to: u8| {
+                ((alpha * from + (255 - alpha) * u32::from(to) + 127) / 255) as u8
+            };
+            (to[0], to[1], to[2]) = (mix(r, to[0]), mix(g, to[1]), mix(b, to[2]));
         }
     }
 }
@@ -112,19 +120,25 @@ pub(super) fn blend(rgb: &mut [u8], width: usize, over: Rect, scale: f64, pictur
 /// Averages blocks of `samples` x `samples` RGB pixels; `width` and `height` are those of the result.
 pub(super) fn averaged(fine: &[u8], width: usize, height: usize, samples: usize) -> Vec<u8> {
     let count = (samples * samples) as u32;
+    let line = 3 * width * samples;
     let mut rgb = Vec::with_capacity(3 * width * height);
-    for y in 0..height {
-        for x in 0..width {
-            let mut sum = [0u32; 3];
-            for row in 0..samples {
-                let from = 3 * ((y * samples + row) * width + x) * samples;
-                for pixel in fine[from..from + 3 * samples].chunks_exact(3) {
-                    for (total, value) in sum.iter_mut().zip(pixel) {
-                        *total += u32::from(*value);
-                    }
+    // Rows first, a whole line at a time, then the columns of their sums.
+    let mut sums = vec![0_u32; line];
+    for rows in fine.chunks_exact((line * samples).max(1)).take(height) {
+        sums.fill(0);
+        for row in rows.chunks_exact(line) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += u32::from(*value);
+            }
+        }
+        for block in sums.chunks_exact(3 * samples) {
+            let mut total = [count / 2; 3];
+            for pixel in block.chunks_exact(3) {
+                for (total, value) in total.iter_mut().zip(pixel) {
+                    *total += value;
                 }
             }
-            rgb.extend(sum.map(|total| ((total + count / 2) / count) as u8));
+            rgb.extend(total.map(|total| (total / count) as u8));
         }
     }
     rgb
@@ -191,6 +205,23 @@ mod tests {
         );
         let centre = &picture.rgba[4 * (30 * 60 + 30)..][..3];
         assert_eq!(centre, [200, 100, 0]);
+    }
+
+    #[test]
+    fn an_enlarged_pixel_is_a_square_of_its_colour() {
+        let picture = Picture {
+            width: 2,
+            height: 2,
+            rgba: (0..16).collect(),
+        };
+        let large = enlarged(&picture, 3);
+        assert_eq!((large.width, large.height), (6, 6));
+        for (i, pixel) in large.rgba.chunks_exact(4).enumerate() {
+            let first = 8 * (i / 6 / 3) + 4 * (i % 6 / 3);
+            let want: Vec<u8> = (first as u8..).take(4).collect();
+            assert_eq!(pixel, want, "pixel {i}");
+        }
+        assert_eq!(enlarged(&picture, 0).rgba, picture.rgba);
     }
 
     #[test]

@@ -279,6 +279,10 @@ fn layouts() -> Vec<(String, Figure)> {
                 traversal.rows.truncate(1);
                 add("one row", traversal.into());
             }
+            Figure::SampleFan(_)
+            | Figure::SkillOverHorizon(_)
+            | Figure::SampleStrip(_)
+            | Figure::Ledger(_) => {}
         }
     }
     all

@@ -27,12 +27,14 @@
 mod beliefs;
 mod files;
 mod latent;
+mod rollouts;
 
 pub use beliefs::{Axis, Beliefs, Named};
 pub(crate) use files::INDEX;
 pub use files::JsonFile;
 pub use latent::{Given, Kind, Latent, Per, stored_name};
 pub use nn::plain::Decoder;
+pub use rollouts::{ROLLOUT, RolloutInfo, Rollouts, TRACKED};
 
 /// What the encode stage did, needed to read the arrays: saved as `encode.json`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

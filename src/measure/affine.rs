@@ -21,7 +21,7 @@ pub struct AffineSums {
 }
 
 impl AffineSums {
-    /// Sums over latents (N, T, n) and states (N, T, D).
+    /// Sums over latents (N, T, n) and states (N, T, D), of the frames whose states are all known (not NaN).
     ///
     /// # Errors
     /// [`Error::Shape`] when the sequences or frames differ.
@@ -33,20 +33,23 @@ impl AffineSums {
                 "affine map: latents {a:?} and states {b:?} do not fit"
             )));
         }
-        let rows = (count * frames) as f64;
+        let known = |i: usize, t: usize| !at(states, i, t).iter().any(|v| v.is_nan());
         let place = |k: usize| DVector::from_row_slice(at(latents, k / frames, k % frames));
-        let all = 0..count * frames;
+        let all = (0..count * frames).filter(|k| known(k / frames, k % frames));
+        let rows = (all.clone().count() as f64).max(1.0);
         let mean = all.clone().fold(DVector::zeros(n), |sum, k| sum + place(k)) / rows;
         let square = |k: usize| (place(k) - &mean).map(|v| v * v);
         let var: DVector<f64> = all.fold(DVector::zeros(n), |sum, k| sum + square(k)) / rows;
         let std = var.map(|v| if v > 0.0 { v.sqrt() } else { 1.0 });
         let (mut squares, mut cross) = (Vec::new(), Vec::new());
         for i in 0..count {
-            let z = DMatrix::from_fn(n + 1, frames, |j, t| match j {
-                j if j < n => (at(latents, i, t)[j] - mean[j]) / std[j],
+            let shown: Vec<usize> = (0..frames).filter(|&t| known(i, t)).collect();
+            let z = DMatrix::from_fn(n + 1, shown.len(), |j, k| match j {
+                j if j < n => (at(latents, i, shown[k])[j] - mean[j]) / std[j],
                 _ => 1.0,
             });
-            let s = DMatrix::from_fn(frames, sizes(states)[2], |t, j| at(states, i, t)[j]);
+            let width = sizes(states)[2];
+            let s = DMatrix::from_fn(shown.len(), width, |k, j| at(states, i, shown[k])[j]);
             squares.push(&z * z.transpose());
             cross.push(&z * s);
         }

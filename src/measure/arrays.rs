@@ -56,6 +56,18 @@ pub fn reorder(array: &Array, order: &[u32]) -> Array {
     })
 }
 
+/// Every value that is NaN as it was last in its sequence; as it is first where it was not known before.
+pub fn held(array: &Array) -> Array {
+    build(sizes(array), |i, t, row| {
+        for (j, value) in row.iter_mut().enumerate() {
+            let known = |t: &usize| !at(array, i, *t)[j].is_nan();
+            let place = (0..=t).rev().find(known);
+            let place = place.or_else(|| (t..sizes(array)[1]).find(known));
+            *value = at(array, i, place.unwrap_or(t))[j];
+        }
+    })
+}
+
 /// Rate of change over time: (f_{t+1} - f_{t-1}) / (2 dt) inside, one-sided at both ends.
 ///
 /// # Errors

@@ -24,11 +24,13 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Moments of positions (N, T, 2).
+    /// Moments of positions (N, T, 2) where they are known: NaN where a frame is missing.
     pub fn of(positions: &Array, dt: f64) -> Self {
         let [n, frames, _] = sizes(positions);
-        let rows = (n * frames) as f64;
-        let pairs = || (0..n).flat_map(|i| (0..frames).map(move |t| (i, t)));
+        let known = |i: usize, t: usize| !at(positions, i, t)[0].is_nan();
+        let all = || (0..n).flat_map(|i| (0..frames).map(move |t| (i, t)));
+        let pairs = || all().filter(|&(i, t)| known(i, t));
+        let rows = (pairs().count() as f64).max(1.0);
         let mean = [0, 1].map(|j| pairs().map(|(i, t)| at(positions, i, t)[j]).sum::<f64>() / rows);
         let var = [0, 1].map(|j| {
             pairs()
@@ -38,11 +40,11 @@ impl Scale {
         });
         let step =
             |i: usize, t: usize, j: usize| at(positions, i, t)[j] - at(positions, i, t - 1)[j];
-        let later = pairs().filter(|&(_, t)| t > 0);
-        let square: f64 = later
+        let later = || pairs().filter(|&(i, t)| t > 0 && known(i, t - 1));
+        let square: f64 = later()
             .map(|(i, t)| step(i, t, 0).powi(2) + step(i, t, 1).powi(2))
             .sum();
-        let steps = (2 * n * (frames - 1)).max(1) as f64;
+        let steps = (2 * later().count()).max(1) as f64;
         Self {
             mean,
             var: var.map(|v| v.max(1e-6)),
@@ -104,8 +106,10 @@ pub fn most_likely(positions: &Array, dt: f64) -> Result<Lgssm> {
     let [n, frames, _] = sizes(positions);
     let scale = Scale::of(positions, dt);
     let mut best: Option<(f64, Lgssm)> = None;
+    let mask = mask(positions);
     for model in scale.grid() {
-        let batch = Batch::new(positions.data(), n, frames);
+        let mut batch = Batch::new(positions.data(), n, frames);
+        batch.frame_mask = mask.as_deref();
         let total: f64 = log_likelihood(&model, &batch)?.iter().sum();
         if best.as_ref().is_none_or(|(most, _)| total > *most) {
             best = Some((total, model));
@@ -115,13 +119,26 @@ pub fn most_likely(positions: &Array, dt: f64) -> Result<Lgssm> {
         .ok_or_else(|| Error::Numeric("constant velocity: no model to try".into()))
 }
 
-/// All moments of positions (N, T, 2).
+/// Which frames have a position; None where all have.
+fn mask(positions: &Array) -> Option<Vec<bool>> {
+    let known: Vec<bool> = positions
+        .data()
+        .chunks_exact(2)
+        .map(|p| !p[0].is_nan())
+        .collect();
+    known.contains(&false).then_some(known)
+}
+
+/// All moments of positions (N, T, 2), NaN in missing frames.
 ///
 /// # Errors
 /// As [`infer`].
 pub fn posterior(model: &Lgssm, positions: &Array) -> Result<Posterior> {
     let [n, frames, _] = sizes(positions);
-    Ok(infer(model, &Batch::new(positions.data(), n, frames))?)
+    let mask = mask(positions);
+    let mut batch = Batch::new(positions.data(), n, frames);
+    batch.frame_mask = mask.as_deref();
+    Ok(infer(model, &batch)?)
 }
 
 /// Filtered and smoothed states (N, T, 4) of positions (N, T, 2).

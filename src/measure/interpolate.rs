@@ -26,20 +26,29 @@ pub fn mean_where(
     })
 }
 
-/// Every state column between the nearest seen frames on both sides by a line; held before the first and after the last.
+/// Every state column between the nearest frames on both sides that are seen and in which it is known (not NaN), by a line;
+/// held before the first and after the last. NaN where it is known in none.
 pub fn interpolated(truth: &Array, mask: &Array) -> Array {
     let total = truth.shape()[1];
     build(sizes(truth), |i, t, row| {
-        let seen = |t: &usize| at(mask, i, *t)[0] >= 0.5;
-        let before = (0..=t).rev().find(seen);
-        let after = (t..total).find(seen);
-        let (a, b) = (before.or(after).unwrap_or(0), after.or(before).unwrap_or(0));
-        let share = if b > a {
-            (t - a) as f64 / (b - a) as f64
-        } else {
-            0.0
-        };
         for (j, value) in row.iter_mut().enumerate() {
+            let seen = |t: &usize| at(mask, i, *t)[0] >= 0.5 && !at(truth, i, *t)[j].is_nan();
+            let before = (0..=t).rev().find(seen);
+            let after = (t..total).find(seen);
+            let first = || {
+                (0..total)
+                    .find(|&t| !at(truth, i, t)[j].is_nan())
+                    .unwrap_or(0)
+            };
+            let (a, b) = match (before.or(after), after.or(before)) {
+                (Some(a), Some(b)) => (a, b),
+                _ => (first(), first()),
+            };
+            let share = if b > a {
+                (t - a) as f64 / (b - a) as f64
+            } else {
+                0.0
+            };
             *value = (1.0 - share) * at(truth, i, a)[j] + share * at(truth, i, b)[j];
         }
     })

@@ -30,9 +30,14 @@ impl Points {
 
 /// Mean position of the nearest training codes for every held-out code, and the true one.
 pub fn nearest(train: &Points, test: &Points, axes: usize) -> (Array, Array) {
-    let [n, total, p] = sizes(&train.codes);
-    let rows = (n * total) as f64;
-    let column = |j: usize| train.codes.data().iter().skip(j).step_by(p);
+    let p = sizes(&train.codes)[2];
+    let positions = train.positions.data().chunks_exact(axes.max(1));
+    let known: Vec<bool> = positions.map(|p| !p.iter().any(|v| v.is_nan())).collect();
+    let rows = (known.iter().filter(|known| **known).count() as f64).max(1.0);
+    let column = |j: usize| {
+        let all = train.codes.data().iter().skip(j).step_by(p);
+        all.zip(&known).filter(|(_, known)| **known).map(|(v, _)| v)
+    };
     let weight: Vec<f64> = (0..p)
         .map(|j| {
             let mean = column(j).sum::<f64>() / rows;
@@ -44,6 +49,9 @@ pub fn nearest(train: &Points, test: &Points, axes: usize) -> (Array, Array) {
         // The nearest so far, farthest last.
         let mut found: Vec<(f64, usize)> = Vec::with_capacity(NEIGHBOURS + 1);
         for (k, other) in train.codes.data().chunks_exact(p).enumerate() {
+            if !known[k] {
+                continue;
+            }
             let squares = code
                 .iter()
                 .zip(other)

@@ -110,13 +110,18 @@ impl Features for Pixels<'_> {
     }
 }
 
-/// What stands still: the median of every pixel over all frames, (C, H, W). A body that moves covers any one pixel in a
+/// What stands still: the median of every pixel over all frames with `seen` (N, T; empty for all), (C, H, W). A body that moves covers any one pixel in a
 /// small share of the frames only.
-pub fn background(frames: &dyn Films, size: usize) -> Vec<u8> {
+pub fn background(frames: &dyn Films, size: usize, seen: &[bool]) -> Vec<u8> {
     let mut counts = vec![[0u32; 256]; size];
     let mut all = 0u32;
     for i in 0..frames.clips() {
-        for frame in frames.clip(i).chunks_exact(size) {
+        let clip = frames.clip(i);
+        let total = clip.len() / size.max(1);
+        for (t, frame) in clip.chunks_exact(size).enumerate() {
+            if seen.get(i * total + t) == Some(&false) {
+                continue;
+            }
             all += 1;
             for (count, &value) in counts.iter_mut().zip(frame) {
                 count[value as usize] += 1;
@@ -177,7 +182,7 @@ mod tests {
             frame[..64].fill(200);
         }
         study.test.frames = Footage::held(frames, 20);
-        let still = background(&study.test.frames, 32 * 32);
+        let still = background(&study.test.frames, 32 * 32, &[]);
         assert!(still[..64].iter().all(|&v| v == 200) && still[64..].iter().all(|&v| v == 0));
         let found = centroids(&study.test.frames, [20, 20], study.frame_shape, &still);
         for i in 0..20 {

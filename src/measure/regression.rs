@@ -6,12 +6,13 @@
 //! 1998). λ is chosen per target from [`PENALTIES`] as the one with the least squared error on the validation
 //! sequences.
 
-use super::arrays::sizes;
+use super::arrays::{build, sizes};
 use super::gram::{Gram, solve};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// The grid of λ, in units of a standardised feature's variance: from practically least squares to heavy shrinkage.
 pub const PENALTIES: [f64; 13] = [
@@ -44,20 +45,69 @@ impl Features for Array {
     }
 }
 
-/// A fitted read-out from F features to D targets.
+/// A fitted read-out from F features to D targets. A target that is NaN is not known: its row is left out, for this target
+/// alone, as if it were not there.
 #[derive(Clone, Debug)]
 pub struct Readout {
     features: usize,
-    /// Indices of features that vary.
-    active: Vec<usize>,
-    mean: Vec<f64>,
-    std: Vec<f64>,
-    /// (active, D), for standardised features.
-    weights: DMatrix<f64>,
-    /// (D).
-    intercept: Vec<f64>,
-    /// Chosen λ per target.
+    /// Targets that are known in the same rows, and their read-out.
+    parts: Vec<(Vec<usize>, Fit)>,
+    /// Chosen λ per target; NaN for one that is known in no training row.
     pub penalties: Vec<f64>,
+}
+
+/// Features at some (sequence, frame) pairs only, each a sequence of one frame.
+struct Rows<'a> {
+    all: &'a dyn Features,
+    places: Vec<(usize, usize)>,
+    /// The sequence that was asked for last, (T, F).
+    last: Mutex<(usize, Vec<f64>)>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(all: &'a dyn Features, known: &[bool]) -> Self {
+        let [_, t, f] = all.shape();
+        let rows = (0..known.len()).filter(|&k| known[k]);
+        Self {
+            all,
+            places: rows.map(|k| (k / t, k % t)).collect(),
+            last: Mutex::new((usize::MAX, vec![0.0; t * f])),
+        }
+    }
+}
+
+impl Features for Rows<'_> {
+    fn shape(&self) -> [usize; 3] {
+        [self.places.len(), 1, self.all.shape()[2]]
+    }
+    fn fill(&self, row: usize, out: &mut [f64]) {
+        let (sequence, t) = self.places[row];
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != sequence {
+            last.0 = sequence;
+            self.all.fill(sequence, &mut last.1);
+        }
+        out.copy_from_slice(&last.1[t * out.len()..][..out.len()]);
+    }
+}
+
+/// Whether each row of targets (N, T, D) is known in a column.
+fn known(targets: &Array, column: usize) -> Vec<bool> {
+    let width = sizes(targets)[2];
+    let values = targets.data().iter().skip(column).step_by(width);
+    values.map(|v| !v.is_nan()).collect()
+}
+
+/// Columns of the rows that are known, (rows, 1, columns).
+fn pick(targets: &Array, rows: &[bool], columns: &[usize]) -> Array {
+    let width = sizes(targets)[2].max(1);
+    let all = targets.data().chunks_exact(width).zip(rows);
+    let kept: Vec<&[f64]> = all.filter(|(_, known)| **known).map(|(r, _)| r).collect();
+    build([kept.len(), 1, columns.len()], |i, _, row| {
+        for (value, &j) in row.iter_mut().zip(columns) {
+            *value = kept[i][j];
+        }
+    })
 }
 
 impl Readout {
@@ -69,17 +119,133 @@ impl Readout {
         train: (&dyn Features, &Array),
         validation: (&dyn Features, &Array),
     ) -> Result<Self> {
-        for (split, (features, targets)) in [("train", train), ("validation", validation)] {
-            let ([n, t, f], [m, u, d]) = (features.shape(), sizes(targets));
-            if (n, t) != (m, u) || n * t == 0 || f != train.0.shape()[2] || d != sizes(train.1)[2] {
-                let want = (train.0.shape()[2], sizes(train.1)[2]);
-                return Err(Error::Shape(format!(
-                    "read-out on {split}: want {want:?} features and targets, got {:?} and {:?}",
-                    [n, t, f],
-                    [m, u, d]
-                )));
+        let (features, width) = (train.0.shape()[2], sizes(train.1)[2]);
+        let complete = |targets: &Array| !targets.data().iter().any(|v| v.is_nan());
+        if complete(train.1) && complete(validation.1) {
+            let fit = Fit::new(train, validation)?;
+            return Ok(Self {
+                features,
+                penalties: fit.penalties.clone(),
+                parts: vec![((0..width).collect(), fit)],
+            });
+        }
+        shapes(train, validation)?;
+        let mut groups: Vec<([Vec<bool>; 2], Vec<usize>)> = Vec::new();
+        for j in 0..width {
+            let mask = [train.1, validation.1].map(|targets| known(targets, j));
+            match groups.iter_mut().find(|(other, _)| *other == mask) {
+                Some((_, columns)) => columns.push(j),
+                None => groups.push((mask, vec![j])),
             }
         }
+        let (mut parts, mut penalties) = (Vec::new(), vec![f64::NAN; width]);
+        for ([rows, held_out], columns) in groups {
+            if !rows.contains(&true) || !held_out.contains(&true) {
+                continue;
+            }
+            let some = [
+                Rows::new(train.0, &rows),
+                Rows::new(validation.0, &held_out),
+            ];
+            let targets = [
+                pick(train.1, &rows, &columns),
+                pick(validation.1, &held_out, &columns),
+            ];
+            let fit = Fit::new((&some[0], &targets[0]), (&some[1], &targets[1]))?;
+            for (&j, &penalty) in columns.iter().zip(&fit.penalties) {
+                penalties[j] = penalty;
+            }
+            parts.push((columns, fit));
+        }
+        Ok(Self {
+            features,
+            parts,
+            penalties,
+        })
+    }
+
+    /// Decoded targets, (N, T, D); NaN for one that is known in no training or no validation row.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the number of features differs from the fit.
+    pub fn decode(&self, features: &dyn Features) -> Result<Array> {
+        let [n, t, f] = features.shape();
+        if f != self.features {
+            return Err(Error::Shape(format!(
+                "read-out: want {} features, got {f}",
+                self.features
+            )));
+        }
+        let width = self.penalties.len();
+        if let [(columns, fit)] = self.parts.as_slice()
+            && columns.len() == width
+        {
+            return Ok(fit.decode(features));
+        }
+        let mut out = build([n, t, width], |_, _, row| row.fill(f64::NAN));
+        for (columns, fit) in &self.parts {
+            let decoded = fit.decode(features);
+            let rows = decoded.data().chunks_exact(columns.len());
+            for (to, from) in out.data_mut().chunks_exact_mut(width).zip(rows) {
+                for (&j, value) in columns.iter().zip(from) {
+                    to[j] = *value;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// The map in the features' own units: M (D, F) and c (D) of s = M x + c; NaN as in [`Self::decode`].
+    pub fn affine(&self) -> (DMatrix<f64>, Vec<f64>) {
+        let width = self.penalties.len();
+        let mut matrix = DMatrix::from_element(width, self.features, f64::NAN);
+        let mut offset = vec![f64::NAN; width];
+        for (columns, fit) in &self.parts {
+            let (m, c) = fit.affine();
+            for (k, &j) in columns.iter().enumerate() {
+                matrix.set_row(j, &m.row(k));
+                offset[j] = c[k];
+            }
+        }
+        (matrix, offset)
+    }
+}
+
+/// Checks that features and targets fit together, and that there are some.
+fn shapes(train: (&dyn Features, &Array), validation: (&dyn Features, &Array)) -> Result<()> {
+    for (split, (features, targets)) in [("train", train), ("validation", validation)] {
+        let ([n, t, f], [m, u, d]) = (features.shape(), sizes(targets));
+        if (n, t) != (m, u) || n * t == 0 || f != train.0.shape()[2] || d != sizes(train.1)[2] {
+            let want = (train.0.shape()[2], sizes(train.1)[2]);
+            return Err(Error::Shape(format!(
+                "read-out on {split}: want {want:?} features and targets, got {:?} and {:?}",
+                [n, t, f],
+                [m, u, d]
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A read-out of targets that are known everywhere.
+#[derive(Clone, Debug)]
+struct Fit {
+    features: usize,
+    /// Indices of features that vary.
+    active: Vec<usize>,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+    /// (active, D), for standardised features.
+    weights: DMatrix<f64>,
+    /// (D).
+    intercept: Vec<f64>,
+    /// Chosen λ per target.
+    penalties: Vec<f64>,
+}
+
+impl Fit {
+    fn new(train: (&dyn Features, &Array), validation: (&dyn Features, &Array)) -> Result<Self> {
+        shapes(train, validation)?;
         let [n, t, f] = train.0.shape();
         let (mean, std) = moments(train.0);
         let active: Vec<usize> = (0..f)
@@ -187,18 +353,9 @@ impl Readout {
         Ok(())
     }
 
-    /// Decoded targets, (N, T, D).
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when the number of features differs from the fit.
-    pub fn decode(&self, features: &dyn Features) -> Result<Array> {
-        let [n, t, f] = features.shape();
-        if f != self.features {
-            return Err(Error::Shape(format!(
-                "read-out: want {} features, got {f}",
-                self.features
-            )));
-        }
+    /// Decoded targets, (N, T, D), of as many features.
+    fn decode(&self, features: &dyn Features) -> Array {
+        let [n, t, _] = features.shape();
         let width = self.intercept.len();
         let mut out = Array::zeros([n, t, width]);
         self.blocks(features, |first, x| {
@@ -209,11 +366,11 @@ impl Readout {
                 }
             }
         });
-        Ok(out)
+        out
     }
 
     /// The map in the features' own units: M (D, F) and c (D) of s = M x + c.
-    pub fn affine(&self) -> (DMatrix<f64>, Vec<f64>) {
+    fn affine(&self) -> (DMatrix<f64>, Vec<f64>) {
         let mut matrix = DMatrix::zeros(self.intercept.len(), self.features);
         let mut offset = self.intercept.clone();
         for (k, &feature) in self.active.iter().enumerate() {
@@ -287,6 +444,63 @@ mod tests {
     use super::*;
     use crate::seeds::Seeds;
     use rand_distr::{Distribution, StandardNormal};
+
+    #[test]
+    fn rows_whose_target_is_not_known_are_left_out_column_by_column() {
+        let value = |i: usize, t: usize, j: usize| ((i * 31 + t * 7 + j * 13) as f64 * 0.7).sin();
+        let features = |seed: usize| {
+            build([12, 5, 3], |i, t, row| {
+                for (j, v) in row.iter_mut().enumerate() {
+                    *v = value(i + seed, t, j);
+                }
+            })
+        };
+        // Column 0 lacks every fifth row, column 1 every third, column 2 none, column 3 all in training.
+        let lacks = |k: usize| [k % 5 == 0, k % 3 == 1, false, true];
+        let truth = |seed: usize| {
+            build([12, 5, 4], |i, t, row| {
+                for (j, v) in row.iter_mut().enumerate() {
+                    let noise = 0.3 * value(i + seed, t, j + 5);
+                    let lacks = lacks(5 * i + t)[j] && (j < 3 || seed == 0);
+                    *v = if lacks {
+                        f64::NAN
+                    } else {
+                        value(i + seed, t, j % 3) + noise
+                    };
+                }
+            })
+        };
+        let (train, validation) = (features(0), features(50));
+        let (to_train, to_validation) = (truth(0), truth(50));
+        let all = Readout::fit((&train, &to_train), (&validation, &to_validation)).unwrap();
+        let decoded = all.decode(&validation).unwrap();
+        for j in 0..3 {
+            // The same from arrays that hold the known rows and nothing else.
+            let only = |array: &Array, width: usize, columns: std::ops::Range<usize>| {
+                let rows = array.data().chunks_exact(width).enumerate();
+                let kept = rows.filter(|(k, _)| !lacks(*k)[j]);
+                let kept: Vec<f64> = kept
+                    .flat_map(|(_, r)| r[columns.clone()].to_vec())
+                    .collect();
+                Array::new([kept.len() / columns.len(), 1, columns.len()], kept).unwrap()
+            };
+            let alone = Readout::fit(
+                (&only(&train, 3, 0..3), &only(&to_train, 4, j..j + 1)),
+                (
+                    &only(&validation, 3, 0..3),
+                    &only(&to_validation, 4, j..j + 1),
+                ),
+            )
+            .unwrap();
+            assert_eq!(alone.penalties[0], all.penalties[j]);
+            let want = alone.decode(&validation).unwrap();
+            let got: Vec<f64> = decoded.data().iter().skip(j).step_by(4).copied().collect();
+            assert_eq!(got, want.data(), "column {j}");
+            assert_eq!(alone.affine().1[0], all.affine().1[j]);
+        }
+        assert!(decoded.data().iter().skip(3).step_by(4).all(|v| v.is_nan()));
+        assert!(all.penalties[3].is_nan() && all.affine().1[3].is_nan());
+    }
 
     fn normal(shape: [usize; 3], index: u64) -> Array {
         let mut rng = Seeds::new(5).stream("regression", index);
@@ -364,7 +578,7 @@ mod tests {
             let target = DMatrix::from_fn(rows, 1, |r, _| y.data()[2 * r + j]);
             let target = target.add_scalar(-target.mean());
             // (X'X/n + λ) w = X'y/n, checked by what it leaves.
-            let w = fit.weights.column(j);
+            let w = fit.parts[0].1.weights.column(j);
             let left = x.tr_mul(&(&x * w)) / rows as f64 + w * fit.penalties[j]
                 - x.tr_mul(&target) / rows as f64;
             assert!(left.amax() < 1e-9, "{j}: {}", left.amax());

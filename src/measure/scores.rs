@@ -37,12 +37,15 @@ const OWN_ROUNDING: f64 = 1e-7;
 /// Below this share of the largest column's root mean square it is rounding of f64: 5 cos 90 degrees is 3e-16.
 const ROUNDING: f64 = 1e-12;
 
-/// Which columns of (N, T, D) do not vary beyond rounding: std ≤ 1e-7 rms of the column, or ≤ 1e-12 of the largest rms.
+/// Which columns of (N, T, D) do not vary beyond rounding where they are known (not NaN): std ≤ 1e-7 rms of the column, or ≤ 1e-12 of the largest rms.
 pub fn constant(truth: &Array) -> Vec<bool> {
     let [n, t, d] = sizes(truth);
-    let rows = ((n * t) as f64).max(1.0);
-    let column = |j: usize| truth.data().iter().skip(j).step_by(d).copied();
+    let column = |j: usize| {
+        let all = truth.data().iter().skip(j).take(n * t * d).step_by(d);
+        all.copied().filter(|v| !v.is_nan())
+    };
     let moments = |j: usize| {
+        let rows = (column(j).count() as f64).max(1.0);
         let mean = column(j).sum::<f64>() / rows;
         let var = column(j).map(|v| (v - mean).powi(2)).sum::<f64>() / rows;
         let square = column(j).map(|v| v * v).sum::<f64>() / rows;
@@ -55,7 +58,8 @@ pub fn constant(truth: &Array) -> Vec<bool> {
 }
 
 impl Scores {
-    /// Compares `decoded` with `truth`, both (N, T, D), at the (sequence, frame) pairs that `counted` accepts.
+    /// Compares `decoded` with `truth`, both (N, T, D), at the (sequence, frame) pairs that `counted` accepts, where the
+    /// truth is known: it is NaN where it is not.
     ///
     /// # Errors
     /// [`Error::Shape`] when the sizes differ.
@@ -72,17 +76,27 @@ impl Scores {
             )));
         }
         let pairs = || (0..n).flat_map(|i| (0..t).map(move |t| (i, t)));
-        let frames = pairs().filter(|&(i, t)| counted(i, t)).count().max(1) as f64;
+        let mut frames = vec![0.0; d];
+        for (i, t) in pairs().filter(|&(i, t)| counted(i, t)) {
+            for (count, value) in frames.iter_mut().zip(at(truth, i, t)) {
+                *count += f64::from(u8::from(!value.is_nan()));
+            }
+        }
         let mut means = vec![0.0; d];
         for (i, t) in pairs().filter(|&(i, t)| counted(i, t)) {
-            for (mean, value) in means.iter_mut().zip(at(truth, i, t)) {
-                *mean += value / frames;
+            for ((mean, value), count) in means.iter_mut().zip(at(truth, i, t)).zip(&frames) {
+                if !value.is_nan() {
+                    *mean += value / count;
+                }
             }
         }
         let mut sums = vec![Sums::default(); n * d];
         for (i, t) in pairs().filter(|&(i, t)| counted(i, t)) {
             for j in 0..d {
                 let (s, guess) = (at(truth, i, t)[j], at(decoded, i, t)[j]);
+                if s.is_nan() {
+                    continue;
+                }
                 let sum = &mut sums[j * n + i];
                 sum.count += 1.0;
                 sum.error += (s - guess).powi(2);

@@ -263,30 +263,74 @@ impl Tracker {
     pub fn clip(&self, frames: &[f32], start: Option<&[[f64; 2]]>) -> Result<Tracks> {
         let total = frames.len() / self.size();
         self.check(frames.len(), total)?;
+        let mut scratch = Scratch::default();
+        let (mut paths, mut tracks) = self.begin(total, start)?;
+        for frame in frames.chunks_exact(self.size()) {
+            self.next(&mut paths, frame, &mut tracks, &mut scratch);
+        }
+        Ok(tracks)
+    }
+
+    /// [`Tracker::clip`] where every frame has a background of its own (T, C, H, W): curtains, doors, occluders.
+    ///
+    /// # Errors
+    /// As [`Tracker::clip`]; [`Error::Shape`] for other than a background a frame.
+    pub fn clip_over(
+        &self,
+        frames: &[f32],
+        backgrounds: &[f32],
+        start: Option<&[[f64; 2]]>,
+    ) -> Result<Tracks> {
+        if frames.len() != backgrounds.len() || frames.is_empty() {
+            return Err(Error::Shape(format!(
+                "tracker: want a background for every frame, {} values, got {}",
+                frames.len(),
+                backgrounds.len()
+            )));
+        }
+        let each = backgrounds.chunks(self.size());
+        let still = each.clone().all(|one| *one == backgrounds[..one.len()]);
+        let mut here = self.clone().over(&backgrounds[..self.size()])?;
+        if still {
+            return here.clip(frames, start);
+        }
+        let total = frames.len() / self.size();
+        self.check(frames.len(), total)?;
+        let (mut paths, mut tracks) = self.begin(total, start)?;
+        let mut scratch = Scratch::default();
+        for (frame, background) in frames.chunks_exact(self.size()).zip(each) {
+            let behind = here.background.iter_mut().zip(background);
+            behind.for_each(|(to, &value)| *to = f64::from(value));
+            here.next(&mut paths, frame, &mut tracks, &mut scratch);
+        }
+        Ok(tracks)
+    }
+
+    /// Paths before the first of so many frames.
+    fn begin(&self, frames: usize, start: Option<&[[f64; 2]]>) -> Result<(Vec<Path>, Tracks)> {
         let objects = self.settings.objects;
         if let Some(got) = start.map(<[_]>::len).filter(|&got| got != objects) {
             return Err(Error::Shape(format!(
                 "tracker: want {objects} places to start from, got {got}"
             )));
         }
-        let mut scratch = Scratch::default();
-        let mut tracks = Tracks {
+        let paths = (0..objects).map(|k| Path::from(start.map(|places| places[k])));
+        let tracks = Tracks {
             objects,
-            found: Vec::with_capacity(total * objects),
+            found: Vec::with_capacity(frames * objects),
         };
-        let mut paths: Vec<Path> = (0..objects)
-            .map(|k| Path::from(start.map(|places| places[k])))
-            .collect();
-        for frame in frames.chunks_exact(self.size()) {
-            let found = self.find(frame, &mut scratch);
-            let order = self.follow(&paths, &found);
-            for (path, &which) in paths.iter_mut().zip(&order) {
-                let next = which.map(|k| found[k].clone());
-                path.go_on(next.as_ref());
-                tracks.found.push(next);
-            }
+        Ok((paths.collect(), tracks))
+    }
+
+    /// Goes on through one more frame.
+    fn next(&self, paths: &mut [Path], frame: &[f32], to: &mut Tracks, scratch: &mut Scratch) {
+        let found = self.find(frame, scratch);
+        let order = self.follow(paths, &found);
+        for (path, &which) in paths.iter_mut().zip(&order) {
+            let next = which.map(|k| found[k].clone());
+            path.go_on(next.as_ref());
+            to.found.push(next);
         }
-        Ok(tracks)
     }
 
     /// For every path the object that goes on with it.

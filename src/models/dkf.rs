@@ -22,7 +22,7 @@
 
 use super::sequence::linear_rollout;
 use super::state_space::{Found, Starts};
-use super::{Ahead, Dynamics, FramesConfig, LgVae, SequenceVae};
+use super::{Ahead, Dynamics, Fit, FramesConfig, LgVae, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use laws::StateSpace;
@@ -57,6 +57,15 @@ impl Default for Dkf {
             latent: 4,
             constraint: Constraint::default(),
             units: 50,
+        }
+    }
+}
+
+impl Fit for Dkf {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+        if free(&format!("{at}.latent")) {
+            self.latent = 2 * self.frames.codes;
         }
     }
 }

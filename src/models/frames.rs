@@ -8,7 +8,7 @@ use nn::decoder::{Decoder, DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
 use nn::plain;
 use nn::tensor::{PerRow, matrix, values};
-use nn::{Float, Grad, Mat, Module, Param, ops};
+use nn::{Float, Grad, Mat, Module, Param, Track, ops};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,16 @@ impl FramesConfig {
             }),
             decoder: DecoderConfig::Mlp(MlpDecoder { hidden: vec![5] }),
             ..Self::default()
+        }
+    }
+
+    /// Networks that fit the frames where `free` says that nobody chose them, see [`Fit`](super::Fit).
+    pub fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        if free(&format!("{at}.encoder")) {
+            self.encoder = super::default_encoder(frame);
+        }
+        if free(&format!("{at}.decoder")) {
+            self.decoder = super::default_decoder(frame);
         }
     }
 
@@ -181,13 +191,7 @@ impl<F: Float> FrameVae<F> {
     /// # Errors
     /// Frames of another size.
     pub fn head(&self, observed: &Observed<F>) -> Result<Mat<F, Grad<F>>> {
-        match &observed.pixels {
-            None => Ok(self.encoder.forward(observed.frames.retaped::<Grad<F>>())?),
-            Some(seen) => {
-                let shown = self.encoder.hide(&observed.frames, seen)?;
-                Ok(self.encoder.forward(shown.retaped::<Grad<F>>())?)
-            }
-        }
+        self.features(&observed.frames, observed.pixels.as_deref())
     }
 
     /// A draw from q(a | x) and log q of it: codes (rows, p).
@@ -214,9 +218,45 @@ impl<F: Float> FrameVae<F> {
         codes: Mat<F, Grad<F>>,
         observed: &Observed<F>,
     ) -> Result<PerRow<F, Grad<F>>> {
+        self.log_likelihood_of(codes, &observed.frames, observed.pixels.as_deref())
+    }
+
+    /// The same of frames (rows, C*H*W), of which the pixels with `seen` false leave no term.
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn log_likelihood_of(
+        &self,
+        codes: Mat<F, Grad<F>>,
+        frames: &Mat<F>,
+        seen: Option<&[bool]>,
+    ) -> Result<PerRow<F, Grad<F>>> {
         let outputs = self.decoder.forward(codes)?;
-        let seen = observed.pixels.as_deref();
-        self.pixels.log_likelihood(outputs, &observed.frames, seen)
+        self.pixels.log_likelihood(outputs, frames, seen)
+    }
+
+    /// Pixels around the decoder's output.
+    pub fn likelihood(&self) -> Likelihood {
+        self.pixels.likelihood()
+    }
+
+    /// The encoder's head (rows, 2p) of all frames, on a new tape or on none; pixels with `seen` false are the
+    /// background.
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn features<T: Track<F>>(
+        &self,
+        frames: &Mat<F>,
+        seen: Option<&[bool]>,
+    ) -> Result<Mat<F, T>> {
+        Ok(match seen {
+            None => self.encoder.forward(frames.retaped::<T>())?,
+            Some(seen) => {
+                let shown = self.encoder.hide(frames, seen)?;
+                self.encoder.forward(shown.retaped::<T>())?
+            }
+        })
     }
 
     /// Means and variances of q(a | x) for every frame of clips: of pixels that are seen, and of frames that are not,

@@ -1,19 +1,36 @@
 //! The part that recurrent models share: frames to features, features to frames.
 
 use super::pixels::Pixels;
-use super::{Clips, Common, Likelihood, is_vector};
+use super::{Clips, Common, FrameVae, FramesConfig, Likelihood, is_vector};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
-use nn::layers::{ConvTrunk, Upsampler};
+use nn::layers::{ConvTrunk, Linear, Upsampler};
 use nn::tensor::{PerRow, matrix, size, values};
-use nn::{Float, Grad, Mat, Module, Param, Track};
+use nn::{Activation, Float, Grad, Mat, Module, Param, Track};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Networks between frames and features.
+/// Networks between frames and states: a one-key map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImagesConfig {
+    /// Convolutions to a vector of features, sub-pixel convolutions from the state: whatever is to be seen.
+    Trunk(TrunkConfig),
+    /// The encoder and decoder of the linear-Gaussian models: the decoder reads a few codes that are linear in the
+    /// state. With a spatial softmax as the encoder's head, they are places.
+    Codes(FramesConfig),
+}
+
+impl Default for ImagesConfig {
+    fn default() -> Self {
+        Self::Trunk(TrunkConfig::default())
+    }
+}
+
+/// Convolutions to features and back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct ImagesConfig {
+pub struct TrunkConfig {
     /// Channels of the encoder's convolutions, each of which halves the frame; the decoder has them in reverse.
     #[schemars(length(min = 1), inner(range(min = 1, max = 4096)))]
     pub channels: Vec<usize>,
@@ -24,7 +41,7 @@ pub struct ImagesConfig {
     pub likelihood: Likelihood,
 }
 
-impl Default for ImagesConfig {
+impl Default for TrunkConfig {
     fn default() -> Self {
         Self {
             channels: vec![16, 32, 64],
@@ -54,29 +71,18 @@ pub(super) fn at_least_zero(at: &str, value: f64) -> Result<()> {
     }
 }
 
-impl ImagesConfig {
-    /// A small instance for the contract tests.
-    pub fn example() -> Self {
-        Self {
-            channels: vec![2, 3],
-            features: 5,
-            likelihood: Likelihood::Gaussian { std: 0.5 },
-        }
-    }
-
-    /// # Errors
-    /// Names the key under `at`, what was expected and got.
-    pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
+impl TrunkConfig {
+    fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
         if is_vector(frame) {
             return Err(Error::Experiment(format!(
-                "{at}: convolutions want pictures, got vectors of {} in place of them; dkf, kalman_vae, lg_vae and vae take them",
+                "{at}: networks of `codes` expected for vectors of {} in place of pictures, got a trunk of convolutions",
                 frame[0]
             )));
         }
         let depth = self.channels.len().min(16);
         let even = |side: &usize| side.is_multiple_of(1 << depth);
-        let channels = match depth > 0 && !self.channels.contains(&0) && frame[1..].iter().all(even)
-        {
+        let fits = depth > 0 && !self.channels.contains(&0) && frame[1..].iter().all(even);
+        let channels = match fits {
             true => Ok(()),
             false => Err(Error::Experiment(format!(
                 "{at}.channels: positive numbers, as many as halve {} x {} pixels evenly, expected, got {:?}",
@@ -89,38 +95,86 @@ impl ImagesConfig {
             self.likelihood.check(&format!("{at}.likelihood")),
         ])
     }
+}
 
-    /// Builds the networks; the decoder reads `state` values.
+impl ImagesConfig {
+    /// Small instances for the contract tests.
+    pub fn examples() -> [Self; 2] {
+        let trunk = TrunkConfig {
+            channels: vec![2, 3],
+            features: 5,
+            likelihood: Likelihood::Gaussian { std: 0.5 },
+        };
+        [Self::Trunk(trunk), Self::Codes(FramesConfig::example())]
+    }
+
+    /// # Errors
+    /// Names the key under `at`, what was expected and got.
+    pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
+        match self {
+            Self::Trunk(trunk) => trunk.check(&format!("{at}.trunk"), frame),
+            Self::Codes(frames) => frames.check(&format!("{at}.codes"), frame),
+        }
+    }
+
+    /// Features of a frame, k.
+    pub fn features(&self) -> usize {
+        match self {
+            Self::Trunk(trunk) => trunk.features,
+            Self::Codes(frames) => 2 * frames.codes,
+        }
+    }
+
+    /// Builds the networks; the decoder reads states of `h` values.
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(
-        &self,
-        frame: [usize; 3],
-        state: usize,
-        rng: &mut Rng,
-    ) -> Result<Images<F>> {
-        let back: Vec<usize> = self.channels.iter().rev().copied().collect();
-        Ok(Images {
-            encoder: ConvTrunk::new(frame, &self.channels, self.features, rng)?,
-            decoder: Upsampler::new(state, &back, frame, rng)?,
-            pixels: Pixels::new(self.likelihood)?,
+    pub fn build<F: Float>(&self, frame: [usize; 3], h: usize, rng: &mut Rng) -> Result<Images<F>> {
+        Ok(match self {
+            Self::Trunk(trunk) => {
+                let back: Vec<usize> = trunk.channels.iter().rev().copied().collect();
+                Images::Trunk {
+                    encoder: ConvTrunk::new(frame, &trunk.channels, trunk.features, rng)?,
+                    decoder: Upsampler::new(h, &back, frame, rng)?,
+                    pixels: Pixels::new(trunk.likelihood)?,
+                }
+            }
+            Self::Codes(frames) => Images::Codes {
+                frames: frames.build(frame, rng)?,
+                emission: Linear::new(h, frames.codes, Activation::Identity, rng)?,
+            },
         })
     }
 }
 
 /// Encoder of frames, decoder p(x | state).
 #[derive(Debug)]
-pub struct Images<F: Float> {
-    encoder: ConvTrunk<F>,
-    decoder: Upsampler<F>,
-    pixels: Pixels<F>,
+pub enum Images<F: Float> {
+    /// See [`ImagesConfig::Trunk`].
+    Trunk {
+        /// Frames to features.
+        encoder: ConvTrunk<F>,
+        /// States to frames.
+        decoder: Upsampler<F>,
+        /// Around what the decoder gives.
+        pixels: Pixels<F>,
+    },
+    /// See [`ImagesConfig::Codes`]; the features are the encoder's head.
+    Codes {
+        /// Frames to a head, codes to frames.
+        frames: FrameVae<F>,
+        /// States to codes.
+        emission: Linear<F>,
+    },
 }
 
 impl<F: Float> Images<F> {
     /// Pixels around the decoder's output.
     pub fn likelihood(&self) -> Likelihood {
-        self.pixels.likelihood()
+        match self {
+            Self::Trunk { pixels, .. } => pixels.likelihood(),
+            Self::Codes { frames, .. } => frames.likelihood(),
+        }
     }
 
     /// Encoder and decoder start at what the training frames have in common.
@@ -128,10 +182,19 @@ impl<F: Float> Images<F> {
     /// # Errors
     /// A frame of another size.
     pub fn start_at(&mut self, common: &Common) -> Result<()> {
-        let background: Vec<F> = common.background.iter().map(|&v| F::of(v)).collect();
-        self.encoder.start_at(&background)?;
-        let output = self.pixels.likelihood().start(&common.mean);
-        Ok(self.decoder.start_at(&output)?)
+        match self {
+            Self::Codes { frames, .. } => frames.start_at(common),
+            Self::Trunk {
+                encoder,
+                decoder,
+                pixels,
+            } => {
+                let background: Vec<F> = common.background.iter().map(|&v| F::of(v)).collect();
+                encoder.start_at(&background)?;
+                let output = pixels.likelihood().start(&common.mean);
+                Ok(decoder.start_at(&output)?)
+            }
+        }
     }
 
     /// Features of every frame, (B*T, k); hidden pixels are the background, and what stands in a missing frame is
@@ -140,13 +203,14 @@ impl<F: Float> Images<F> {
     /// # Errors
     /// A frame of another size.
     pub fn features<T: Track<F>>(&self, clips: &Clips<F>) -> Result<Mat<F, T>> {
-        let hidden = clips.seen.as_ref().and_then(|seen| seen.pixels.as_ref());
-        Ok(match hidden {
-            None => self.encoder.forward(&clips.frames)?,
-            Some(pixels) => self
-                .encoder
-                .forward(&self.encoder.hide(&clips.frames, pixels)?)?,
-        })
+        let hidden = clips.seen.as_ref().and_then(|seen| seen.pixels.as_deref());
+        match self {
+            Self::Codes { frames, .. } => frames.features(&clips.frames, hidden),
+            Self::Trunk { encoder, .. } => Ok(match hidden {
+                None => encoder.forward(&clips.frames)?,
+                Some(pixels) => encoder.forward(&encoder.hide(&clips.frames, pixels)?)?,
+            }),
+        }
     }
 
     /// log p(x | states), nats a frame, of frames (rows, C*H*W), of which pixels with `seen` false leave no term.
@@ -159,8 +223,15 @@ impl<F: Float> Images<F> {
         frames: &Mat<F>,
         seen: Option<&[bool]>,
     ) -> Result<PerRow<F, Grad<F>>> {
-        self.pixels
-            .log_likelihood(self.decoder.forward(states)?, frames, seen)
+        match self {
+            Self::Trunk {
+                decoder, pixels, ..
+            } => pixels.log_likelihood(decoder.forward(states)?, frames, seen),
+            Self::Codes {
+                frames: networks,
+                emission,
+            } => networks.log_likelihood_of(emission.forward(states)?, frames, seen),
+        }
     }
 
     /// Pixel means in [0, 1] of states (rows, h).
@@ -168,14 +239,22 @@ impl<F: Float> Images<F> {
     /// # Errors
     /// States of another size.
     pub fn decode(&self, states: &[f64], h: usize) -> Result<Vec<F>> {
-        let states = matrix(
-            states.iter().map(|&v| F::of(v)).collect(),
-            states.len() / h,
-            h,
-        )?;
-        let mut pixels = values(&self.decoder.forward(&states)?).to_vec();
-        self.pixels.likelihood().to_pixels(&mut pixels);
-        Ok(pixels)
+        let rows = states.len() / h;
+        let states = matrix(states.iter().map(|&v| F::of(v)).collect(), rows, h)?;
+        match self {
+            Self::Trunk {
+                decoder, pixels, ..
+            } => {
+                let mut out = values(&decoder.forward(&states)?).to_vec();
+                pixels.likelihood().to_pixels(&mut out);
+                Ok(out)
+            }
+            Self::Codes { frames, emission } => {
+                let codes = emission.forward(&states)?;
+                let codes: Vec<f64> = values(&codes).iter().map(|v| v.widen()).collect();
+                frames.decode(&codes)
+            }
+        }
     }
 }
 
@@ -189,8 +268,20 @@ pub(super) fn seen_pixels<F: Float>(clips: &Clips<F>) -> Option<Vec<bool>> {
 
 impl<F: Float> Module<F> for Images<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
-        self.encoder.parameters(&format!("{at}encoder"), out);
-        self.decoder.parameters(&format!("{at}decoder"), out);
-        self.pixels.parameters(&format!("{at}pixels"), out);
+        match self {
+            Self::Trunk {
+                encoder,
+                decoder,
+                pixels,
+            } => {
+                encoder.parameters(&format!("{at}encoder"), out);
+                decoder.parameters(&format!("{at}decoder"), out);
+                pixels.parameters(&format!("{at}pixels"), out);
+            }
+            Self::Codes { frames, emission } => {
+                frames.parameters(at, out);
+                emission.parameters(&format!("{at}emission"), out);
+            }
+        }
     }
 }

@@ -31,7 +31,7 @@ mod weights;
 pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weights};
 
 use super::lg_vae::Start;
-use super::{FramesConfig, LgVae, SequenceVae};
+use super::{Fit, FramesConfig, LgVae, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use lgssm::Constraint;
@@ -98,6 +98,15 @@ impl Default for KalmanVae {
             constraint: Constraint::default(),
             objective: Objective::default(),
             hypotheses: HypothesesConfig::default(),
+        }
+    }
+}
+
+impl Fit for KalmanVae {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+        if free(&format!("{at}.latent")) {
+            self.latent = 2 * self.frames.codes;
         }
     }
 }

@@ -14,7 +14,7 @@
 //! 2. Q, R and the initial state are learned, where the paper fixes them; all covariances are full;
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
-use super::{FramesConfig, SequenceVae};
+use super::{Fit, FramesConfig, SequenceVae};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use laws::StateSpace;
@@ -57,6 +57,15 @@ impl Default for LgVae {
             latent: 4,
             start: Start::default(),
             constraint: Constraint::default(),
+        }
+    }
+}
+
+impl Fit for LgVae {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+        if free(&format!("{at}.latent")) {
+            self.latent = 2 * self.frames.codes;
         }
     }
 }

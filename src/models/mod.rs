@@ -7,6 +7,7 @@
 //! [`Claims`], is what the contract tests hold it to.
 
 mod clips;
+mod defaults;
 mod frames;
 mod images;
 mod objective;
@@ -14,6 +15,7 @@ mod pixels;
 mod recurrent;
 mod sequence;
 mod state_space;
+mod transition;
 
 use crate::error::Result;
 use crate::latents::{Beliefs, Given, Latent};
@@ -23,13 +25,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use clips::{Actions, Clips, Common, Observed, Seen, is_vector};
+pub use defaults::{Fit, default_channels, default_decoder, default_encoder};
 pub use frames::{FrameVae, FramesConfig};
-pub use images::{Images, ImagesConfig};
+pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
 pub use recurrent::{Cell, Foresight, RecurrentVae};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};
+pub use transition::{Transition, TransitionConfig};
 
 /// One query about clips: beliefs given what, and which of their frames are observed.
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +182,10 @@ macro_rules! models {
             /// Names the key under `at`, what was expected and got.
             pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
                 match self { $(Self::$Config(c) => c.check(&format!("{at}.{}", stringify!($file)), frame)),* }
+            }
+            /// Chooses what `free` says that nobody wrote, for frames of (C, H, W); see [`Fit`].
+            pub fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+                match self { $(Self::$Config(c) => c.fit(&format!("{at}.{}", stringify!($file)), frame, free)),* }
             }
             /// Builds the model with weights drawn from `rng`.
             ///

@@ -73,7 +73,7 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
 pub struct Foresight {
     /// How many after a random frame of every clip; 0 for none.
     pub frames: usize,
-    /// Weight of their log likelihood beside the bound.
+    /// Weight of their log likelihood beside the bound, after the warm-up that the latents have too.
     pub weight: f64,
 }
 
@@ -341,7 +341,8 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         if at.beside > 0.0
             && let Some(ahead) = self.foresight(&found, clips, pixels.as_deref(), rng)?
         {
-            let weight = self.ahead.weight * at.beside;
+            // It rises with the latents' weight: before the decoder has found what moves, it would only learn the mean.
+            let weight = self.ahead.weight * at.beside * at.latent_weight;
             terms.push(Term::new("foresight", ahead, weight).beside_the_bound());
         }
         Ok(terms)

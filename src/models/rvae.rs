@@ -5,7 +5,7 @@
 //! e_t = CNN(x_t),   g_t = LSTM(g_{t-1}, e_t)
 //! z_t ~ p(z_t | s_{t-1}) = N(mu_p(s_{t-1}), sigma_p(s_{t-1}))              prior, learned or N(0, I)
 //! z_t ~ q(z_t | x_0..x_t, s_{t-1}) = N(mu_p + mu_q(g_t, s_{t-1}), sigma_q(g_t, s_{t-1}))    posterior
-//! s_t = GRU(s_{t-1}, z_t),   x_t ~ p(x_t | dec(s_t))                       transition, emission
+//! s_t = GRU(s_{t-1}, z_t) or s_{t-1} + f(s_{t-1}, z_t),   x_t ~ p(x_t | dec(s_t))                       transition, emission
 //!
 //! ELBO = sum_t E_q [ log p(x_t | s_t) ] - KL(q(z_t) || p(z_t | s_{t-1}))
 //! ```
@@ -20,10 +20,10 @@
 //! 5. a frame that is not seen has the prior for its posterior, and costs nothing.
 
 use super::images::positive;
-use super::{Cell, Foresight, ImagesConfig, RecurrentVae};
+use super::{Cell, Foresight, ImagesConfig, RecurrentVae, Transition, TransitionConfig};
 use crate::error::{Result, all};
 use crate::seeds::Rng;
-use nn::layers::{GaussianHead, Gru, Lstm};
+use nn::layers::{GaussianHead, Lstm};
 use nn::ops::{self, Direction, Gaussian};
 use nn::tensor::size;
 use nn::{Float, Mat, Module, Param, Track};
@@ -62,6 +62,8 @@ pub struct Rvae {
     /// Units of the state s and of the LSTM.
     #[schemars(range(min = 1, max = 4096))]
     pub units: usize,
+    /// How the state goes on.
+    pub transition: TransitionConfig,
     /// What p(z_t) knows.
     pub prior: Prior,
     /// Which frames q(z_t) reads.
@@ -77,6 +79,7 @@ impl Default for Rvae {
         Self {
             latent: 16,
             units: 128,
+            transition: TransitionConfig::default(),
             prior: Prior::default(),
             posterior: Posterior::default(),
             ahead: Foresight::default(),
@@ -95,7 +98,7 @@ impl Rvae {
                 frames: 2,
                 weight: 0.5,
             },
-            frames: ImagesConfig::example(),
+            frames: ImagesConfig::examples()[0].clone(),
             ..Self::default()
         }
     }
@@ -120,13 +123,13 @@ impl Rvae {
         frame: [usize; 3],
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, RvaeCell<F>>> {
-        let (n, h, k) = (self.latent, self.units, self.frames.features);
+        let (n, h, k) = (self.latent, self.units, self.frames.features());
         let cell = RvaeCell {
             config: self.clone(),
             memory: Lstm::new(k, h, rng)?,
             prior: GaussianHead::with_hidden(h, h, n, 1.0, rng)?,
             posterior: GaussianHead::with_hidden(2 * h, h, n, 0.5, rng)?,
-            transition: Gru::new(n, h, false, rng)?,
+            transition: self.transition.build(n, h, rng)?,
         };
         Ok(RecurrentVae::new(
             self.frames.build(frame, h, rng)?,
@@ -143,7 +146,7 @@ pub struct RvaeCell<F: Float> {
     memory: Lstm<F>,
     prior: GaussianHead<F>,
     posterior: GaussianHead<F>,
-    transition: Gru<F>,
+    transition: Transition<F>,
 }
 
 impl<F: Float> Cell<F> for RvaeCell<F> {
@@ -185,7 +188,7 @@ impl<F: Float> Cell<F> for RvaeCell<F> {
     }
 
     fn transition<T: Track<F>>(&self, z: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
-        Ok(self.transition.step(z, state)?)
+        self.transition.step(z, state)
     }
 }
 

@@ -5,7 +5,8 @@
 //! ```
 
 use super::{
-    Ahead, Claims, Clips, Common, FrameVae, FramesConfig, Likelihood, Model, Query, Schedule, Term,
+    Ahead, Claims, Clips, Common, Fit, FrameVae, FramesConfig, Likelihood, Model, Query, Schedule,
+    Term,
 };
 use crate::array::Array;
 use crate::error::Result;
@@ -24,6 +25,12 @@ use serde::{Deserialize, Serialize};
 pub struct Vae {
     /// Networks between frames and codes.
     pub frames: FramesConfig,
+}
+
+impl Fit for Vae {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+    }
 }
 
 impl Vae {

@@ -152,7 +152,7 @@ pub(super) fn baselines(
         train: split("train", experiment.encode.train_sequences)?,
         validation: split("validation", usize::MAX)?,
         test: split("test", usize::MAX)?,
-        state_columns: dataset.complete_state_columns().to_vec(),
+        state_columns: dataset.state_columns().to_vec(),
         dt: dataset.dt(),
         frame_shape: dataset.frame_shape(),
         observed_columns: dataset.observed_columns().to_vec(),

@@ -143,7 +143,11 @@ fn surprise(bound: &Evaluated, steps: usize) -> Result<Beliefs> {
 }
 
 /// Lets the law expect of code means the noise that they have on training sequences.
-fn fit_code_noise(model: &mut dyn Model<f32>, train: &Split, steps: usize) -> Result<()> {
+pub(super) fn fit_code_noise(
+    model: &mut dyn Model<f32>,
+    train: &Split,
+    steps: usize,
+) -> Result<()> {
     let Some(model) = model.state_space_mut() else {
         return Ok(());
     };

@@ -114,14 +114,13 @@ fn run_folder(folder: &RunFolder) -> Result<String> {
     for model in experiment.models.keys() {
         for &seed in &experiment.seeds {
             let what = format!("{model}, seed {seed}");
-            for stage in [
-                Stage::Train(model, seed),
-                Stage::Encode(model, seed),
-                Stage::Analyze(model, seed),
-                Stage::Plot(model, seed),
-            ] {
-                line(stage, &what)?;
+            line(Stage::Train(model, seed), &what)?;
+            line(Stage::Encode(model, seed), &what)?;
+            if experiment.rollout.is_some() {
+                line(Stage::Rollout(model, seed), &what)?;
             }
+            line(Stage::Analyze(model, seed), &what)?;
+            line(Stage::Plot(model, seed), &what)?;
         }
     }
     let report = folder.report_html();

@@ -70,12 +70,11 @@ fn state(folder: &RunFolder) -> Result<String> {
     let mut stages = vec![Stage::Generate, Stage::Baselines];
     for model in experiment.models.keys() {
         for &seed in &experiment.seeds {
-            stages.extend([
-                Stage::Train(model, seed),
-                Stage::Encode(model, seed),
-                Stage::Analyze(model, seed),
-                Stage::Plot(model, seed),
-            ]);
+            stages.extend([Stage::Train(model, seed), Stage::Encode(model, seed)]);
+            if experiment.rollout.is_some() {
+                stages.push(Stage::Rollout(model, seed));
+            }
+            stages.extend([Stage::Analyze(model, seed), Stage::Plot(model, seed)]);
         }
         if experiment.seeds.len() > 1 {
             stages.push(Stage::Agreement(model));

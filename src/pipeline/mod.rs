@@ -10,6 +10,7 @@ mod inspect;
 mod list;
 mod missing;
 mod plot;
+mod rollout;
 mod sweep;
 mod train;
 
@@ -27,6 +28,7 @@ use crate::progress::Progress;
 use crate::run::done::{self, State};
 use crate::run::{About, RunFolder};
 use crate::store::atomic::{remove_leftovers_below, write_atomic};
+use crate::store::disk;
 use crate::{data, report};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -40,6 +42,8 @@ pub enum Step {
     Train,
     /// Write the latents of every trained model.
     Encode,
+    /// Draw futures of every trained model, where the experiment asks for them.
+    Rollout,
     /// Run the analyses on all latents, and the dataset's baselines.
     Analyze,
     /// Draw the figures.
@@ -50,10 +54,11 @@ pub enum Step {
 
 impl Step {
     /// The whole chain, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Generate,
         Self::Train,
         Self::Encode,
+        Self::Rollout,
         Self::Analyze,
         Self::Plot,
         Self::Report,
@@ -71,6 +76,8 @@ pub struct Options {
     pub again: bool,
     /// Trainings of another configuration in this folder may be lost.
     pub overwrite: bool,
+    /// Data are made although the disk says that it has no room for them.
+    pub ignore_disk: bool,
     /// The command as the report shows it.
     pub command: String,
 }
@@ -132,7 +139,12 @@ impl Chain<'_> {
             self.protect()?;
         }
         if asked(Step::Generate) {
-            self.stage(Stage::Generate, || generate(experiment, folder, progress))?;
+            self.stage(Stage::Generate, || {
+                if !self.options.ignore_disk {
+                    room(experiment, folder)?;
+                }
+                generate(experiment, folder, progress)
+            })?;
         }
         if asked(Step::Analyze) {
             self.stage(Stage::Baselines, || {
@@ -150,6 +162,11 @@ impl Chain<'_> {
                 if asked(Step::Encode) {
                     self.stage(Stage::Encode(model, seed), || {
                         encode(experiment, model, seed, folder, progress)
+                    })?;
+                }
+                if asked(Step::Rollout) && experiment.rollout.is_some() {
+                    self.stage(Stage::Rollout(model, seed), || {
+                        rollout::rollout(experiment, model, seed, folder, progress)
                     })?;
                 }
                 if asked(Step::Analyze) {
@@ -284,6 +301,17 @@ impl Chain<'_> {
     }
 }
 
+/// Refuses to begin a dataset that does not fit the disk; what is there of it already counts.
+fn room(experiment: &Experiment, folder: &RunFolder) -> Result<()> {
+    if experiment.data.stored().is_some() {
+        return Ok(());
+    }
+    let path = folder.data();
+    let needed = experiment.frame_bytes() as u64;
+    let needed = needed.saturating_sub(disk::used(&path));
+    disk::check("the dataset", &path, needed, disk::free(&path))
+}
+
 /// Makes the dataset, or checks the one that is there.
 fn generate(experiment: &Experiment, folder: &RunFolder, progress: &Progress) -> Result<()> {
     match &experiment.data {
@@ -298,7 +326,17 @@ fn before<'a>(experiment: &'a Experiment, stage: Stage<'a>) -> Vec<Stage<'a>> {
         Stage::Generate => vec![],
         Stage::Baselines | Stage::Train(..) => vec![Stage::Generate],
         Stage::Encode(model, seed) => vec![Stage::Generate, Stage::Train(model, seed)],
-        Stage::Analyze(model, seed) => vec![Stage::Generate, Stage::Encode(model, seed)],
+        Stage::Rollout(model, seed) => vec![Stage::Generate, Stage::Train(model, seed)],
+        Stage::Analyze(model, seed) => {
+            let mut all = vec![Stage::Generate, Stage::Encode(model, seed)];
+            all.extend(
+                experiment
+                    .rollout
+                    .as_ref()
+                    .map(|_| Stage::Rollout(model, seed)),
+            );
+            all
+        }
         Stage::Plot(model, seed) => vec![Stage::Analyze(model, seed)],
         Stage::Agreement(model) => {
             let seeds = experiment.seeds.iter();
@@ -321,6 +359,7 @@ fn title(stage: Stage) -> String {
     match stage {
         Stage::Train(model, seed)
         | Stage::Encode(model, seed)
+        | Stage::Rollout(model, seed)
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => format!("{name} {model}, seed {seed}"),
         Stage::Agreement(model) => format!("{name} {model}, all seeds"),

@@ -10,7 +10,7 @@ use crate::figures::contact_sheet;
 use crate::latents::{Beliefs, Given, Kind, Latent, stored_name};
 use crate::models::{Common, Model, Query};
 use crate::progress::Progress;
-use crate::run::{RunFolder, dataset};
+use crate::run::{RunFolder, dataset, known_states};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
 use crate::train::{self, Job, clips};
@@ -34,7 +34,7 @@ pub fn train(
     let path = folder.model(model, seed);
     std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
     let all: Vec<usize> = (0..split.len().min(WATCHED)).collect();
-    let states: Vec<f64> = all.iter().flat_map(|&i| split.states(i)).copied().collect();
+    let (states, _) = known_states(split, &all, data.state_columns().len());
     if all.len() < 2 {
         progress.say(&format!(
             "train {model}, seed {seed}: one validation sequence is too little to look at read-outs on while training; the report has them"
@@ -56,7 +56,7 @@ pub fn train(
                 }
             }
         }
-        let mut values = monitor(&arrays, &states, data.complete_state_columns(), steps)?;
+        let mut values = monitor(&arrays, &states, data.state_columns(), steps)?;
         let (found, line) = collapsing(&latents, &found);
         values.extend(found);
         progress.log(&format!("train {model}, seed {seed}: {line}"));
@@ -183,7 +183,7 @@ fn collapsing(latents: &[Latent], found: &[Beliefs]) -> (Vec<(String, f64)>, Str
 const COMMON_SEQUENCES: usize = 500;
 
 /// Mean and median over time and training sequences of every pixel, or component as the networks see it.
-fn common(split: &Split, frame: [usize; 3]) -> Common {
+pub(super) fn common(split: &Split, frame: [usize; 3]) -> Common {
     let pixels: usize = frame.iter().product();
     if let Some(scale) = split.scale() {
         return common_of_vectors(split, scale);

@@ -2,7 +2,7 @@
 
 use super::page::{AnalysisPart, Look, Page};
 use super::widgets;
-use crate::analysis::Table;
+use crate::analysis::{NamedFigure, Table};
 use crate::error::Result;
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ pub(super) fn write(page: &Page) -> Result<String> {
         text(&page.question),
         widgets::policy()
     );
-    headlines(&mut out, page);
+    headlines(&mut out, page)?;
     contents(&mut out, page);
     out.push_str("</header>\n");
     main_table(&mut out, page);
@@ -61,7 +61,10 @@ pub(super) fn write(page: &Page) -> Result<String> {
 }
 
 /// The answer: one card a model.
-fn headlines(out: &mut String, page: &Page) {
+fn headlines(out: &mut String, page: &Page) -> Result<()> {
+    if let Some(telling) = page.telling_of(None) {
+        figure(out, &telling.figure)?;
+    }
     out.push_str("<div class=\"cards\">\n");
     for headline in &page.headlines {
         let _ = writeln!(
@@ -84,9 +87,16 @@ fn headlines(out: &mut String, page: &Page) {
             );
         }
         out.push_str("</dl>\n");
-        if !headline.answers.is_empty() {
+        let (verdict, others) = headline.answers.split_at(headline.answers.len().min(1));
+        for answer in verdict {
+            let _ = writeln!(out, "<p class=\"answer\">{}</p>", text(answer));
+        }
+        if let Some(telling) = page.telling_of(Some(&headline.model)) {
+            figure(out, &telling.figure)?;
+        }
+        if !others.is_empty() {
             out.push_str("<ul>\n");
-            for answer in &headline.answers {
+            for answer in others {
                 let _ = writeln!(out, "<li>{}</li>", text(answer));
             }
             out.push_str("</ul>\n");
@@ -94,6 +104,7 @@ fn headlines(out: &mut String, page: &Page) {
         out.push_str("</article>\n");
     }
     out.push_str("</div>\n");
+    Ok(())
 }
 
 fn contents(out: &mut String, page: &Page) {
@@ -177,25 +188,30 @@ fn analysis(out: &mut String, part: &AnalysisPart) -> Result<()> {
     if let Some(note) = &part.note {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", text(note));
     }
-    for figure in &part.figures {
-        let question = figure
-            .caption
-            .split_inclusive(['?', '.'])
-            .next()
-            .unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "<figure>\n{}<div class=\"figure\" role=\"img\" aria-label=\"{}\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
-            widgets::widget(&figure.figure)?.unwrap_or_default(),
-            text(question),
-            figure.figure.svg()?.trim_end(),
-            text(&figure.caption)
-        );
+    for shown in &part.figures {
+        figure(out, shown)?;
     }
     for shown in &part.tables {
         table(out, shown);
     }
     out.push_str("</section>\n");
+    Ok(())
+}
+
+fn figure(out: &mut String, figure: &NamedFigure) -> Result<()> {
+    let question = figure
+        .caption
+        .split_inclusive(['?', '.'])
+        .next()
+        .unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "<figure>\n{}<div class=\"figure\" role=\"img\" aria-label=\"{}\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
+        widgets::widget(&figure.figure)?.unwrap_or_default(),
+        text(question),
+        figure.figure.svg()?.trim_end(),
+        text(&figure.caption)
+    );
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The report as Markdown, for a repository page or a terminal; figures are linked.
 
 use super::page::{AnalysisPart, Page};
-use crate::analysis::Table;
+use crate::analysis::{NamedFigure, Table};
 use std::fmt::Write;
 
 // Writing to a String never fails, so results of write! are not looked at in this file.
@@ -9,6 +9,9 @@ use std::fmt::Write;
 pub(super) fn write(page: &Page) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "# {}\n\n{}\n", text(&page.name), text(&page.question));
+    if let Some(telling) = page.telling_of(None) {
+        figure(&mut out, &telling.folder, &telling.figure);
+    }
     for headline in &page.headlines {
         let _ = writeln!(
             out,
@@ -24,7 +27,15 @@ pub(super) fn write(page: &Page) -> String {
             let (name, value) = (text(&number.name), text(&number.value));
             let _ = writeln!(out, "- {name}: **{value}**{reference}");
         }
-        for answer in &headline.answers {
+        let (verdict, others) = headline.answers.split_at(headline.answers.len().min(1));
+        for answer in verdict {
+            let _ = writeln!(out, "- {}", text(answer));
+        }
+        if let Some(telling) = page.telling_of(Some(&headline.model)) {
+            out.push('\n');
+            figure(&mut out, &telling.folder, &telling.figure);
+        }
+        for answer in others {
             let _ = writeln!(out, "- {}", text(answer));
         }
         out.push('\n');
@@ -111,16 +122,20 @@ fn analysis(out: &mut String, part: &AnalysisPart) {
         table(out, shown);
     }
     if let Some(folder) = &part.folder {
-        for figure in &part.figures {
-            let _ = writeln!(
-                out,
-                "![{}]({folder}/{}.svg)\n\n{}\n",
-                text(&figure.name),
-                figure.name,
-                text(&figure.caption)
-            );
+        for shown in &part.figures {
+            figure(out, folder, shown);
         }
     }
+}
+
+fn figure(out: &mut String, folder: &str, figure: &NamedFigure) {
+    let _ = writeln!(
+        out,
+        "![{}]({folder}/{}.svg)\n\n{}\n",
+        text(&figure.name),
+        figure.name,
+        text(&figure.caption)
+    );
 }
 
 fn table(out: &mut String, table: &Table) {

@@ -13,6 +13,8 @@ pub(super) struct Page {
     pub question: String,
     /// One a model: its main numbers.
     pub headlines: Vec<Headline>,
+    /// The one figure of the first screen.
+    pub telling: Option<Telling>,
     pub main: MainTable,
     /// All models together.
     pub ablation: Option<AnalysisPart>,
@@ -24,6 +26,46 @@ pub(super) struct Page {
     pub config: String,
     pub command: String,
     pub versions: Vec<(String, String)>,
+}
+
+/// The figure that answers the question at a glance, in the columns and units of the data: all models over training where
+/// there are several, else the first model's decoded against true states, else what it draws.
+pub(super) struct Telling {
+    /// Whose it is; nothing where it is of all.
+    pub model: Option<String>,
+    pub figure: NamedFigure,
+    /// Folder of the drawn figure, from the report's place.
+    pub folder: String,
+}
+
+/// Figures of a model that may stand on the first screen, the most telling first.
+const TELLING: [&str; 3] = ["probe_scatter", "filmstrip", "training"];
+
+/// Takes the most telling figure out of its analysis, which says where it went.
+fn telling(all: Option<&mut AnalysisPart>, models: &mut [ModelPart]) -> Option<Telling> {
+    let take = |part: &mut AnalysisPart, name: Option<&str>, model: Option<&str>| {
+        let found = |figure: &NamedFigure| name.is_none_or(|name| figure.name == name);
+        let place = part.figures.iter().position(found)?;
+        let folder = part.folder.clone()?;
+        let note = part.note.take().map(|note| format!(" {note}"));
+        part.note = Some(format!(
+            "Its first figure stands at the head of this report.{}",
+            note.unwrap_or_default()
+        ));
+        Some(Telling {
+            model: model.map(str::to_string),
+            figure: part.figures.remove(place),
+            folder,
+        })
+    };
+    if let Some(found) = all.and_then(|part| take(part, None, None)) {
+        return Some(found);
+    }
+    let model = models.first_mut()?;
+    TELLING.iter().find_map(|name| {
+        let mut parts = model.analyses.iter_mut();
+        parts.find_map(|part| take(part, Some(name), Some(&model.name)))
+    })
 }
 
 /// The answer on the first screen.
@@ -45,10 +87,11 @@ pub(super) struct HeadlineNumber {
 }
 
 /// The analyses whose answers stand on the first screen, beside the probe's numbers.
-const TOLD: [&str; 6] = [
+const TOLD: [&str; 7] = [
     "law",
     "regimes",
     "horizon",
+    "futures",
     "imputation",
     "calibration",
     "geometry",
@@ -112,6 +155,12 @@ const COLUMNS: [(&str, &str); 4] = [
 ];
 
 impl Page {
+    /// The figure of the first screen, where it is of this model, or of all.
+    pub(super) fn telling_of(&self, model: Option<&str>) -> Option<&Telling> {
+        let telling = self.telling.as_ref();
+        telling.filter(|telling| telling.model.as_deref() == model)
+    }
+
     pub(super) fn new(
         experiment: &Experiment,
         results: &Results,
@@ -151,12 +200,15 @@ impl Page {
         }
         let baselines = results.baselines.as_ref();
         let ablation = results.ablation.as_ref();
+        let mut ablation = ablation.map(|finding| common(finding, Some("figures".into())));
+        let telling = telling(ablation.as_mut(), &mut models);
         Ok(Self {
             name: experiment.name.clone(),
             question: experiment.question.clone(),
             headlines,
+            telling,
             main: main_table(summary),
-            ablation: ablation.map(|finding| common(finding, Some("figures".into()))),
+            ablation,
             models,
             baselines: baselines.map(|finding| common(finding, None)),
             numbers: all_numbers(summary),

@@ -92,10 +92,11 @@ pub(crate) enum State {
 }
 
 /// The stages of one unit in their order: what comes later rests on what comes before.
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 10] = [
     "generate",
     "train",
     "encode",
+    "rollout",
     "analyze",
     "baselines",
     "plot",
@@ -213,6 +214,7 @@ fn file(stage: Stage, folder: &RunFolder) -> PathBuf {
     match stage {
         Stage::Train(model, seed)
         | Stage::Encode(model, seed)
+        | Stage::Rollout(model, seed)
         | Stage::Analyze(model, seed)
         | Stage::Plot(model, seed) => folder.model(model, seed),
         Stage::Agreement(model) => folder.model_root(model),
@@ -235,6 +237,9 @@ fn needed(experiment: &Experiment, stage: Stage, folder: &RunFolder) -> Vec<Path
         Stage::Train(model, seed) => vec![folder.weights(model, seed)],
         Stage::Encode(model, seed) => {
             vec![folder.latents(model, seed), folder.encode(model, seed)]
+        }
+        Stage::Rollout(model, seed) => {
+            vec![folder.rollouts(model, seed)]
         }
         Stage::Analyze(model, seed) => experiment
             .analysis_names()
@@ -305,6 +310,7 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
             folder.decoder(model, seed),
             folder.scores(model, seed),
         ],
+        Stage::Rollout(model, seed) => vec![folder.rollouts(model, seed)],
         Stage::Analyze(model, seed) => vec![folder.findings(model, seed)],
         Stage::Baselines => vec![folder.baselines()],
         Stage::Plot(model, seed) => vec![folder.figures(model, seed)],

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 /// baselines.json                     trivial read-outs of the dataset
 /// <model>/seed-<s>/                  model.safetensors, metrics.jsonl       (train)
 ///                                    latents/, encode.json, law.json or modes.json, scores.json, decoder.json   (encode)
+///                                    rollouts/<split>/                      (rollout)
 ///                                    findings/<analysis>.json, figures/     (analyze, plot)
 /// <model>/agreement.json, figures/    what all seeds say together
 /// ablation.json, figures/            what the trainings of all models say together
@@ -101,6 +102,10 @@ impl RunFolder {
     /// What the encode stage did: [`crate::latents::EncodeConfig`].
     pub fn encode(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("encode.json")
+    }
+    /// Sampled futures, a folder a split: [`crate::latents::Rollouts`].
+    pub fn rollouts(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("rollouts")
     }
     /// The decoder as plain arrays, where it has such a form: [`crate::latents::Decoder`].
     pub fn decoder(&self, model: &str, seed: u64) -> PathBuf {

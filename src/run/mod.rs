@@ -8,7 +8,7 @@ mod study;
 pub use about::About;
 pub use folder::{Lock, RunFolder, run_folders};
 pub use study::study;
-pub(crate) use study::{of_data, outline, training};
+pub(crate) use study::{known_states, of_data, outline, training};
 
 use crate::experiment::Experiment;
 use std::path::{Path, PathBuf};

@@ -48,7 +48,7 @@ pub fn study(
             .into_iter()
             .map(|name| Ok((name.clone(), split(&name, usize::MAX)?)))
             .collect::<Result<_>>()?,
-        state_columns: dataset.complete_state_columns().to_vec(),
+        state_columns: dataset.state_columns().to_vec(),
         dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
         law: match law.exists() {
@@ -71,20 +71,23 @@ pub fn study(
         exact: dataset.config().and_then(DataConfig::exact_law),
         outline: outline(dataset)?,
         walls: walls(dataset)?,
+        rollouts: experiment
+            .rollout
+            .as_ref()
+            .map(|rollout| folder.rollouts(model, seed).join(&rollout.split)),
         seed,
     })
 }
 
 /// States, frames, events and parameters of the first `n` sequences.
 pub(crate) fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<SplitStudy> {
-    let (frames, columns) = (dataset.frames(), dataset.complete_state_columns().len());
-    let states = match columns {
-        0 => Vec::new(),
-        _ => (0..n).flat_map(|i| split.states(i)).copied().collect(),
-    };
+    let (frames, columns) = (dataset.frames(), dataset.state_columns().len());
+    let all: Vec<usize> = (0..n).collect();
+    let (states, seen) = known_states(split, &all, columns);
     let parameters = (0..n).flat_map(|i| split.parameters(i)).copied().collect();
     Ok(SplitStudy {
         states: Array::new([n, frames, columns], states)?,
+        seen,
         parameters: Array::new([n, dataset.parameter_columns().len()], parameters)?,
         frames: match dataset.observed_columns() {
             [] => Footage::Stored {
@@ -107,6 +110,20 @@ fn vectors(dataset: &Dataset, split: &Split, n: usize) -> Result<Array> {
     }
     let all = (0..n).flat_map(|i| split.vectors(i)).map(|&x| f64::from(x));
     Array::new([n, dataset.frames(), columns], all.collect())
+}
+
+/// States (N, T, D) of these sequences, NaN where one is not known and in missing frames, and which frames are there, (N, T)
+/// (empty where all are).
+pub(crate) fn known_states(split: &Split, all: &[usize], width: usize) -> (Vec<f64>, Vec<bool>) {
+    let mut states: Vec<f64> = all.iter().flat_map(|&i| split.states(i)).copied().collect();
+    let seen = all.iter().flat_map(|&i| split.frame_seen(i));
+    let seen: Vec<bool> = seen.map(|&seen| seen == 1).collect();
+    for (row, seen) in states.chunks_exact_mut(width.max(1)).zip(&seen) {
+        if !seen {
+            row.fill(f64::NAN);
+        }
+    }
+    (states, seen)
 }
 
 /// What training logged; nothing for a model that was not trained here.

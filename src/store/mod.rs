@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod checksum;
+pub mod disk;
 pub mod events;
 pub mod json;
 pub mod npy;

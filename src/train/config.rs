@@ -127,7 +127,21 @@ impl Default for Starts {
     }
 }
 
+/// Pixel values of a micro-batch at most, where it can be cut so: 16 MB of frames, and a few times that of the networks'
+/// maps, for each thread.
+const VALUES: usize = 4 << 20;
+
 impl TrainConfig {
+    /// Micro-batches where nobody says how many, for clips of so many pixel values: the usual number, more where frames
+    /// are large, a clip in each at most.
+    pub fn parts(&self, clip: usize) -> usize {
+        let usual = Self::default().micro_batches;
+        let batch = self.batch.max(1);
+        usual
+            .max(batch.saturating_mul(clip).div_ceil(VALUES))
+            .min(batch)
+    }
+
     /// # Errors
     /// [`Error::Experiment`] names every wrong key under `at`, what was expected and got.
     pub fn check(&self, at: &str) -> Result<()> {

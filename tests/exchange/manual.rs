@@ -55,6 +55,12 @@ fn the_manuals_commands_run_as_they_stand_there() {
         let arrays = [("frames", frames.clone()), ("dt", array(&[1], &[0.2f64]))];
         archive(&dir.path().join(name), &arrays);
     }
+    // As published: frames in `images`, states in `state`.
+    let states = array(&[20, 5, 4], &[1f64; 400]);
+    for name in ["kalman.npz", "kalman_test.npz"] {
+        let arrays = [("images", frames.clone()), ("state", states.clone())];
+        archive(&dir.path().join(name), &arrays);
+    }
     let video = array(&[60, 6, 5, 3], &[90u8; 60 * 90]);
     archive(&dir.path().join("video.npz"), &[("frames", video)]);
     let whole = matlab_array("frames", &[4, 6, 5, 9], 9, &[90; 4 * 6 * 5 * 9]);
@@ -68,14 +74,14 @@ fn the_manuals_commands_run_as_they_stand_there() {
     }
     put("spots.csv", spots.into_bytes());
     put("pose.csv", pose.into_bytes());
-    let text = manual();
+    let text = manual().replace("\\\n", "");
     let blocks = text.split("```sh\n").skip(1);
     let lines: Vec<&str> = blocks
         .flat_map(|block| block.split("```").next().unwrap().lines())
         .collect();
-    assert!(lines.len() >= 7, "{lines:?}");
+    assert!(lines.len() >= 8, "{lines:?}");
     for line in lines {
-        let words: Vec<&str> = line.split(' ').collect();
+        let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words[0], "kinostate");
         // Video is tried where ffmpeg is there.
         if line.contains(".mp4") || line.contains(".mov") {

@@ -192,8 +192,7 @@ impl<F: Float> Encoder<F> {
     /// Builds the network for frames of (C, H, W) and `codes` code dimensions.
     ///
     /// # Errors
-    /// [`Error::Config`] when a spatial softmax is asked for an odd number of codes, or the identity for another number
-    /// than a frame has values.
+    /// [`Error::Config`] when the identity is asked for another number of codes than a frame has values.
     pub fn new(
         config: &EncoderConfig,
         frame: [usize; 3],
@@ -250,11 +249,8 @@ impl<F: Float> Encoder<F> {
                     (height, width) = geometry.output();
                 }
                 if c.head == Head::SpatialSoftmax {
-                    if !codes.is_multiple_of(2) {
-                        return Err(Error::Config(format!(
-                            "encoder.cnn.head: spatial_softmax wants an even number of codes, got {codes}"
-                        )));
-                    }
+                    // Of an odd number of codes the last starts with the first coordinate of a map of its own.
+                    let pairs = codes.div_ceil(2);
                     let geometry = Geometry {
                         channels,
                         height,
@@ -265,16 +261,16 @@ impl<F: Float> Encoder<F> {
                         upscale: 1,
                         precision: Precision::F32,
                     };
-                    let mut maps = Layer::convolution(channels, codes / 2, 1, MAP_GAIN, rng)?;
+                    let mut maps = Layer::convolution(channels, pairs, 1, MAP_GAIN, rng)?;
                     let positive: Vec<f64> = maps.weight.to_f64().iter().map(|w| w.abs()).collect();
-                    maps.weight = Param::new([channels, codes / 2], &positive)?;
+                    maps.weight = Param::new([channels, pairs], &positive)?;
                     encoder.maps = Some((maps, geometry));
                 }
                 &[]
             }
         };
         let mut inputs = if encoder.maps.is_some() {
-            codes
+            2 * codes.div_ceil(2)
         } else {
             channels * height * width
         };
@@ -289,7 +285,11 @@ impl<F: Float> Encoder<F> {
         for (i, row) in weight.chunks_exact_mut(2 * codes).enumerate() {
             for (j, w) in row.iter_mut().enumerate() {
                 if encoder.maps.is_some() {
-                    *w = if i == j { COORDINATE_GAIN } else { 0.0 };
+                    *w = if i == j && j < codes {
+                        COORDINATE_GAIN
+                    } else {
+                        0.0
+                    };
                 } else if j >= codes {
                     *w *= 0.1;
                 }

@@ -116,13 +116,14 @@ pub fn lstm_cell<F: Float, T: Track<F>>(
         let (sigmoids, rest) = gate.split_at_mut(2 * units);
         let (new, output) = rest.split_at_mut(units);
         F::sigmoid(sigmoids);
-        new.iter_mut().for_each(|v| *v = v.tanh());
+        F::tanh_all(new);
         F::sigmoid(output);
         for j in 0..units {
             cells.push(sigmoids[units + j] * before[j] + sigmoids[j] * new[j]);
         }
     }
-    let tanhs: Vec<F> = cells.iter().map(|c| c.tanh()).collect();
+    let mut tanhs = cells.clone();
+    F::tanh_all(&mut tanhs);
     let hidden =
         (0..rows * units).map(|i| gates[i / units * width + 3 * units + i % units] * tanhs[i]);
     let hidden = matrix(hidden.collect(), rows, units)?;

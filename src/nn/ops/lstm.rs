@@ -179,13 +179,19 @@ fn forward<F: Float>(x: &[F], rows: usize, walk: &Walk, weights: &Lstm<F>) -> (V
             let (tanh, output) = rest.split_at_mut(units);
             F::sigmoid(sigmoids);
             F::sigmoid(output);
+            F::tanh_all(tanh);
+            let (c, h) = (
+                &mut memory[b * units..][..units],
+                &mut before[b * units..][..units],
+            );
             for j in 0..units {
-                tanh[j] = tanh[j].tanh();
-                let c = sigmoids[units + j] * memory[b * units + j] + sigmoids[j] * tanh[j];
-                let h = output[j] * c.tanh();
-                (memory[b * units + j], before[b * units + j]) = (c, h);
-                (cells[row * units + j], hidden[row * units + j]) = (c, h);
+                c[j] = sigmoids[units + j] * c[j] + sigmoids[j] * tanh[j];
             }
+            h.copy_from_slice(c);
+            F::tanh_all(h);
+            h.iter_mut().zip(output).for_each(|(h, o)| *h = *o * *h);
+            cells[row * units..][..units].copy_from_slice(c);
+            hidden[row * units..][..units].copy_from_slice(h);
         }
     }
     (hidden, Kept { gates, cells })
@@ -207,14 +213,17 @@ fn backward<F: Float>(
     let mut in_hidden = vec![F::of(0.0); sequences * units]; // what later frames send to h_t
     let mut in_cell = in_hidden.clone(); // and to c_t
     let mut step = vec![F::of(0.0); sequences * 4 * units];
+    let mut tanhs = vec![F::of(0.0); units]; // of c_t
     for k in (0..walk.steps).rev() {
         for b in 0..sequences {
             let row = b * walk.steps + walk.at(k);
             let gate = &kept.gates[row * 4 * units..][..4 * units];
             let d = &mut step[b * 4 * units..][..4 * units];
+            tanhs.copy_from_slice(&kept.cells[row * units..][..units]);
+            F::tanh_all(&mut tanhs);
             for j in 0..units {
                 let [i, f, g, o] = [0, 1, 2, 3].map(|part| gate[part * units + j]);
-                let tanh = kept.cells[row * units + j].tanh();
+                let tanh = tanhs[j];
                 let c_before = match k {
                     0 => F::of(0.0),
                     _ => kept.cells[(b * walk.steps + walk.at(k - 1)) * units + j],

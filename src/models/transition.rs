@@ -1,0 +1,81 @@
+//! How a recurrent state goes on.
+
+use crate::error::Result;
+use crate::seeds::Rng;
+use nn::layers::{Gru, Linear};
+use nn::{Activation, Float, Mat, Module, Param, Track, ops};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a recurrent state s (B, h) goes on with inputs z (B, n).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionConfig {
+    /// s_t = GRU(s_{t-1}, z_t): bounded, and what to forget is learned.
+    #[default]
+    Gru,
+    /// s_t = s_{t-1} + f(s_{t-1}, z_t), f with one hidden layer of h units with ReLU: a step of an equation of motion.
+    /// A state that is linear in place and velocity can stay so, and nothing bounds it.
+    Residual,
+}
+
+/// Share of f's last weights at the start: a state begins by standing still.
+const START: f64 = 0.1;
+
+impl TransitionConfig {
+    /// For latents of n and states of h values.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn build<F: Float>(self, n: usize, h: usize, rng: &mut Rng) -> Result<Transition<F>> {
+        Ok(match self {
+            Self::Gru => Transition::Gru(Gru::new(n, h, false, rng)?),
+            Self::Residual => Transition::Residual {
+                hidden: Linear::new(n + h, h, Activation::Relu, rng)?,
+                change: Linear::new(h, h, Activation::Identity, rng)?.scaled(START)?,
+            },
+        })
+    }
+}
+
+/// A built [`TransitionConfig`].
+#[derive(Debug)]
+pub enum Transition<F: Float> {
+    /// See there.
+    Gru(Gru<F>),
+    /// See there: s + change(hidden(s, z)).
+    Residual {
+        /// (B, h + n) to (B, h).
+        hidden: Linear<F>,
+        /// To what is added.
+        change: Linear<F>,
+    },
+}
+
+impl<F: Float> Transition<F> {
+    /// s_t of z_t (B, n) and s_{t-1} (B, h).
+    ///
+    /// # Errors
+    /// Other sizes.
+    pub fn step<T: Track<F>>(&self, z: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+        Ok(match self {
+            Self::Gru(gru) => gru.step(z, state)?,
+            Self::Residual { hidden, change } => {
+                let both = ops::concat(&[state, z])?;
+                ops::add(state, &change.forward(&hidden.forward(&both)?)?)?
+            }
+        })
+    }
+}
+
+impl<F: Float> Module<F> for Transition<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        match self {
+            Self::Gru(gru) => gru.parameters(at, out),
+            Self::Residual { hidden, change } => {
+                hidden.parameters(&format!("{at}.hidden"), out);
+                change.parameters(&format!("{at}.change"), out);
+            }
+        }
+    }
+}
