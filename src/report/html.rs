@@ -62,9 +62,6 @@ pub(super) fn write(page: &Page) -> Result<String> {
 
 /// The answer: one card a model.
 fn headlines(out: &mut String, page: &Page) -> Result<()> {
-    if let Some(telling) = page.telling_of(None) {
-        figure(out, &telling.figure)?;
-    }
     out.push_str("<div class=\"cards\">\n");
     for headline in &page.headlines {
         let _ = writeln!(
@@ -104,6 +101,10 @@ fn headlines(out: &mut String, page: &Page) -> Result<()> {
         out.push_str("</article>\n");
     }
     out.push_str("</div>\n");
+    // On a wide screen it stands above the cards; on a narrow one numbers come first.
+    if let Some(telling) = page.telling_of(None) {
+        figure(out, &telling.figure)?;
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `kinostate bench`: how long a training step of the published Kalman VAE and its parts take, on this machine, now.
+//! `kinostate bench`: how long training steps of the published Kalman VAE, of its parts and of a recurrent model take, on
+//! this machine, now.
 
 mod clock;
 mod work;
@@ -14,7 +15,7 @@ use clock::{Budget, Time, measure, peak_memory};
 use nn::ops::Precision;
 use rayon::ThreadPool;
 use serde::Serialize;
-use work::{Data, Networks, StateSpaces};
+use work::{Data, Networks, Picture, StateSpaces};
 
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,9 @@ fn micro_batches(batch: usize) -> usize {
     batch
 }
 
+/// Micro-batches of a recurrent step of 32 clips: products of a few rows at a time would pack a weight matrix for each.
+const RECURRENT_PARTS: usize = 4;
+
 /// Measures everything; calls `told` with every row as it comes.
 ///
 /// # Errors
@@ -86,6 +90,9 @@ pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -
         bench.steps((3, precision), (20, 32), last, told)?;
         bench.parts(precision, last, told)?;
     }
+    for picture in [Picture::Small, Picture::Colour] {
+        bench.recurrent(picture, (20, 32, RECURRENT_PARTS), last, told)?;
+    }
     let lengths = match options.quick {
         true => &[20, 200, 2000][..],
         false => &[20, 200, 2000, 10_000],
@@ -101,6 +108,7 @@ pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -
     if most > 1 {
         bench.steps((1, Precision::F32), (20, 32), 0, told)?;
     }
+    bench.recurrent(Picture::Colour, (100, 16, 16), last, told)?;
     for size in [(20, 8), (20, 128), (50, 32), (100, 32), (200, 32)] {
         bench.steps((1, Precision::F32), size, last, told)?;
     }
@@ -112,6 +120,13 @@ fn pool(threads: usize) -> Result<ThreadPool> {
         .num_threads(threads)
         .build()
         .map_err(|e| Error::Experiment(format!("bench: {threads} threads: {e}")))
+}
+
+/// What is trained on what, in how many parts.
+struct Work {
+    model: AnyModel,
+    data: Data,
+    micro_batches: usize,
 }
 
 struct Bench {
@@ -158,7 +173,7 @@ impl Bench {
         })
     }
 
-    /// Training steps as `kinostate train` makes them: memory-mapped data, ELBO, backward pass, clipping, Adam.
+    /// Training steps of the published network.
     fn steps(
         &self,
         (laws, precision): (usize, Precision),
@@ -166,24 +181,65 @@ impl Bench {
         pool: usize,
         told: &mut dyn FnMut(&Row) -> Result<()>,
     ) -> Result<()> {
-        let model = published(laws, precision);
-        let data = Data::new(batch.max(64), steps)?;
+        let work = Work {
+            model: published(laws, precision),
+            data: Data::new(batch.max(64), steps)?,
+            micro_batches: micro_batches(batch),
+        };
+        let row = self.train(&work, batch, pool, |threads, call| {
+            self.row("step", (laws, precision), (steps, batch), threads, call)
+        })?;
+        told(&row)
+    }
+
+    /// Training steps of a recurrent model.
+    fn recurrent(
+        &self,
+        picture: Picture,
+        (steps, batch, micro_batches): (usize, usize, usize),
+        pool: usize,
+        told: &mut dyn FnMut(&Row) -> Result<()>,
+    ) -> Result<()> {
+        let work = Work {
+            model: work::recurrent(picture),
+            data: Data::of_size(batch.max(64), steps, picture)?,
+            micro_batches,
+        };
+        let what = match picture {
+            Picture::Small => "rvae 32x32x1",
+            Picture::Colour => "rvae 64x64x3",
+        };
+        let precision = (1, Precision::F32);
+        let row = self.train(&work, batch, pool, |threads, call| {
+            self.row(what, precision, (steps, batch), threads, call)
+        })?;
+        told(&row)
+    }
+
+    /// Training steps as `kinostate train` makes them: memory-mapped data, ELBO, backward pass, clipping, Adam.
+    fn train(
+        &self,
+        work: &Work,
+        batch: usize,
+        pool: usize,
+        timed: impl FnOnce(usize, &mut dyn FnMut() -> Result<()>) -> Result<Row>,
+    ) -> Result<Row> {
+        let (set, model) = (&work.data.set, &work.model);
         let config = TrainConfig {
             batch,
-            micro_batches: micro_batches(batch),
+            micro_batches: work.micro_batches,
             ..TrainConfig::default()
         };
-        let (train, validation) = (data.set.split("train")?, data.set.split("validation")?);
         let progress = Progress::hidden();
         let job = Job {
             config: &config,
-            steps,
-            frame: data.set.frame_shape(),
-            train,
-            validation,
+            steps: set.frames(),
+            frame: set.frame_shape(),
+            train: set.split("train")?,
+            validation: set.split("validation")?,
             seeds: Seeds::new(0),
-            folder: data.folder(),
-            build: &|_| model.build(data.set.frame_shape(), &mut Seeds::new(0).stream("init", 0)),
+            folder: work.data.folder(),
+            build: &|_| model.build(set.frame_shape(), &mut Seeds::new(0).stream("init", 0)),
             watch: &|_| Ok(vec![]),
             pictures: None,
             progress: &progress,
@@ -191,14 +247,9 @@ impl Bench {
         let pool = &self.pools[pool];
         peak_memory();
         let mut all = Steps::new(&job)?;
-        let row = self.row(
-            "step",
-            (laws, precision),
-            (steps, batch),
-            pool.current_num_threads(),
-            || pool.install(|| all.step()).map(drop),
-        )?;
-        told(&Row {
+        let threads = pool.current_num_threads();
+        let row = timed(threads, &mut || pool.install(|| all.step()).map(drop))?;
+        Ok(Row {
             peak_mb: peak_memory(),
             ..row
         })

@@ -3,7 +3,7 @@
 use crate::data::{self, DataConfig, Dataset};
 use crate::error::{Error, Result};
 use crate::models::kalman_vae::{Mixture, MixtureStart, Transition, Weights};
-use crate::models::{AnyModel, FramesConfig, KalmanVae, LgVae};
+use crate::models::{AnyModel, FramesConfig, ImagesConfig, KalmanVae, LgVae, Rvae, TrunkConfig};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::train::clips;
@@ -74,6 +74,30 @@ pub fn mixture(laws: usize, precision: Precision) -> AnyModel {
     })
 }
 
+/// Frames that recurrent networks are timed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picture {
+    /// 32 x 32 x 1.
+    Small,
+    /// 64 x 64 x 3.
+    Colour,
+}
+
+/// A recurrent model of the usual sizes: 16-32-64 channels, one more of 64 for 64 pixels, 128 units, z of 16.
+pub fn recurrent(picture: Picture) -> AnyModel {
+    let channels = match picture {
+        Picture::Small => vec![16, 32, 64],
+        Picture::Colour => vec![16, 32, 64, 64],
+    };
+    AnyModel::Rvae(Rvae {
+        frames: ImagesConfig::Trunk(TrunkConfig {
+            channels,
+            ..TrunkConfig::default()
+        }),
+        ..Rvae::default()
+    })
+}
+
 /// A dataset in a folder that goes when this goes.
 pub struct Data {
     folder: PathBuf,
@@ -81,12 +105,21 @@ pub struct Data {
 }
 
 impl Data {
-    /// Box videos of `frames` frames.
+    /// Box videos of `frames` frames of 32 x 32.
     pub fn new(sequences: usize, frames: usize) -> Result<Self> {
-        let name = format!("kinostate-bench-{}-{frames}", std::process::id());
+        Self::of_size(sequences, frames, Picture::Small)
+    }
+
+    /// Box videos of `frames` frames.
+    pub fn of_size(sequences: usize, frames: usize, picture: Picture) -> Result<Self> {
+        let (side, colour) = match picture {
+            Picture::Small => (32, false),
+            Picture::Colour => (64, true),
+        };
+        let name = format!("kinostate-bench-{}-{frames}-{side}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         let yaml = format!(
-            "simulator: {{ bouncing_ball: {{}} }}\nvideo: {{ width: 32, height: 32, walls: true }}\nframes: {frames}\ndt: 0.2\n\
+            "simulator: {{ bouncing_ball: {{}} }}\nvideo: {{ width: {side}, height: {side}, walls: true, colour: {colour} }}\nframes: {frames}\ndt: 0.2\n\
              splits: {{ train: {sequences}, validation: 1, test: 1 }}\n"
         );
         let config: DataConfig =
