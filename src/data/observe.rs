@@ -141,20 +141,22 @@ impl Scale {
         let mut mean = vec![0.0; columns];
         for row in seen() {
             let all = mean.iter_mut().zip(row);
-            all.for_each(|(m, &x)| *m += f64::from(x) / count);
+            all.for_each(|(m, &x)| *m += f64::from(x));
         }
+        mean.iter_mut().for_each(|m| *m /= count);
         let mut var = vec![0.0; columns];
         for row in seen() {
             for ((v, &x), m) in var.iter_mut().zip(row).zip(&mean) {
                 *v += (f64::from(x) - m).powi(2) / count;
             }
         }
-        let std = |v: &f64| match v.sqrt() {
-            std if std > 0.0 => std,
+        // Below that is the rounding of f32: such a column does not change.
+        let std = |(v, m): (&f64, &f64)| match v.sqrt() {
+            std if std > 1e-7 * m.abs() => std,
             _ => 1.0,
         };
         Self {
-            std: var.iter().map(std).collect(),
+            std: var.iter().zip(&mean).map(std).collect(),
             mean,
         }
     }
