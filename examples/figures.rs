@@ -22,11 +22,8 @@ fn main() -> Result<()> {
         }
         if let Figure::Filmstrip(film) = &figure {
             let frames = &film.rows[0].frames;
-            let shape = (
-                frames.len() / film.width / film.height,
-                film.height,
-                film.width,
-            );
+            let size = film.channels * film.height * film.width;
+            let shape = [frames.len() / size, film.channels, film.height, film.width];
             write(
                 "contact_sheet.png".to_string(),
                 &contact_sheet(frames, shape, 10, 2)?,

@@ -30,6 +30,9 @@ type Triple = [Array; 3];
 /// Arrays that do not fit together, values that are not finite.
 pub fn baselines(study: &Study) -> Result<Finding> {
     study.check()?;
+    if !study.observed_columns.is_empty() {
+        return of_vectors(study);
+    }
     if study
         .splits()
         .iter()
@@ -131,6 +134,72 @@ pub fn baselines(study: &Study) -> Result<Finding> {
         value("velocity_r2/centroid RTS smoother"),
     );
     Ok(finding)
+}
+
+/// The same of vectors, which have neither pixels nor a centroid: single ones, two and five in a row.
+fn of_vectors(study: &Study) -> Result<Finding> {
+    let (n, total) = (study.test.states.shape()[0], study.test.states.shape()[1]);
+    if study.varying_columns().is_empty() {
+        return Ok(Finding::without_states(NAME, QUESTION, study));
+    }
+    let splits = study.splits().map(|(_, split)| split);
+    let mut rows = Vec::new();
+    // Frames before and after that are looked at too.
+    let windows = [
+        ("vector of one frame", [0, 0]),
+        ("vectors of two frames", [1, 0]),
+        ("vectors, window of 5", [2, 2]),
+    ];
+    for (name, [before, after]) in windows {
+        if before + after >= total {
+            continue;
+        }
+        let [a, b, c] = splits.map(|split| stacked(&split.vectors, [before, after]));
+        let counted = before..total - after;
+        rows.push(Row::new(
+            name,
+            score([&a, &b, &c], splits, counted, (before, after))?,
+        ));
+    }
+    let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
+    let mut finding = Finding::new(NAME, QUESTION);
+    define(&mut finding);
+    finding.define(
+        "vector of one frame, vectors of two frames, window of 5",
+        "x = the observed columns of frame t, of frames t − 1 and t, of frames t − 2 .. t + 2, on frames that have them all",
+        "What a linear read-out sees in what is observed without any learned representation.",
+    );
+    match study.kinematics() {
+        Ok(kinematics) => {
+            for row in &rows {
+                row.add_metrics(&mut finding, &boot, &study.state_columns, &kinematics);
+            }
+            finding.tables.push(table(&rows, &boot, &kinematics, study));
+        }
+        Err(_) => {
+            for row in &rows {
+                row.add_column_metrics(&mut finding, &boot, &study.state_columns);
+            }
+            let table = column_table(&rows, &boot, &study.state_columns, n);
+            finding.tables.push(table);
+        }
+    }
+    let told = study.state_columns.iter().filter_map(|column| {
+        let r2 = finding.value(&format!("r2/{}/vector of one frame", column.name))?;
+        Some(format!("{} with R² {r2:.3}", column.name))
+    });
+    let told: Vec<String> = told.collect();
+    finding.answer = format!("The vector of one frame tells {}.", told.join(" and "));
+    Ok(finding)
+}
+
+/// Rows t - before ..= t + after beside each other, for the frames that have them.
+fn stacked(vectors: &Array, [before, after]: [usize; 2]) -> Array {
+    let [n, total, d] = sizes(vectors);
+    let width = before + after + 1;
+    build([n, total + 1 - width, width * d], |i, t, row| {
+        row.copy_from_slice(&vectors.row(i)[t * d..(t + width) * d]);
+    })
 }
 
 /// Pixels of two frames that are read out as they are: 32 x 32 in colour. Their normal equations take seconds.
@@ -245,6 +314,7 @@ fn define_rows(finding: &mut Finding) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Footage;
     use super::super::testing::{INSIDE, discs, study};
     use super::*;
 
@@ -308,7 +378,8 @@ mod tests {
                     }
                 }
             }
-            split.frames = discs(&split.states);
+            let clips = split.states.shape()[0];
+            split.frames = Footage::held(discs(&split.states), clips);
         }
         let finding = baselines(&study).unwrap();
         check(

@@ -1,6 +1,6 @@
 //! What do reconstructions and predictions look like, frame by frame?
 
-use super::{Analysis, Finding, Study};
+use super::{Analysis, Finding, Footage, Study};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FilmRow, Filmstrip as FilmstripFigure};
@@ -50,6 +50,9 @@ impl Analysis for Filmstrip {
         .into_iter()
         .filter_map(|(label, name)| Some((label, study.test.latents.get(name)?)))
         .collect();
+        if !study.observed_columns.is_empty() {
+            return Ok(Finding::without_pictures(self.name(), QUESTION));
+        }
         if study.test.frames.is_empty() || films.is_empty() {
             let reason = "there are no frames, or none were decoded";
             return Ok(Finding::not_applicable(self.name(), QUESTION, reason));
@@ -121,14 +124,10 @@ impl Analysis for Filmstrip {
 }
 
 /// Root mean square of the grey-value error, 0..1, of the frames that are counted.
-fn grey_rmse(film: &Array, frames: &[u8], size: usize, counted: impl Fn(usize) -> bool) -> f64 {
+fn grey_rmse(film: &Array, frames: &Footage, size: usize, counted: impl Fn(usize) -> bool) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
-    for (k, (decoded, truth)) in film
-        .data()
-        .chunks_exact(size)
-        .zip(frames.chunks_exact(size))
-        .enumerate()
-    {
+    let truth = (0..film.shape()[0]).flat_map(|i| frames.clip(i).chunks_exact(size));
+    for (k, (decoded, truth)) in film.data().chunks_exact(size).zip(truth).enumerate() {
         if counted(k) {
             let square = |(a, b): (&f64, &u8)| ((a - f64::from(*b)) / 255.0).powi(2);
             sum += decoded.iter().zip(truth).map(square).sum::<f64>();
@@ -146,8 +145,10 @@ fn strip(
     size: usize,
 ) -> FilmstripFigure {
     let [channels, height, width] = study.frame_shape;
-    let truth = &study.test.frames[i * total * size..(i + 1) * total * size];
-    let mut truth: Vec<f64> = truth.iter().map(|&v| f64::from(v)).collect();
+    let mut truth: Vec<f64> = study.test.frames.clip(i)[..total * size]
+        .iter()
+        .map(|&v| f64::from(v))
+        .collect();
     for (t, frame) in truth.chunks_exact_mut(size).enumerate() {
         if !study.test.sees(i, t) {
             hatch(frame, width);
@@ -155,7 +156,7 @@ fn strip(
     }
     let row = |label: &str, values: &[f64]| FilmRow {
         label: label.into(),
-        frames: grey(values, channels, height * width),
+        frames: bytes(values, channels, height * width),
     };
     let mut rows = vec![row("true", &truth)];
     rows.extend(films.iter().map(|(label, film)| row(label, film.row(i))));
@@ -163,6 +164,7 @@ fn strip(
     FilmstripFigure {
         width,
         height,
+        channels: if channels == 3 { 3 } else { 1 },
         rows,
         prediction_start: (predicted && study.encode.context < total)
             .then_some(study.encode.context),
@@ -180,8 +182,12 @@ fn hatch(frame: &mut [f64], width: usize) {
     }
 }
 
-/// Mean over channels, (T, C, H W) to (T, H W) bytes.
-fn grey(values: &[f64], channels: usize, area: usize) -> Vec<u8> {
+/// Frames (T, C, H W) as bytes: in colour where there are three channels, else the mean over channels, (T, H W).
+fn bytes(values: &[f64], channels: usize, area: usize) -> Vec<u8> {
+    if channels == 3 {
+        let byte = |v: &f64| v.round().clamp(0.0, 255.0) as u8;
+        return values.iter().map(byte).collect();
+    }
     let frame = |frame: &[f64]| -> Vec<u8> {
         let mean =
             |p: usize| (0..channels).map(|c| frame[c * area + p]).sum::<f64>() / channels as f64;
@@ -209,10 +215,7 @@ mod tests {
         let Figure::Filmstrip(strip) = &finding.figures[1].figure else {
             panic!("{:?}", finding.figures[1].name);
         };
-        assert_eq!(
-            strip.rows[0].frames,
-            study.test.frames[20 * 1024..40 * 1024]
-        );
+        assert_eq!(strip.rows[0].frames, study.test.frames.clip(1));
         assert_eq!(
             strip
                 .rows
@@ -225,7 +228,9 @@ mod tests {
     }
 
     #[test]
-    fn colour_becomes_the_mean_of_its_channels() {
-        assert_eq!(grey(&[0., 30., 60., 60., 30., 300.], 3, 2), [30, 130]);
+    fn three_channels_stay_in_colour_and_others_become_their_mean() {
+        let values = [0., 30., 60., 60., 30., 300.];
+        assert_eq!(bytes(&values, 3, 2), [0, 30, 60, 60, 30, 255]);
+        assert_eq!(bytes(&values[..4], 2, 2), [30, 45]);
     }
 }

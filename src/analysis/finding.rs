@@ -97,6 +97,12 @@ impl Finding {
         }
     }
 
+    /// The finding of a question about pictures where frames are vectors.
+    pub fn without_pictures(analysis: &str, question: &str) -> Self {
+        let reason = "this dataset observes vectors, which are no pictures";
+        Self::not_applicable(analysis, question, reason)
+    }
+
     /// The finding of a dataset that lacks the true states the question is about.
     pub fn without_states(analysis: &str, question: &str, study: &Study) -> Self {
         let columns = &study.state_columns;

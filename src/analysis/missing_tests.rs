@@ -17,7 +17,7 @@ fn lacking(sequences: usize, filler: u8) -> Study {
         split.seen = (0..n * t).map(|k| k * 7 % 5 != 3).collect();
         let states = split.states.data_mut().chunks_exact_mut(4);
         for (k, ((row, frame), seen)) in states
-            .zip(split.frames.chunks_exact_mut(size))
+            .zip(split.frames.held_mut().chunks_exact_mut(size))
             .zip(&split.seen)
             .enumerate()
         {
@@ -167,7 +167,7 @@ fn trackers_hold_their_course_over_missing_frames() {
         for (lacking, free) in pairs {
             let seen = lacking.seen.clone();
             *lacking = super::SplitStudy { seen, ..free };
-            let (states, frames) = (&mut lacking.states, &mut lacking.frames);
+            let (states, frames) = (&mut lacking.states, lacking.frames.held_mut());
             for k in (0..lacking.seen.len()).filter(|&k| !lacking.seen[k]) {
                 states.data_mut()[4 * k..4 * k + 4].fill(f64::NAN);
                 frames[1024 * k..1024 * (k + 1)].fill(0);

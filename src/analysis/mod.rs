@@ -33,7 +33,7 @@ pub use crate::measure::kinematics::Kinematics;
 pub use baselines::baselines;
 pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
 pub use monitor::monitor;
-pub use study::{SplitStudy, Study, TrainingPoint};
+pub use study::{Footage, SplitStudy, Study, TrainingPoint};
 
 use crate::error::Result;
 use schemars::JsonSchema;
@@ -94,6 +94,7 @@ analyses! {
     lag_scan::LagScan,
     law::Law,
     horizon::Horizon,
+    kalman::Kalman,
     imputation::Imputation,
     regimes::Regimes,
     calibration::Calibration,

@@ -1,10 +1,11 @@
 //! Everything about one trained model and one seed, as plain arrays: what an analysis reads.
 
 use crate::array::Array;
+use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig};
 use crate::measure::arrays::sizes;
-use crate::measure::pixels::{Pixels, background, centroids};
+use crate::measure::pixels::{Films, Pixels, background, centroids};
 use crate::seeds::Seeds;
 use lgssm::{AffineModes, Lgssm};
 use serde::{Deserialize, Serialize};
@@ -42,8 +43,12 @@ pub struct Study {
     pub decoder: Option<Decoder>,
     /// What training logged, in order of steps.
     pub training: Vec<TrainingPoint>,
-    /// (C, H, W) of a frame.
+    /// (C, H, W) of a frame; (D, 1, 1) where a frame is a vector of D columns.
     pub frame_shape: [usize; 3],
+    /// Name and unit of every component of the vectors in place of frames; none where frames are pictures.
+    pub observed_columns: Vec<Column>,
+    /// The true law of those vectors, in their own units, where the world is linear and Gaussian.
+    pub exact: Option<Lgssm>,
     /// Where a body's centre can be (x0, y0, x1, y1): the box less the radius, or the box, if there is one.
     pub outline: Option<(f64, f64, f64, f64)>,
     /// The folder of sampled futures, where the experiment asked for them: read by the analyses that need them.
@@ -63,14 +68,89 @@ pub struct SplitStudy {
     pub latents: Beliefs,
     /// The same model before training: its `encoder` array only.
     pub untrained: Beliefs,
-    /// Frames, (N, T, C, H, W); empty where no analysis needs them.
-    pub frames: Vec<u8>,
+    /// Frames, (T, C, H, W) a clip; none where no analysis needs them.
+    pub frames: Footage,
+    /// Vectors in place of frames, (N, T, D), in their own units; empty where frames are pictures.
+    pub vectors: Array,
     /// Which frames are there, (N, T); empty where all are. A missing frame's pixels stand for nothing.
     pub seen: Vec<bool>,
     /// Contact counts in the interval before frame t, (N, T, E); may be empty.
     pub events: Vec<u8>,
     /// Physical parameters, (N, P); may be empty.
     pub parameters: Array,
+}
+
+/// Where the frames of a split are. Those of a dataset stay on disk, memory-mapped, until they are looked at.
+#[derive(Clone, Debug, Default)]
+pub enum Footage {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In memory.
+    Held {
+        /// (N, T, C, H, W).
+        frames: Vec<u8>,
+        /// N.
+        clips: usize,
+    },
+    /// In a dataset.
+    Stored {
+        /// The split.
+        split: Split,
+        /// Its first so many clips, N.
+        clips: usize,
+    },
+}
+
+impl Footage {
+    /// Frames (N, T, C, H, W) of so many clips, in memory.
+    pub fn held(frames: Vec<u8>, clips: usize) -> Self {
+        Self::Held { frames, clips }
+    }
+
+    /// Whether there are no frames.
+    pub fn is_empty(&self) -> bool {
+        self.clips() == 0
+    }
+
+    /// Frames of clip i, (T, C, H, W).
+    pub fn clip(&self, i: usize) -> &[u8] {
+        Films::clip(self, i)
+    }
+
+    /// Frames in memory, to change them: for tests.
+    #[cfg(test)]
+    pub(crate) fn held_mut(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Held { frames, .. } => frames,
+            other => panic!("frames in memory expected, got {other:?}"),
+        }
+    }
+
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        *self = Self::None;
+    }
+}
+
+impl Films for Footage {
+    fn clips(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Held { clips, .. } | Self::Stored { clips, .. } => *clips,
+        }
+    }
+
+    fn clip(&self, i: usize) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::Held { frames, clips } => {
+                let size = frames.len() / (*clips).max(1);
+                &frames[i * size..(i + 1) * size]
+            }
+            Self::Stored { split, .. } => split.frames(i),
+        }
+    }
 }
 
 impl SplitStudy {
@@ -93,12 +173,7 @@ impl SplitStudy {
 
     /// What stands still in the frames that are there, of `size` bytes each; see [`background`].
     pub fn background(&self, size: usize) -> Vec<u8> {
-        if self.seen.is_empty() {
-            return background(&self.frames, size);
-        }
-        let frames = self.frames.chunks_exact(size).zip(&self.seen);
-        let there: Vec<&[u8]> = frames.filter(|(_, seen)| **seen).map(|(f, _)| f).collect();
-        background(&there.concat(), size)
+        background(&self.frames, size, &self.seen)
     }
 
     /// Whether frame t of sequence i is there.
@@ -200,12 +275,16 @@ impl Study {
                 )));
             }
             let pixels: usize = self.frame_shape.iter().product();
-            if !study.frames.is_empty() && study.frames.len() != n * t * pixels {
+            let clips = study.frames.clips();
+            let bytes = match clips {
+                0 => 0,
+                _ => study.frames.clip(0).len(),
+            };
+            if clips > 0 && (clips, bytes) != (n, t * pixels) {
                 return Err(Error::Shape(format!(
-                    "{}: want {} bytes, got {}",
+                    "{}: want {n} clips of {} bytes, got {clips} of {bytes}",
                     subject("frames"),
-                    n * t * pixels,
-                    study.frames.len()
+                    t * pixels,
                 )));
             }
             for (name, named) in study.latents.iter().chain(study.untrained.iter()) {

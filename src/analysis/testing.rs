@@ -1,5 +1,6 @@
 //! Synthetic studies for the tests: exact elastic paths of a ball in a box (mirror unfolding) and drawn discs.
 
+use super::Footage;
 use super::study::{SplitStudy, Study};
 use crate::array::Array;
 use crate::latents::{Beliefs, Decoder, EncodeConfig};
@@ -158,7 +159,8 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
         states,
         latents,
         untrained,
-        frames,
+        frames: Footage::held(frames, n),
+        vectors: Array::default(),
         seen: Vec::new(),
         events: Vec::new(),
         parameters: Array::default(),
@@ -220,6 +222,8 @@ pub fn study(n: usize, walls: bool) -> Study {
         decoder: Some(any_decoder()),
         training: Vec::new(),
         frame_shape: [1, SIDE, SIDE],
+        observed_columns: Vec::new(),
+        exact: None,
         rollouts: None,
         walls: Vec::new(),
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),

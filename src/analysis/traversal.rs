@@ -40,6 +40,9 @@ impl Analysis for Traversal {
     fn run(&self, study: &Study) -> Result<Finding> {
         study.check()?;
         let no = |reason: &str| Ok(Finding::not_applicable(self.name(), QUESTION, reason));
+        if !study.observed_columns.is_empty() {
+            return Ok(Finding::without_pictures(self.name(), QUESTION));
+        }
         let Some(decoder) = &study.decoder else {
             return no("this model's decoder cannot be had as plain arrays");
         };

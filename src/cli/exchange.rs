@@ -123,6 +123,9 @@ pub(super) struct Import {
     /// Names and units of the state columns; of a table, which columns are states. A velocity's unit ends in /s
     #[arg(long, value_name = "NAME:UNIT,..", value_delimiter = ',')]
     columns: Vec<String>,
+    /// Observe these state columns as vectors, in place of pictures: nothing is drawn then
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    observe: Vec<String>,
     /// Archives: frame t shows state t + K; -1 for the original Kalman VAE files
     #[arg(
         long,
@@ -190,6 +193,7 @@ impl Import {
             columns: (!columns.is_empty()).then_some(columns),
             state_offset: self.state_offset,
             derive_velocities: self.derive_velocities,
+            observe: (!self.observe.is_empty()).then_some(self.observe),
             radius: self.radius,
             view: self.view,
             track: self.track,

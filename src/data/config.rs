@@ -1,12 +1,13 @@
 //! The `data:` section of an experiment.
 
+use super::observe::Observe;
 use super::oracle::{ORACLE, Oracle};
 use super::shift::Shift;
 use crate::error::{Error, Result, all};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use simulators::{AnySimulator, Video};
+use simulators::{AnySimulator, Column, Video};
 
 /// The `data:` section of an experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,9 @@ pub struct DataConfig {
     /// How it is drawn.
     #[serde(default)]
     pub video: Video,
+    /// Columns of the states in place of pictures: then nothing is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observe: Option<Observe>,
     /// Frames per sequence, T.
     #[schemars(range(min = 2))]
     pub frames: usize,
@@ -74,6 +78,7 @@ impl DataConfig {
                 .keys()
                 .map(|name| check_name("data.shifts", name))),
             self.check_shifts(),
+            self.check_observe(),
             self.check_oracle(),
         ])
     }
@@ -91,8 +96,37 @@ impl DataConfig {
         splits.chain(shifts).chain(oracle).collect()
     }
 
-    /// (C, H, W) of a frame.
+    /// Looks and shapes of pictures mean nothing where none are drawn.
+    fn check_observe(&self) -> Result<()> {
+        let Some(observe) = &self.observe else {
+            return Ok(());
+        };
+        observe.places(&self.simulator.state_columns())?;
+        let drawn = self.shifts.values().any(|shift| !shift.video.is_empty());
+        match self.video == Video::default() && !drawn {
+            true => Ok(()),
+            false => {
+                let expected =
+                    "no video beside data.observe, whose vectors take the place of pictures";
+                Err(wrong("video", expected, "one"))
+            }
+        }
+    }
+
+    /// Names and units of what is observed in place of pictures; none where pictures are drawn.
+    pub fn observed_columns(&self) -> Vec<Column> {
+        let states = self.simulator.state_columns();
+        let observe = self.observe.as_ref();
+        let places = observe.and_then(|observe| observe.places(&states).ok());
+        let places = places.unwrap_or_default();
+        places.into_iter().map(|at| states[at].clone()).collect()
+    }
+
+    /// (C, H, W) of a frame; (D, 1, 1) where a frame is a vector of D columns.
     pub fn frame_shape(&self) -> [usize; 3] {
+        if let Some(observe) = &self.observe {
+            return [observe.columns.len(), 1, 1];
+        }
         [self.video.channels(), self.video.height, self.video.width]
     }
 

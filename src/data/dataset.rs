@@ -2,6 +2,7 @@
 
 use super::config::DataConfig;
 use super::manifest::{Made, Manifest, Missing};
+use super::observe::Scale;
 use super::oracle::Oracle;
 use super::shard::{self, OpenShard};
 use crate::error::{Error, Result};
@@ -9,6 +10,7 @@ use indexmap::IndexMap;
 use rayon::prelude::*;
 use simulators::Column;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An opened dataset: manifest read and checked, shards memory-mapped.
 #[derive(Debug)]
@@ -19,11 +21,13 @@ pub struct Dataset {
 }
 
 /// The sequences of one split. Everything is by sequence index i in 0..len(); like a slice, an index outside panics.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Split {
-    shards: Vec<OpenShard>,
+    shards: Arc<Vec<OpenShard>>,
     sequences: usize,
     sequences_per_shard: usize,
+    /// Of the training split's vectors.
+    scale: Option<Arc<Scale>>,
 }
 
 impl Dataset {
@@ -44,13 +48,21 @@ impl Dataset {
                 .map(|(i, entry)| OpenShard::open(&shard::folder(dir, name, i), entry, &sizes))
                 .collect::<Vec<Result<_>>>();
             // Of several faults the first in order is told, whichever thread was first.
-            let shards = shards.into_iter().collect::<Result<_>>()?;
+            let shards: Vec<_> = shards.into_iter().collect::<Result<_>>()?;
             let split = Split {
-                shards,
+                shards: Arc::new(shards),
                 sequences: sequences[name],
                 sequences_per_shard: made.sequences_per_shard(),
+                scale: None,
             };
             splits.insert(name.clone(), split);
+        }
+        let columns = manifest.observed_columns.len();
+        if let (true, Some(train)) = (columns > 0, splits.get("train")) {
+            let scale = Some(Arc::new(train.own_scale(columns)));
+            for split in splits.values_mut() {
+                split.scale.clone_from(&scale);
+            }
         }
         let dir = dir.to_path_buf();
         Ok(Self {
@@ -148,7 +160,12 @@ impl Dataset {
         &self.manifest.energy_columns
     }
 
-    /// (C, H, W) of a frame.
+    /// Name and unit of every component of the vectors that stand in place of frames; none where frames are pictures.
+    pub fn observed_columns(&self) -> &[Column] {
+        &self.manifest.observed_columns
+    }
+
+    /// (C, H, W) of a frame; (D, 1, 1) where a frame is a vector of D columns.
     pub fn frame_shape(&self) -> [usize; 3] {
         self.manifest.frame_shape
     }
@@ -170,10 +187,31 @@ impl Split {
         (&self.shards[i / most], i % most)
     }
 
-    /// Frames of sequence i, (T, C, H, W).
+    /// Frames of sequence i, (T, C, H, W); empty where frames are vectors.
     pub fn frames(&self, i: usize) -> &[u8] {
         let (shard, row) = self.at(i);
-        shard.frames.row(row)
+        shard.frames.as_ref().map_or(&[], |frames| frames.row(row))
+    }
+
+    /// Vectors of sequence i, (T, D), in the columns' own units; empty where frames are pictures.
+    pub fn vectors(&self, i: usize) -> &[f32] {
+        let (shard, row) = self.at(i);
+        let vectors = shard.vectors.as_ref();
+        vectors.map_or(&[], |vectors| vectors.row(row))
+    }
+
+    /// Mean and spread of the training split's vectors; `None` where frames are pictures.
+    pub fn scale(&self) -> Option<&Scale> {
+        self.scale.as_deref()
+    }
+
+    fn own_scale(&self, columns: usize) -> Scale {
+        let rows = (0..self.len()).flat_map(|i| {
+            let seen = self.frame_seen(i);
+            let rows = self.vectors(i).chunks_exact(columns).enumerate();
+            rows.map(move |(t, row)| (row, seen.get(t) != Some(&0)))
+        });
+        Scale::of(columns, rows)
     }
 
     /// Which frames of sequence i are seen, (T): 1, or 0 for a frame that is missing and whose pixels are 0. Empty where all

@@ -3,8 +3,9 @@
 use super::config::DataConfig;
 use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
+use super::observe::Observe;
 use super::oracle::ORACLE;
-use super::shard::{self, ShardEntry, ShardWriter, Sizes};
+use super::shard::{self, ShardEntry, ShardWriter, Shown, Sizes};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::progress::{Bar, Progress};
@@ -141,6 +142,10 @@ struct Source<'a> {
     stream: String,
     /// Colours and noise have a stream of their own: the same motion can be had in other pictures.
     look_stream: String,
+    /// So has the noise of what is observed in place of pictures.
+    observe_stream: String,
+    /// With the places of its columns.
+    observe: Option<(&'a Observe, Vec<usize>)>,
     sizes: Sizes,
     /// What the sequences are checked against.
     columns: Manifest,
@@ -149,6 +154,10 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn new(config: &'a DataConfig, split: &'a str, manifest: &Manifest) -> Result<Self> {
         let (simulator, video) = config.of_split(split)?;
+        let observe = match &config.observe {
+            Some(observe) => Some((observe, observe.places(&simulator.state_columns())?)),
+            None => None,
+        };
         Ok(Self {
             config,
             simulator,
@@ -156,6 +165,8 @@ impl<'a> Source<'a> {
             split,
             stream: format!("simulate/{split}"),
             look_stream: format!("look/{split}"),
+            observe_stream: format!("observe/{split}"),
+            observe,
             sizes: manifest.sizes_of(split),
             columns: Manifest {
                 splits: IndexMap::new(),
@@ -175,8 +186,8 @@ impl<'a> Source<'a> {
                 .into_par_iter()
                 .map(|i| self.sequence(i))
                 .collect::<Result<_>>()?;
-            for (motion, frames, futures) in &sequences {
-                to.push(motion, frames, &[])?;
+            for (motion, shown, futures) in &sequences {
+                to.push(motion, shown, &[])?;
                 to.push_futures(futures)?;
             }
             bar.advance((end - start) as u64);
@@ -196,8 +207,16 @@ impl<'a> Source<'a> {
             .max(rayon::current_num_threads())
     }
 
-    /// Sequence i with its frames and true futures, from its own streams only.
-    fn sequence(&self, i: usize) -> Result<(Trajectory, Vec<u8>, Vec<f64>)> {
+    /// True futures of sequence i, where the split has some.
+    fn futures(&self, i: usize, motion: &Trajectory) -> Result<Vec<f64>> {
+        match self.split {
+            ORACLE => self.config.futures(&self.simulator, i, motion),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Sequence i with what is seen of it and its true futures, from its own streams only.
+    fn sequence(&self, i: usize) -> Result<(Trajectory, Shown, Vec<f64>)> {
         let DataConfig {
             frames, dt, seed, ..
         } = self.config;
@@ -206,6 +225,18 @@ impl<'a> Source<'a> {
             let message = format!("{} sequence {i}: {error}", self.split);
             Error::Simulator(simulators::Error::Physics(message))
         };
+        if let Some((observe, places)) = &self.observe {
+            let motion = self.simulator.simulate(*frames, *dt, &mut rng);
+            let motion = motion.map_err(failed)?;
+            let mut noise = Seeds::new(*seed).stream(&self.observe_stream, i as u64);
+            let width = self.sizes.state;
+            let vectors = observe.draw(&motion.states, width, places, &mut noise);
+            let shown = Shown::Vectors(vectors);
+            self.columns
+                .check_sequence(self.split, i, &motion, &shown, &[])?;
+            let futures = self.futures(i, &motion)?;
+            return Ok((motion, shown, futures));
+        }
         let mut look_rng = Seeds::new(*seed).stream(&self.look_stream, i as u64);
         let recording = simulators::record(
             &*self.simulator,
@@ -216,14 +247,12 @@ impl<'a> Source<'a> {
             &mut look_rng,
         );
         let recording = recording.map_err(failed)?;
-        let (mut motion, pictures) = (recording.trajectory, recording.frames);
+        let mut motion = recording.trajectory;
+        let shown = Shown::Pictures(recording.frames);
         motion.parameters.extend(recording.look.numbers);
         self.columns
-            .check_sequence(self.split, i, &motion, &pictures, &[])?;
-        let futures = match self.split {
-            ORACLE => self.config.futures(&self.simulator, i, &motion)?,
-            _ => Vec::new(),
-        };
-        Ok((motion, pictures, futures))
+            .check_sequence(self.split, i, &motion, &shown, &[])?;
+        let futures = self.futures(i, &motion)?;
+        Ok((motion, shown, futures))
     }
 }

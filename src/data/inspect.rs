@@ -38,6 +38,10 @@ fn dataset(dir: &Path) -> Result<String> {
     let manifest = data.manifest();
     let origin = &manifest.origin;
     let [c, h, w] = data.frame_shape();
+    let frame = match data.observed_columns() {
+        [] => format!("(C, H, W) = ({c}, {h}, {w})"),
+        columns => format!("a vector of {}", columns.len()),
+    };
     let mut rows = vec![
         ["split", "sequences", "frames", "shards", "bytes"]
             .map(String::from)
@@ -60,6 +64,16 @@ fn dataset(dir: &Path) -> Result<String> {
             .map(String::from)
             .to_vec(),
     ];
+    columns(
+        &mut rows,
+        &data,
+        "observed",
+        data.observed_columns(),
+        |split, i, add| {
+            let all = split.vectors(i).iter();
+            all.for_each(|&value| add(f64::from(value)));
+        },
+    );
     columns(
         &mut rows,
         &data,
@@ -130,7 +144,7 @@ fn dataset(dir: &Path) -> Result<String> {
     Ok(format!(
         "dataset {}\n\
          made by {} {}, layout {}, seed {}\n\
-         {} frames a sequence, {} s apart, each (C, H, W) = ({c}, {h}, {w})\n\
+         {} frames a sequence, {} s apart, each {frame}\n\
          {camera}\n{missing}\n\
          {splits}\n{columns}\n{title}\n{}",
         dir.display(),
@@ -269,6 +283,12 @@ pub struct Sheet {
 /// As [`Dataset::open`] and [`Dataset::split`].
 pub fn frames_for_sheet(dir: &Path, split: &str, count: usize) -> Result<Sheet> {
     let data = Dataset::open(dir)?;
+    if !data.observed_columns().is_empty() {
+        return Err(Error::file(
+            dir,
+            "expected pictures, got vectors in place of frames: there is nothing to draw",
+        ));
+    }
     let split = data.split(split)?;
     let count = count.min(split.len());
     Ok(Sheet {

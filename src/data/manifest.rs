@@ -4,7 +4,7 @@ use super::config::{DataConfig, shards};
 use super::difference::differences;
 use super::import::Import;
 use super::oracle::ORACLE;
-use super::shard::{ShardEntry, Sizes};
+use super::shard::{ShardEntry, Shown, Sizes};
 use crate::error::{Error, Result};
 use crate::store::checksum::Checksum;
 use crate::store::json;
@@ -71,7 +71,7 @@ impl Made {
         }
     }
 
-    /// (C, H, W) of a frame.
+    /// (C, H, W) of a frame; (D, 1, 1) where a frame is a vector of D columns.
     pub fn frame_shape(&self) -> [usize; 3] {
         match self {
             Self::Simulated(config) => config.frame_shape(),
@@ -164,8 +164,11 @@ pub struct Manifest {
     pub origin: Origin,
     /// What the arrays are, in words, for those who read them elsewhere.
     pub arrays: IndexMap<String, String>,
-    /// (C, H, W) of a frame.
+    /// (C, H, W) of a frame; (D, 1, 1) where a frame is a vector of D columns.
     pub frame_shape: [usize; 3],
+    /// Name and unit of every component of the vectors in place of frames; none where frames are pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed_columns: Vec<Column>,
     /// From world units to pixels; nothing where an imported dataset does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<Camera>,
@@ -214,7 +217,12 @@ impl Manifest {
         parameter_columns.extend(config.video.looks.columns(&simulator.parts()));
         let action_columns = simulator.action_columns();
         let energy_columns = energy_columns(&**simulator);
-        let mut arrays = arrays(&action_columns, &energy_columns, Missing::default());
+        let mut arrays = arrays(
+            &config.observed_columns(),
+            &action_columns,
+            &energy_columns,
+            Missing::default(),
+        );
         if config.oracle.is_some() {
             let what = "f64 (n, M, H, D), split oracle only: state_columns of M true futures, \
                         row h - 1 is h frames after the last seen one";
@@ -224,7 +232,11 @@ impl Manifest {
             origin: Origin::new(Made::Simulated(config.clone())),
             arrays,
             frame_shape: config.frame_shape(),
-            camera: Some(config.video.camera(simulator.view())),
+            observed_columns: config.observed_columns(),
+            camera: match config.observe {
+                None => Some(config.video.camera(simulator.view())),
+                Some(_) => None,
+            },
             state_columns: simulator.state_columns(),
             parameter_columns,
             event_columns: simulator.event_columns(),
@@ -257,6 +269,16 @@ impl Manifest {
             return Err(Error::file(
                 &path,
                 format!("expected frame_shape {want:?} as in config, got {got:?}"),
+            ));
+        }
+        let observed = this.observed_columns.len();
+        if observed > 0 && this.frame_shape != [observed, 1, 1] {
+            let got = this.frame_shape;
+            return Err(Error::file(
+                &path,
+                format!(
+                    "expected frame_shape [{observed}, 1, 1] for {observed} observed_columns, got {got:?}"
+                ),
             ));
         }
         let names = |splits: Vec<&String>| format!("{splits:?}");
@@ -321,6 +343,7 @@ impl Manifest {
         Sizes {
             frames: self.origin.made.frames(),
             frame_shape: self.frame_shape,
+            vectors: !self.observed_columns.is_empty(),
             state: self.state_columns.len(),
             parameters: self.parameter_columns.len(),
             events: self.event_columns.len(),
@@ -352,7 +375,7 @@ impl Manifest {
         split: &str,
         i: usize,
         motion: &Trajectory,
-        pictures: &[u8],
+        shown: &Shown,
         seen: &[u8],
     ) -> Result<()> {
         let sizes = self.sizes();
@@ -376,7 +399,16 @@ impl Manifest {
                 sizes.frames * sizes.energies,
                 motion.energies.len(),
             ),
-            ("frames", sizes.frames * c * h * w, pictures.len()),
+            (
+                "frames",
+                sizes.frames * c * h * w * usize::from(!sizes.vectors),
+                shown.pictures().len(),
+            ),
+            (
+                "values of vectors",
+                sizes.frames * c * usize::from(sizes.vectors),
+                shown.vectors().len(),
+            ),
             (
                 "entries of frame_seen",
                 sizes.frames * usize::from(sizes.frame_seen),
@@ -405,7 +437,9 @@ impl Manifest {
         finite("states", &self.state_columns, &motion.states)?;
         finite("parameters", &self.parameter_columns, &motion.parameters)?;
         finite("actions", &self.action_columns, &motion.actions)?;
-        finite("energies", &self.energy_columns, &motion.energies)
+        finite("energies", &self.energy_columns, &motion.energies)?;
+        let vectors: Vec<f64> = shown.vectors().iter().map(|&x| f64::from(x)).collect();
+        finite("vectors", &self.observed_columns, &vectors)
     }
 }
 
@@ -424,6 +458,7 @@ fn checksum(path: &Path, value: &Value) -> Result<String> {
 
 /// What every array is, in words.
 pub(super) fn arrays(
+    observed: &[Column],
     actions: &[Column],
     energies: &[Column],
     missing: Missing,
@@ -450,6 +485,13 @@ pub(super) fn arrays(
             "f64 (n, T, E): time of the first of them since the sequence began, s; NaN where there was none",
         ),
     ];
+    if !observed.is_empty() {
+        arrays[0] = (
+            "vectors",
+            "f32 (n, T, D): observed_columns, what is seen of frame t",
+        );
+        arrays[1].1 = "f64 (n, T, D): state_columns; state t is that of frame t";
+    }
     if !actions.is_empty() {
         arrays.push((
             "actions",
@@ -460,7 +502,14 @@ pub(super) fn arrays(
         arrays.push(("energies", "f64 (n, T, 2): energy_columns of state t"));
     }
     if missing.states > 0 {
-        arrays[1].1 = "f64 (n, T, D): state_columns; state t is the state drawn in frame t; NaN where it is not known";
+        arrays[1].1 = match observed.is_empty() {
+            true => {
+                "f64 (n, T, D): state_columns; state t is the state drawn in frame t; NaN where it is not known"
+            }
+            false => {
+                "f64 (n, T, D): state_columns; state t is that of frame t; NaN where it is not known"
+            }
+        };
     }
     if missing.frames > 0 {
         arrays.push((

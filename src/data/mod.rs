@@ -3,6 +3,7 @@
 //! ```text
 //! data/manifest.json                      what it holds, how it was made, size and SHA-256 of every file; written last
 //! data/<split>/shard-00000/frames.npy         u8   (n, T, C, H, W), 0 = black, 255 = white, row 0 at the top
+//!                         /vectors.npy        f32  (n, T, D)        in place of frames, where vectors are observed
 //!                         /states.npy         f64  (n, T, D)        state t is the state drawn in frame t; NaN: not known
 //!                         /parameters.npy     f64  (n, P)           drawn once per sequence
 //!                         /events.npy         u8   (n, T, E)        contacts in the interval before frame t
@@ -41,11 +42,13 @@
 mod config;
 mod dataset;
 mod difference;
+mod exact;
 mod generate;
 mod import;
 mod inspect;
 mod lock;
 mod manifest;
+mod observe;
 mod oracle;
 mod record;
 mod shard;
@@ -59,8 +62,9 @@ pub use generate::generate;
 pub use import::{Import, ImportSource};
 pub use inspect::{Sheet, describe, frames_for_sheet};
 pub use manifest::{Made, Manifest, Missing, Origin};
+pub use observe::{Noise, Observe, Scale, places};
 pub use oracle::{ORACLE, Oracle};
 pub use record::{Columns, Described, Recorded, record};
-pub use shard::ShardEntry;
+pub use shard::{ShardEntry, Shown};
 pub use shift::{Changes, Shift};
 pub use source::{DataSource, Facts, Stored};

@@ -4,7 +4,7 @@ use super::config::shards;
 use super::import::Import;
 use super::lock::Lock;
 use super::manifest::{Made, Manifest, Missing, Origin, arrays};
-use super::shard::{self, ShardWriter};
+use super::shard::{self, ShardWriter, Shown};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::atomic;
@@ -23,6 +23,8 @@ pub struct Columns {
     pub events: Vec<Column>,
     /// Of the actions, A.
     pub actions: Vec<Column>,
+    /// Of the vectors in place of frames; none for pictures.
+    pub observed: Vec<Column>,
     /// Of the energies.
     pub energies: Vec<Column>,
 }
@@ -32,8 +34,8 @@ pub struct Columns {
 pub struct Recorded {
     /// Its numbers; a state that is not known is NaN.
     pub motion: Trajectory,
-    /// Its frames (T, C, H, W).
-    pub frames: Vec<u8>,
+    /// What is seen of it: frames (T, C, H, W), or vectors (T, D) where [`Columns::observed`] names them.
+    pub shown: Shown,
     /// 1 for every frame that is seen and 0 for others, (T); empty where all frames of the dataset are.
     pub frame_seen: Vec<u8>,
 }
@@ -71,7 +73,13 @@ pub fn record(
         frame_shape: import.frame_shape,
         camera: described.camera,
         missing: described.missing,
-        arrays: arrays(&columns.actions, &columns.energies, described.missing),
+        arrays: arrays(
+            &columns.observed,
+            &columns.actions,
+            &columns.energies,
+            described.missing,
+        ),
+        observed_columns: columns.observed.clone(),
         state_columns: columns.state.clone(),
         parameter_columns: columns.parameters.clone(),
         event_columns: columns.events.clone(),
@@ -93,8 +101,8 @@ pub fn record(
             let mut writer = ShardWriter::create(at, n, &sizes)?;
             for k in first..first + n {
                 let one = sequence(split, k)?;
-                manifest.check_sequence(split, k, &one.motion, &one.frames, &one.frame_seen)?;
-                writer.push(&one.motion, &one.frames, &one.frame_seen)?;
+                manifest.check_sequence(split, k, &one.motion, &one.shown, &one.frame_seen)?;
+                writer.push(&one.motion, &one.shown, &one.frame_seen)?;
                 bar.advance(1);
             }
             entries.push(writer.finish()?);

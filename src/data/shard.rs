@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 pub(super) struct Sizes {
     /// Frames per sequence, T.
     pub frames: usize,
-    /// (C, H, W) of a frame.
+    /// (C, H, W) of a frame; (D, 1, 1) of vectors.
     pub frame_shape: [usize; 3],
+    /// Whether frames are vectors.
+    pub vectors: bool,
     /// State columns, D.
     pub state: usize,
     /// Parameter columns, P.
@@ -31,9 +33,15 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    fn frames(&self, n: usize) -> [usize; 5] {
+    /// None where frames are vectors.
+    fn frames(&self, n: usize) -> Option<[usize; 5]> {
         let [c, h, w] = self.frame_shape;
-        [n, self.frames, c, h, w]
+        (!self.vectors).then_some([n, self.frames, c, h, w])
+    }
+    /// None where frames are pictures.
+    fn vectors(&self, n: usize) -> Option<[usize; 3]> {
+        self.vectors
+            .then_some([n, self.frames, self.frame_shape[0]])
     }
     fn states(&self, n: usize) -> [usize; 3] {
         [n, self.frames, self.state]
@@ -68,8 +76,12 @@ impl Sizes {
 pub struct ShardEntry {
     /// Number of sequences, n.
     pub sequences: usize,
-    /// `frames.npy`.
-    pub frames: Checksum,
+    /// `frames.npy`, where frames are pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<Checksum>,
+    /// `vectors.npy`, where they are vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<Checksum>,
     /// `states.npy`.
     pub states: Checksum,
     /// `parameters.npy`.
@@ -95,12 +107,46 @@ pub struct ShardEntry {
 impl ShardEntry {
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        let files = [&self.frames, &self.states, &self.parameters];
-        let files = files.into_iter().chain([&self.events, &self.event_times]);
+        let files = [&self.states, &self.parameters];
+        let files = files.into_iter().chain(&self.frames).chain(&self.vectors);
+        let files = files.chain([&self.events, &self.event_times]);
         let files = files.chain(&self.actions).chain(&self.energies);
         let files = files.chain(&self.frame_seen).chain(&self.futures);
         // The files exist, so their sizes add up to less than 2^64; a forged manifest must not panic.
         files.fold(0, |sum, file| sum.saturating_add(file.bytes))
+    }
+}
+
+/// What is seen of one sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// Frames (T, C, H, W).
+    Pictures(Vec<u8>),
+    /// Vectors (T, D).
+    Vectors(Vec<f32>),
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self::Pictures(Vec::new())
+    }
+}
+
+impl Shown {
+    /// Frames (T, C, H, W); empty for vectors.
+    pub fn pictures(&self) -> &[u8] {
+        match self {
+            Self::Pictures(frames) => frames,
+            Self::Vectors(_) => &[],
+        }
+    }
+
+    /// Vectors (T, D); empty for pictures.
+    pub fn vectors(&self) -> &[f32] {
+        match self {
+            Self::Pictures(_) => &[],
+            Self::Vectors(vectors) => vectors,
+        }
     }
 }
 
@@ -113,7 +159,8 @@ pub(super) fn folder(dir: &Path, split: &str, shard: usize) -> PathBuf {
 pub(super) struct ShardWriter {
     folder: PathBuf,
     sequences: usize,
-    frames: NpyWriter<u8>,
+    frames: Option<NpyWriter<u8>>,
+    vectors: Option<NpyWriter<f32>>,
     states: NpyWriter<f64>,
     parameters: NpyWriter<f64>,
     events: NpyWriter<u8>,
@@ -133,7 +180,14 @@ impl ShardWriter {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         Ok(Self {
             sequences: n,
-            frames: NpyWriter::create(folder.join("frames.npy"), &sizes.frames(n))?,
+            frames: sizes
+                .frames(n)
+                .map(|shape| NpyWriter::create(folder.join("frames.npy"), &shape))
+                .transpose()?,
+            vectors: sizes
+                .vectors(n)
+                .map(|shape| NpyWriter::create(folder.join("vectors.npy"), &shape))
+                .transpose()?,
             states: NpyWriter::create(folder.join("states.npy"), &sizes.states(n))?,
             parameters: NpyWriter::create(folder.join("parameters.npy"), &sizes.parameters(n))?,
             events: NpyWriter::create(folder.join("events.npy"), &sizes.events(n))?,
@@ -162,10 +216,15 @@ impl ShardWriter {
     pub(super) fn push(
         &mut self,
         motion: &simulators::Trajectory,
-        frames: &[u8],
+        shown: &Shown,
         seen: &[u8],
     ) -> Result<()> {
-        self.frames.push(frames)?;
+        if let Some(frames) = &mut self.frames {
+            frames.push(shown.pictures())?;
+        }
+        if let Some(vectors) = &mut self.vectors {
+            vectors.push(shown.vectors())?;
+        }
         self.states.push(&motion.states)?;
         self.parameters.push(&motion.parameters)?;
         self.events.push(&motion.events)?;
@@ -194,7 +253,8 @@ impl ShardWriter {
     pub(super) fn finish(self) -> Result<ShardEntry> {
         let entry = ShardEntry {
             sequences: self.sequences,
-            frames: self.frames.finish()?,
+            frames: self.frames.map(NpyWriter::finish).transpose()?,
+            vectors: self.vectors.map(NpyWriter::finish).transpose()?,
             states: self.states.finish()?,
             parameters: self.parameters.finish()?,
             events: self.events.finish()?,
@@ -218,7 +278,8 @@ pub(super) fn finished(folder: &Path, n: usize, sizes: &Sizes) -> Option<ShardEn
 /// A shard that was opened: sizes, shapes and checksums are as its entry says.
 #[derive(Debug)]
 pub(super) struct OpenShard {
-    pub frames: Npy<u8>,
+    pub frames: Option<Npy<u8>>,
+    pub vectors: Option<Npy<f32>>,
     pub states: Npy<f64>,
     pub parameters: Npy<f64>,
     pub events: Npy<u8>,
@@ -235,7 +296,12 @@ impl OpenShard {
         let n = entry.sequences;
         let path = |name| folder.join(name);
         Ok(Self {
-            frames: array(&path("frames.npy"), &sizes.frames(n), &entry.frames)?,
+            frames: optional(&path("frames.npy"), sizes.frames(n), entry.frames.as_ref())?,
+            vectors: optional(
+                &path("vectors.npy"),
+                sizes.vectors(n),
+                entry.vectors.as_ref(),
+            )?,
             states: array(&path("states.npy"), &sizes.states(n), &entry.states)?,
             parameters: array(
                 &path("parameters.npy"),

@@ -51,7 +51,7 @@ pub struct Facts {
     pub frames: usize,
     /// Time between frames, s.
     pub dt: f64,
-    /// (C, H, W) of a frame.
+    /// (C, H, W) of a frame; (D, 1, 1) where a frame is a vector of D columns.
     pub frame_shape: [usize; 3],
     /// Number of sequences per split.
     pub splits: IndexMap<String, usize>,
@@ -132,6 +132,14 @@ impl DataSource {
         ))
     }
 
+    /// The exact law of what is observed, where the world is linear and Gaussian: see [`DataConfig::exact_law`].
+    pub fn exact_law(&self) -> Option<lgssm::Lgssm> {
+        match self {
+            Self::Simulated(config) => config.exact_law(),
+            Self::Stored(_) => None,
+        }
+    }
+
     /// The folder of a stored dataset.
     pub fn stored(&self) -> Option<&Path> {
         match self {
@@ -148,7 +156,7 @@ impl DataSource {
         }
     }
 
-    /// (C, H, W) of a frame.
+    /// (C, H, W) of a frame; (D, 1, 1) where a frame is a vector of D columns.
     pub fn frame_shape(&self) -> [usize; 3] {
         match self {
             Self::Simulated(config) => config.frame_shape(),

@@ -99,6 +99,12 @@ pub fn export(
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
     let data = Dataset::open(dir)?;
+    if !data.observed_columns().is_empty() {
+        return Err(Error::file(
+            dir,
+            "expected pictures to export, got vectors in place of frames; np.load reads vectors.npy, states.npy and the others of every shard as they are",
+        ));
+    }
     let names: Vec<&str> = match options.splits.is_empty() {
         true => data.split_names().collect(),
         false => options.splits.iter().map(String::as_str).collect(),

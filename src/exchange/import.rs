@@ -13,7 +13,9 @@ use super::stack::Stack;
 use super::trajectories::Trajectories;
 use super::video::Video;
 use super::{hdf5_store, images, stores};
-use crate::data::{Columns, Described, Import, ImportSource, NEEDED, Recorded, record};
+use crate::data::{
+    Columns, Described, Import, ImportSource, NEEDED, Recorded, Shown, places, record,
+};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
@@ -158,12 +160,19 @@ pub fn import(
             },
         });
     }
+    let observed = match &options.observe {
+        Some(names) => Some(places(names, &all.columns.state, "--observe")?),
+        None => None,
+    };
     let import = Import {
         sources,
         settings: options.settings()?,
         frames,
         dt,
-        frame_shape: all.shape,
+        frame_shape: match &observed {
+            Some(places) => [places.len(), 1, 1],
+            None => all.shape,
+        },
         splits: all
             .splits
             .iter()
@@ -174,7 +183,7 @@ pub fn import(
     let Gathered {
         splits,
         mut spool,
-        columns,
+        mut columns,
         camera,
         ..
     } = all;
@@ -188,6 +197,17 @@ pub fn import(
             missing.states += states.iter().filter(|value| value.is_nan()).count() as u64;
         }
     }
+    let width = columns.state.len();
+    if let Some(places) = &observed {
+        columns.observed = places.iter().map(|&at| columns.state[at].clone()).collect();
+        missing.frames = 0;
+        for i in 0..spool.len() {
+            let motion = spool.read(i)?.motion;
+            let states = with_velocities(&motion.states, d, &added, dt);
+            let (_, seen) = vectors(&states, width, places);
+            missing.frames += seen.iter().filter(|&&seen| seen == 0).count() as u64;
+        }
+    }
     if !missing.is_nothing() {
         let total = spool.len() * frames;
         notes.push(format!(
@@ -197,26 +217,48 @@ pub fn import(
     }
     let described = Described {
         columns,
-        camera,
+        camera: camera.filter(|_| observed.is_none()),
         missing,
     };
     let sequence = |split: &str, i: usize| {
         let Sequence {
             frames,
             mut motion,
-            seen,
+            mut seen,
         } = spool.read(splits[split][i])?;
         if !added.is_empty() {
             motion.states = with_velocities(&motion.states, d, &added, dt);
         }
+        let shown = match &observed {
+            Some(places) => {
+                let (vectors, known) = vectors(&motion.states, width, places);
+                seen = known;
+                Shown::Vectors(vectors)
+            }
+            None => Shown::Pictures(frames),
+        };
         Ok(Recorded {
             motion,
-            frames,
+            shown,
             frame_seen: if missing.frames > 0 { seen } else { Vec::new() },
         })
     };
     record(out, import, &described, sequence, progress)?;
     Ok(notes)
+}
+
+/// The observed columns of states (T, D), (T, columns), and which frames are seen: those of which every one is known.
+fn vectors(states: &[f64], width: usize, places: &[usize]) -> (Vec<f32>, Vec<u8>) {
+    let (mut values, mut seen) = (Vec::new(), Vec::new());
+    for state in states.chunks_exact(width.max(1)) {
+        let known = places.iter().all(|&at| !state[at].is_nan());
+        seen.push(u8::from(known));
+        values.extend(places.iter().map(|&at| match known {
+            true => state[at] as f32,
+            false => 0.0,
+        }));
+    }
+    (values, seen)
 }
 
 /// What a source is, where the flags have a say in it too.

@@ -50,6 +50,8 @@ pub struct ImportOptions {
     pub state_offset: i64,
     /// Adds a velocity for every column without one, by central differences.
     pub derive_velocities: bool,
+    /// State columns that are observed as vectors, in place of pictures.
+    pub observe: Option<Vec<String>>,
     /// Radius of the ball that trajectories are drawn as, in the unit of the positions.
     pub radius: Option<f64>,
     /// The part of the world that trajectories are drawn in.
@@ -198,8 +200,9 @@ impl ImportOptions {
 }
 
 /// Flags that every source takes.
-const COMMON: [&str; 6] = [
+const COMMON: [&str; 7] = [
     "dt",
+    "observe",
     "clip",
     "stride",
     "shuffle",

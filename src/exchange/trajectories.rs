@@ -1,4 +1,4 @@
-//! Import from trajectories, tables or `.npy`: positions measured elsewhere, drawn as balls.
+//! Import from trajectories, tables or `.npy`: positions measured elsewhere, drawn as balls, or any columns as vectors.
 
 use super::options::{ImportOptions, column};
 use super::sequence::{Cut, Reader, Sequence, left_over};
@@ -97,10 +97,16 @@ impl Trajectories {
     }
 
     fn new(path: &Path, table: Table, options: &ImportOptions) -> Result<Self> {
-        if table.points.is_empty() {
+        let vectors = options.observe.is_some();
+        let mut table = table;
+        if vectors {
+            // Nothing is drawn.
+            table.points.clear();
+        }
+        if table.points.is_empty() && !vectors {
             let names: Vec<_> = table.columns.iter().map(|c| c.name.as_str()).collect();
             let message = format!(
-                "expected columns x and y, got {} (--columns says which they are)",
+                "expected columns x and y, got {} (--columns says which they are; --observe takes columns as vectors, without pictures)",
                 names.join(", ")
             );
             return Err(Error::file(path, message));
@@ -116,7 +122,17 @@ impl Trajectories {
             let at = table.points.iter().map(|axes| axes.map(|axis| row[axis]));
             at.filter(|[x, y]| !(x.is_nan() || y.is_nan())).collect()
         };
-        let Some(around) = around(rows().flat_map(of_row)) else {
+        let nowhere = Rectangle {
+            left: 0.0,
+            right: 1.0,
+            bottom: 0.0,
+            top: 1.0,
+        };
+        let found = match vectors {
+            true => Some(nowhere),
+            false => around(rows().flat_map(of_row)),
+        };
+        let Some(around) = found else {
             return Err(Error::file(
                 path,
                 "expected rows with positions, got none that has both x and y",
@@ -165,6 +181,10 @@ impl Trajectories {
 
 impl Reader for Trajectories {
     fn frame_shape(&self) -> [usize; 3] {
+        if self.ball.points.is_empty() {
+            // A byte a frame stands for what is not drawn.
+            return [1, 1, 1];
+        }
         [self.video.channels(), self.video.height, self.video.width]
     }
 
@@ -177,7 +197,7 @@ impl Reader for Trajectories {
     }
 
     fn camera(&self) -> Option<Camera> {
-        Some(self.video.camera(self.ball.view))
+        (!self.ball.points.is_empty()).then(|| self.video.camera(self.ball.view))
     }
 
     fn dt(&self) -> Option<f64> {
@@ -196,12 +216,19 @@ impl Reader for Trajectories {
             let frames = states.len() / self.ball.columns.len();
             let rows = states.chunks_exact(self.ball.columns.len());
             let seen = rows.map(|row| u8::from(self.ball.is_known(row))).collect();
+            let drawn = !self.ball.points.is_empty();
             let motion = Trajectory {
                 states,
-                parameters: vec![self.ball.radius],
+                parameters: match drawn {
+                    true => vec![self.ball.radius],
+                    false => Vec::new(),
+                },
                 ..Trajectory::default()
             };
-            let pictures = simulators::render(&self.ball, &motion, &self.video)?;
+            let pictures = match drawn {
+                true => simulators::render(&self.ball, &motion, &self.video)?,
+                false => vec![0; frames],
+            };
             let sequence = Sequence {
                 frames: pictures,
                 motion,
@@ -264,10 +291,12 @@ impl Simulator for Ball {
         self.columns.clone()
     }
     fn parameter_columns(&self) -> Vec<Column> {
-        vec![Column {
+        let point = self.points.first();
+        let radius = point.map(|[x, _]| Column {
             name: "radius".into(),
-            unit: self.columns[self.points[0][0]].unit.clone(),
-        }]
+            unit: self.columns[*x].unit.clone(),
+        });
+        radius.into_iter().collect()
     }
     fn event_columns(&self) -> Vec<Column> {
         Vec::new()
@@ -317,6 +346,9 @@ fn of_array(path: &Path, array: Unpacked, options: &ImportOptions) -> Result<Tab
         (Some(named), _) => named.clone(),
         (None, 2) => ["x", "y"].map(column).into(),
         (None, 4) => ["x", "y", "vx", "vy"].map(column).into(),
+        (None, _) if options.observe.is_some() => {
+            (0..d).map(|j| column(&format!("z{j}"))).collect()
+        }
         (None, _) => {
             return Err(wrong(format!(
                 "which of the {d} columns are x and y? --columns names all {d}; where these are {n} pictures of {t} x {d} px, --axes THW says so"

@@ -211,7 +211,8 @@ impl From<File> for Experiment {
             },
             analyses: file.analyses.unwrap_or_else(|| {
                 let shifted = !file.data.further_splits().is_empty();
-                kinds::all_analyses(shifted, rollout.is_some())
+                let exact = file.data.exact_law().is_some();
+                kinds::all_analyses(shifted, rollout.is_some(), exact)
             }),
             rollout,
             data: file.data,
@@ -288,8 +289,10 @@ impl Experiment {
             }
         }
         if free("analyses") {
-            let shifted = !experiment.data.further_splits().is_empty();
-            experiment.analyses = kinds::all_analyses(shifted, experiment.rollout.is_some());
+            let data = &experiment.data;
+            let shifted = !data.further_splits().is_empty();
+            let exact = data.exact_law().is_some();
+            experiment.analyses = kinds::all_analyses(shifted, experiment.rollout.is_some(), exact);
         }
         let frame = experiment.data.frame_shape();
         for (name, model) in &mut experiment.models {

@@ -6,6 +6,7 @@ use super::colours::mix;
 use super::filmstrip::Filmstrip;
 use super::font::text_width;
 use super::numbers::fixed;
+use super::palette::Palette;
 use super::render;
 use super::style::{GRID, INK, Look, Stroke, TEXT, WHITE};
 use crate::error::Result;
@@ -70,7 +71,15 @@ pub(super) fn animation(film: &Filmstrip) -> Result<Option<Vec<u8>>> {
         );
         let (w, h, rgb) = render::bitmap(&canvas, 1)?;
         size = (w, h);
-        pictures.push(indexed(&rgb));
+        pictures.push(match film.channels {
+            3 => rgb,
+            _ => indexed(&rgb),
+        });
+    }
+    if film.channels == 3 {
+        let palette = Palette::of(pictures.iter().map(Vec::as_slice));
+        let pictures = pictures.iter().map(|rgb| palette.indexed(rgb));
+        return gif(size, &palette.colours, pictures, film.dt).map(Some);
     }
     gif(size, &palette(), pictures.into_iter(), film.dt).map(Some)
 }

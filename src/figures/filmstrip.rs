@@ -15,7 +15,10 @@ pub struct Filmstrip {
     pub width: usize,
     /// Frame height, pixels.
     pub height: usize,
-    /// Row labels with their frames, (T, H, W) grey values.
+    /// Channels of a frame, 1 or 3.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub channels: usize,
+    /// Row labels with their frames, (T, C, H, W).
     pub rows: Vec<FilmRow>,
     /// First frame of the predicted row that was not seen: a thin red line stands before it.
     pub prediction_start: Option<usize>,
@@ -28,9 +31,18 @@ pub struct Filmstrip {
 pub struct FilmRow {
     /// "true", "reconstructed", "predicted".
     pub label: String,
-    /// (T, H, W) grey values, base64 in JSON.
+    /// (T, C, H, W), base64 in JSON.
     #[serde(with = "bytes_as_base64")]
     pub frames: Vec<u8>,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_one(channels: &usize) -> bool {
+    *channels == 1
 }
 
 pub(super) mod bytes_as_base64 {
@@ -148,6 +160,7 @@ impl Draw for Filmstrip {
         Self {
             width: 32,
             height: 32,
+            channels: 1,
             rows: vec![
                 row("true", 0.0, 1.0, 20),
                 row("reconstructed", 0.0, 1.8, 20),
@@ -160,17 +173,23 @@ impl Draw for Filmstrip {
 }
 
 impl Filmstrip {
+    /// Values of a frame.
+    fn size(&self) -> usize {
+        self.channels * self.width * self.height
+    }
+
     /// Number of frames of the longest row.
     pub(super) fn check(&self) -> Result<usize> {
-        let size = self.width * self.height;
+        let size = self.size();
         let broken = self
             .rows
             .iter()
             .find(|row| size == 0 || row.frames.len() % size != 0);
         match broken.filter(|row| size > 0 || !row.frames.is_empty()) {
             Some(row) => Err(Error::Shape(format!(
-                "film strip: row \"{}\" wants whole frames of {} x {} values, got {} values",
+                "film strip: row \"{}\" wants whole frames of {} x {} x {} values, got {} values",
                 row.label,
+                self.channels,
                 self.height,
                 self.width,
                 row.frames.len()
@@ -192,29 +211,26 @@ impl Filmstrip {
         self.check()
     }
 
-    /// All frames in one grey PNG: a row of frames for every row of the film.
+    /// All frames in one PNG, in colour where they are: a row of frames for every row of the film.
     ///
     /// # Errors
     /// As [`frames`](Self::frames).
     pub fn sprite(&self) -> Result<Vec<u8>> {
         let count = self.check()?;
         let (w, h) = (self.width, self.height);
-        let mut grey = vec![0; count * w * h * self.rows.len()];
+        let (values, colours) = pixels::kind(self.channels);
+        let line_of = values * w;
+        let mut all = vec![0; count * line_of * h * self.rows.len()];
         for (r, row) in self.rows.iter().enumerate() {
-            for (t, frame) in row.frames.chunks_exact(w * h).enumerate() {
-                for (y, line) in frame.chunks_exact(w).enumerate() {
-                    let at = ((r * h + y) * count + t) * w;
-                    grey[at..at + w].copy_from_slice(line);
+            for (t, frame) in row.frames.chunks_exact(self.size()).enumerate() {
+                let frame = pixels::interleaved(frame, self.channels);
+                for (y, line) in frame.chunks_exact(line_of).enumerate() {
+                    let at = ((r * h + y) * count + t) * line_of;
+                    all[at..at + line_of].copy_from_slice(line);
                 }
             }
         }
-        pixels::png(
-            count * w,
-            self.rows.len() * h,
-            &grey,
-            png::ColorType::Grayscale,
-            None,
-        )
+        pixels::png(count * w, self.rows.len() * h, &all, colours, None)
     }
 
     /// Every how manieth frame is shown, and how large: whole pixels at two a px, so half a px is one zoom.
@@ -246,11 +262,19 @@ impl Filmstrip {
     }
 
     pub(super) fn frame(&self, row: &FilmRow, t: usize) -> Option<Picture> {
-        let grey = row.frames.chunks_exact(self.width * self.height).nth(t)?;
+        let frame = row.frames.chunks_exact(self.size()).nth(t)?;
+        let frame = pixels::interleaved(frame, self.channels);
+        let rgba = match pixels::kind(self.channels) {
+            (3, _) => frame
+                .chunks_exact(3)
+                .flat_map(|p| [p[0], p[1], p[2], 255])
+                .collect(),
+            _ => frame.iter().flat_map(|v| [*v, *v, *v, 255]).collect(),
+        };
         Some(Picture {
             width: self.width,
             height: self.height,
-            rgba: grey.iter().flat_map(|v| [*v, *v, *v, 255]).collect(),
+            rgba,
         })
     }
 
@@ -313,5 +337,47 @@ mod tests {
                 .to_string()
                 .contains("\"reconstructed\"")
         );
+    }
+
+    #[test]
+    fn frames_in_colour_stay_in_colour_in_the_strip_on_the_page_and_in_the_animation() {
+        // A red square over blue, planes one after the other.
+        let area = 16 * 16;
+        let inside = |p: usize| (4..12).contains(&(p % 16)) && (4..12).contains(&(p / 16));
+        let plane = |value: u8, there: bool| {
+            (0..area).map(move |p| if inside(p) == there { value } else { 0 })
+        };
+        let frame: Vec<u8> = plane(250, true)
+            .chain(plane(0, true))
+            .chain(plane(180, false))
+            .collect();
+        let film = Filmstrip {
+            width: 16,
+            height: 16,
+            channels: 3,
+            rows: vec![FilmRow {
+                label: "true".into(),
+                frames: frame.repeat(3),
+            }],
+            prediction_start: None,
+            dt: 0.1,
+        };
+        let picture = film.frame(&film.rows[0], 1).unwrap();
+        assert_eq!(picture.rgba[..4], [0, 0, 180, 255]);
+        assert_eq!(picture.rgba[4 * (6 * 16 + 6)..][..4], [250, 0, 0, 255]);
+        let mut reader = ::png::Decoder::new(std::io::Cursor::new(film.sprite().unwrap()))
+            .read_info()
+            .unwrap();
+        let mut sprite = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut sprite).unwrap();
+        assert_eq!((info.width, info.height), (48, 16));
+        assert_eq!(sprite[3 * (6 * 48 + 16 + 6)..][..3], [250, 0, 0]);
+        let bytes = film.animate().unwrap().unwrap();
+        let mut options = gif::DecodeOptions::new();
+        options.set_color_output(gif::ColorOutput::RGBA);
+        let mut decoder = options.read_info(std::io::Cursor::new(bytes)).unwrap();
+        let shown = decoder.read_next_frame().unwrap().unwrap();
+        let has = |colour: [u8; 4]| shown.buffer.chunks_exact(4).any(|p| p == colour);
+        assert!(has([250, 0, 0, 255]) && has([0, 0, 180, 255]));
     }
 }

@@ -10,6 +10,7 @@ mod film_gif;
 mod font;
 mod legend;
 mod numbers;
+mod palette;
 mod pixels;
 mod plot;
 mod range;

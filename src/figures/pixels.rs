@@ -20,6 +20,30 @@ pub(super) fn png_rgba(picture: &Picture) -> Result<Vec<u8>> {
     png(*width, *height, rgba, png::ColorType::Rgba, None)
 }
 
+/// One frame (C, H, W) as (H, W, 3) where it has three channels; else (H, W), the mean of its channels.
+pub(super) fn interleaved(frame: &[u8], channels: usize) -> Vec<u8> {
+    let area = frame.len() / channels.max(1);
+    match channels {
+        3 => (0..3 * area).map(|i| frame[i % 3 * area + i / 3]).collect(),
+        1 => frame.to_vec(),
+        _ => (0..area)
+            .map(|p| {
+                let all = (0..channels).map(|c| u32::from(frame[c * area + p]));
+                let count = channels as u32;
+                ((all.sum::<u32>() + count / 2) / count) as u8
+            })
+            .collect(),
+    }
+}
+
+/// What [`interleaved`] makes of frames of so many channels: values a pixel, and their kind.
+pub(super) fn kind(channels: usize) -> (usize, png::ColorType) {
+    match channels {
+        3 => (3, png::ColorType::Rgb),
+        _ => (1, png::ColorType::Grayscale),
+    }
+}
+
 /// PNG of bytes as `colours` says.
 pub(super) fn png(
     width: usize,

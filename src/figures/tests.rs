@@ -529,6 +529,7 @@ fn figures_without_any_data_say_so() {
     let film = Filmstrip {
         width: 0,
         height: 0,
+        channels: 1,
         rows: Vec::new(),
         prediction_start: Some(3),
         dt: f64::NAN,

@@ -4,10 +4,18 @@ use super::arrays::build;
 use super::regression::Features;
 use crate::array::Array;
 
+/// Frames of the clips of one split, wherever they lie: in memory, or on disk until they are looked at.
+pub trait Films: std::fmt::Debug + Send + Sync {
+    /// Clips, N.
+    fn clips(&self) -> usize;
+    /// Frames of clip i, (T, C, H, W).
+    fn clip(&self, i: usize) -> &[u8];
+}
+
 /// Frames of one split as features of a read-out: the pixels of frame t, or of frames t and t - 1 (then t starts at 1).
 #[derive(Clone, Copy, Debug)]
 pub struct Pixels<'a> {
-    frames: &'a [u8],
+    frames: &'a dyn Films,
     sequences: usize,
     total: usize,
     size: usize,
@@ -20,11 +28,11 @@ impl<'a> Pixels<'a> {
     /// The pixels of `stacked` frames (1 or more) of frames (N, T, size); [N, T] in `clips`.
     ///
     /// # Panics
-    /// When there are fewer pixels than that.
-    pub fn new(frames: &'a [u8], clips: [usize; 2], size: usize, stacked: usize) -> Self {
+    /// When there are fewer clips than that.
+    pub fn new(frames: &'a dyn Films, clips: [usize; 2], size: usize, stacked: usize) -> Self {
         assert!(
-            frames.len() >= clips[0] * clips[1] * size,
-            "pixels: frames of other sizes"
+            frames.clips() >= clips[0],
+            "pixels: fewer clips than states"
         );
         Self {
             frames,
@@ -85,32 +93,42 @@ impl Features for Pixels<'_> {
 
     fn fill(&self, sequence: usize, out: &mut [f64]) {
         let width = self.width();
+        let clip = self.frames.clip(sequence);
         for (t, row) in out.chunks_exact_mut(width * self.stacked).enumerate() {
-            let first = (sequence * self.total + t) * self.size;
+            let first = t * self.size;
             if let Some((frame, k)) = self.blocks {
-                let frames = self.frames[first..].chunks_exact(self.size);
+                let frames = clip[first..].chunks_exact(self.size);
                 for (out, pixels) in row.chunks_exact_mut(width).zip(frames) {
                     block_means(pixels, frame, k, out);
                 }
                 continue;
             }
-            for (value, pixel) in row.iter_mut().zip(&self.frames[first..]) {
+            for (value, pixel) in row.iter_mut().zip(&clip[first..]) {
                 *value = f64::from(*pixel) / 255.0;
             }
         }
     }
 }
 
-/// What stands still: the median of every pixel over all frames, (C, H, W). A body that moves covers any one pixel in a
+/// What stands still: the median of every pixel over all frames with `seen` (N, T; empty for all), (C, H, W). A body that moves covers any one pixel in a
 /// small share of the frames only.
-pub fn background(frames: &[u8], size: usize) -> Vec<u8> {
+pub fn background(frames: &dyn Films, size: usize, seen: &[bool]) -> Vec<u8> {
     let mut counts = vec![[0u32; 256]; size];
-    for frame in frames.chunks_exact(size) {
-        for (count, &value) in counts.iter_mut().zip(frame) {
-            count[value as usize] += 1;
+    let mut all = 0u32;
+    for i in 0..frames.clips() {
+        let clip = frames.clip(i);
+        let total = clip.len() / size.max(1);
+        for (t, frame) in clip.chunks_exact(size).enumerate() {
+            if seen.get(i * total + t) == Some(&false) {
+                continue;
+            }
+            all += 1;
+            for (count, &value) in counts.iter_mut().zip(frame) {
+                count[value as usize] += 1;
+            }
         }
     }
-    let half = (frames.len() / size.max(1)).div_ceil(2) as u32;
+    let half = all.div_ceil(2);
     let median = |count: &[u32; 256]| {
         let mut seen = 0;
         let reached = |c: &u32| {
@@ -125,13 +143,13 @@ pub fn background(frames: &[u8], size: usize) -> Vec<u8> {
 /// Centroid (x right, y down, in pixels from the frame's corner) of |frame − background| over all channels of frames
 /// (N, T, C, H, W), (N, T, 2); the middle of a frame in which nothing differs.
 pub fn centroids(
-    frames: &[u8],
+    frames: &dyn Films,
     [n, total]: [usize; 2],
     [_, height, width]: [usize; 3],
     background: &[u8],
 ) -> Array {
     build([n, total, 2], |i, t, row| {
-        let frame = &frames[(i * total + t) * background.len()..][..background.len()];
+        let frame = &frames.clip(i)[t * background.len()..][..background.len()];
         let (mut weight, mut x, mut y) = (0.0, 0.0, 0.0);
         for (k, (value, still)) in frame.iter().zip(background).enumerate() {
             let w = f64::from(value.abs_diff(*still));
@@ -152,16 +170,19 @@ pub fn centroids(
 mod tests {
     use super::super::arrays::at;
     use super::*;
-    use crate::analysis::testing::study;
+    use crate::analysis::Footage;
+    use crate::analysis::testing::{discs, study};
 
     #[test]
     fn centroid_of_a_drawn_disc_is_where_the_state_says() {
         let mut study = study(20, true);
         // Walls that stand still must not pull at it.
-        for frame in study.test.frames.chunks_exact_mut(32 * 32) {
+        let mut frames = discs(&study.test.states);
+        for frame in frames.chunks_exact_mut(32 * 32) {
             frame[..64].fill(200);
         }
-        let still = background(&study.test.frames, 32 * 32);
+        study.test.frames = Footage::held(frames, 20);
+        let still = background(&study.test.frames, 32 * 32, &[]);
         assert!(still[..64].iter().all(|&v| v == 200) && still[64..].iter().all(|&v| v == 0));
         let found = centroids(&study.test.frames, [20, 20], study.frame_shape, &still);
         for i in 0..20 {
@@ -179,7 +200,7 @@ mod tests {
     #[test]
     fn averaged_blocks_are_the_means_of_their_pixels_and_cut_off_at_the_edge() {
         // Two channels of 3 x 5 pixels, blocks of 2: 2 x 3 of them a channel.
-        let frame: Vec<u8> = (0..30).collect();
+        let frame = Footage::held((0..30).collect(), 1);
         let pixels = Pixels::new(&frame, [1, 1], 30, 1).averaged([2, 3, 5], 2);
         assert_eq!(pixels.shape(), [1, 1, 12]);
         let mut out = vec![0.0; 12];
@@ -208,7 +229,7 @@ mod tests {
         assert_eq!(pixels.shape(), [2, 19, 2048]);
         let mut out = vec![0.0; 19 * 2048];
         pixels.fill(1, &mut out);
-        let want: Vec<f64> = study.test.frames[20 * 1024..22 * 1024]
+        let want: Vec<f64> = study.test.frames.clip(1)[..2 * 1024]
             .iter()
             .map(|&v| f64::from(v) / 255.0)
             .collect();

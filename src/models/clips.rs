@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use nn::tensor::{matrix, size, values};
 use nn::{Float, Mat};
 
-/// Video clips as the networks see them: pixels in [0, 1].
+/// Clips as the networks see them: pixels in [0, 1], or vectors less their mean over their standard deviation.
 #[derive(Clone, Debug)]
 pub struct Clips<F: Float> {
     /// (B*T, C*H*W), the frames of one clip after each other.
@@ -98,6 +98,11 @@ impl<F: Float> Clips<F> {
             rows: Some(rows),
         })
     }
+}
+
+/// Whether frames of (C, H, W) are vectors, (D, 1, 1), in place of pictures: their values are not bound to [0, 1].
+pub fn is_vector([_, height, width]: [usize; 3]) -> bool {
+    height == 1 && width == 1
 }
 
 /// What training frames have in common, each (C*H*W), pixels in [0, 1].

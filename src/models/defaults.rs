@@ -5,9 +5,9 @@
 //! weight for every pixel. A frame that can't be halved evenly has as many doublings as divide it, and fully connected
 //! layers of bounded size where none does.
 
-use super::ImagesConfig;
+use super::{ImagesConfig, is_vector};
 use nn::decoder::{CnnDecoder, DecoderConfig, MlpDecoder};
-use nn::encoder::{CnnEncoder, EncoderConfig};
+use nn::encoder::{CnnEncoder, EncoderConfig, MlpEncoder};
 
 /// Defaults that follow from the frames.
 pub trait Fit {
@@ -31,8 +31,16 @@ const DOUBLED: [usize; 3] = [8, 8, 16];
 /// Sides of a decoder's first maps, at least.
 const FIRST: usize = 8;
 
-/// Frames to codes: 5x5 and 3x3 convolutions of 8 channels with a soft-argmax.
+/// Units of the hidden layer that looks at vectors.
+const UNITS: usize = 64;
+
+/// Frames to codes: 5x5 and 3x3 convolutions of 8 channels with a soft-argmax; one hidden layer for vectors.
 pub fn default_encoder(frame: [usize; 3]) -> EncoderConfig {
+    if is_vector(frame) {
+        return EncoderConfig::Mlp(MlpEncoder {
+            hidden: vec![UNITS],
+        });
+    }
     let longest = frame[1].max(frame[2]);
     let mut halvings = 1;
     while longest.div_ceil(1 << halvings) > MAP {
@@ -52,6 +60,11 @@ pub fn default_encoder(frame: [usize; 3]) -> EncoderConfig {
 
 /// Codes to frames: fully connected while frames are small, else doublings of small maps.
 pub fn default_decoder(frame: [usize; 3]) -> DecoderConfig {
+    if is_vector(frame) {
+        return DecoderConfig::Mlp(MlpDecoder {
+            hidden: vec![UNITS],
+        });
+    }
     let usual = MlpDecoder::default();
     let values: usize = frame.iter().product();
     if values <= CONNECTED {
@@ -166,7 +179,7 @@ mod tests {
     fn larger_frames_are_halved_to_maps_of_32_cells_and_trunks_to_4() {
         let strides = |frame| match default_encoder(frame) {
             EncoderConfig::Cnn(cnn) => cnn.strides,
-            EncoderConfig::Mlp(_) => panic!("{frame:?} has no convolutions"),
+            _ => panic!("{frame:?} has no convolutions"),
         };
         assert_eq!(strides([3, 128, 128]), [2, 2, 1]);
         assert_eq!(strides([3, 256, 100]), [2, 2, 2, 1]);

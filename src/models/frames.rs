@@ -1,7 +1,7 @@
 //! The part that every model shares: one frame to a code and back, with its pixel likelihood.
 
 use super::pixels::Pixels;
-use super::{Clips, Codes, Common, Likelihood, Observed};
+use super::{Clips, Codes, Common, Likelihood, Observed, is_vector};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use nn::decoder::{Decoder, DecoderConfig, MlpDecoder};
@@ -74,9 +74,11 @@ impl FramesConfig {
             ))),
         };
         let likelihood = self.likelihood.check(&format!("{at}.likelihood"));
+        let vectors = self.check_kind(at, frame);
         all([
             codes,
             likelihood,
+            vectors,
             self.encoder
                 .check(&format!("{at}.encoder"))
                 .map_err(Error::from),
@@ -86,15 +88,70 @@ impl FramesConfig {
         ])
     }
 
+    /// Vectors want networks without convolutions and a density of real numbers; the identity wants vectors.
+    fn check_kind(&self, at: &str, frame: [usize; 3]) -> Result<()> {
+        let wrong = |key: &str, want: String, got: &str| {
+            Err(Error::Experiment(format!(
+                "{at}.{key}: {want} expected, got {got}"
+            )))
+        };
+        let identity = |key: &str, is: bool| match (is, is_vector(frame)) {
+            (true, false) => wrong(
+                key,
+                format!("mlp or cnn for pictures of {}x{}", frame[1], frame[2]),
+                "identity",
+            ),
+            (true, true) if self.codes != frame[0] => wrong(
+                "codes",
+                format!("{}, as an identity {key} of such vectors has,", frame[0]),
+                &self.codes.to_string(),
+            ),
+            _ => Ok(()),
+        };
+        let encoder = identity("encoder", self.encoder == EncoderConfig::Identity);
+        let decoder = identity("decoder", self.decoder == DecoderConfig::Identity);
+        if !is_vector(frame) {
+            return all([encoder, decoder]);
+        }
+        let kind = |key: &str, cnn: bool| match cnn {
+            true => {
+                let want = "identity or mlp: {} for vectors in place of pictures";
+                wrong(key, want.into(), "cnn")
+            }
+            false => Ok(()),
+        };
+        let likelihood = match self.likelihood {
+            Likelihood::Bernoulli => {
+                let want = "gaussian: { std: .. } for vectors, which are no pixels in 0..1,";
+                wrong("likelihood", want.into(), "bernoulli")
+            }
+            Likelihood::Gaussian { .. } | Likelihood::Calibrated => Ok(()),
+        };
+        all([
+            encoder,
+            decoder,
+            kind("encoder", matches!(self.encoder, EncoderConfig::Cnn(_))),
+            kind("decoder", matches!(self.decoder, DecoderConfig::Cnn(_))),
+            likelihood,
+        ])
+    }
+
     /// Builds the networks.
     ///
     /// # Errors
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<FrameVae<F>> {
         let bernoulli = self.likelihood == Likelihood::Bernoulli;
+        let mut encoder = Encoder::new(&self.encoder, frame, self.codes, rng)?;
+        if let Likelihood::Gaussian { std } = self.likelihood {
+            // Where encoder and decoder are the identity, their densities then cancel: the bound starts at the law's own
+            // likelihood of the vectors, less what noise of this variance costs.
+            encoder.start_variance(std * std)?;
+        }
         Ok(FrameVae {
             codes: self.codes,
-            encoder: Encoder::new(&self.encoder, frame, self.codes, rng)?,
+            encoder,
+            vectors: is_vector(frame),
             decoder: Decoder::new(&self.decoder, frame, self.codes, bernoulli, rng)?,
             pixels: Pixels::new(self.likelihood)?,
         })
@@ -111,6 +168,8 @@ pub struct FrameVae<F: Float> {
     pub codes: usize,
     encoder: Encoder<F>,
     decoder: Decoder<F>,
+    /// Whether frames are vectors, whose values are not bound to [0, 1].
+    vectors: bool,
     pixels: Pixels<F>,
 }
 
@@ -231,7 +290,7 @@ impl<F: Float> FrameVae<F> {
         })
     }
 
-    /// Pixel means in [0, 1] of codes (rows, p).
+    /// Pixel means in [0, 1] of codes (rows, p); means of vectors as the networks see them.
     ///
     /// # Errors
     /// A number of codes that is not a multiple of p.
@@ -239,19 +298,28 @@ impl<F: Float> FrameVae<F> {
         let rows = codes.len() / self.codes;
         let codes = matrix(codes.iter().map(|&v| F::of(v)).collect(), rows, self.codes)?;
         let mut pixels = values(&self.decoder.forward(codes)?).to_vec();
-        self.pixels.likelihood().to_pixels(&mut pixels);
+        if !self.vectors {
+            self.pixels.likelihood().to_pixels(&mut pixels);
+        }
         Ok(pixels)
     }
 }
 
 impl<F: Float> FrameVae<F> {
-    /// The decoder as plain arrays.
-    pub fn plain_decoder(&self) -> plain::Decoder {
+    /// The decoder as plain arrays, from which pages draw pictures; nothing where frames are vectors.
+    pub fn plain_decoder(&self) -> Option<plain::Decoder> {
+        if self.vectors {
+            return None;
+        }
         let pixels = match self.pixels.likelihood() {
             Likelihood::Bernoulli => plain::Pixels::Sigmoid,
             Likelihood::Gaussian { .. } | Likelihood::Calibrated => plain::Pixels::Clamp,
         };
-        plain::Decoder::new(self.codes, self.decoder.plain(), pixels)
+        Some(plain::Decoder::new(
+            self.codes,
+            self.decoder.plain(),
+            pixels,
+        ))
     }
 }
 

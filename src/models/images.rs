@@ -1,7 +1,7 @@
 //! The part that recurrent models share: frames to features, features to frames.
 
 use super::pixels::Pixels;
-use super::{Clips, Common, FrameVae, FramesConfig, Likelihood};
+use super::{Clips, Common, FrameVae, FramesConfig, Likelihood, is_vector};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use nn::layers::{ConvTrunk, Linear, Upsampler};
@@ -73,6 +73,12 @@ pub(super) fn at_least_zero(at: &str, value: f64) -> Result<()> {
 
 impl TrunkConfig {
     fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
+        if is_vector(frame) {
+            return Err(Error::Experiment(format!(
+                "{at}: networks of `codes` expected for vectors of {} in place of pictures, got a trunk of convolutions",
+                frame[0]
+            )));
+        }
         let depth = self.channels.len().min(16);
         let even = |side: &usize| side.is_multiple_of(1 << depth);
         let fits = depth > 0 && !self.channels.contains(&0) && frame[1..].iter().all(even);

@@ -24,7 +24,7 @@ use nn::{Float, Module};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use clips::{Actions, Clips, Common, Observed, Seen};
+pub use clips::{Actions, Clips, Common, Observed, Seen, is_vector};
 pub use defaults::{Fit, default_channels, default_decoder, default_encoder};
 pub use frames::{FrameVae, FramesConfig};
 pub use images::{Images, ImagesConfig, TrunkConfig};

@@ -213,7 +213,7 @@ impl<F: Float> Model<F> for SequenceVae<F> {
     }
 
     fn plain_decoder(&self) -> Option<Decoder> {
-        Some(self.frames.plain_decoder())
+        self.frames.plain_decoder()
     }
 
     fn state_space(&self) -> Option<&dyn StateSpaceModel<F>> {

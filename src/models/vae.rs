@@ -154,6 +154,6 @@ impl<F: Float> Model<F> for VaeModel<F> {
     }
 
     fn plain_decoder(&self) -> Option<Decoder> {
-        Some(self.frames.plain_decoder())
+        self.frames.plain_decoder()
     }
 }

@@ -155,6 +155,7 @@ pub(super) fn baselines(
         state_columns: dataset.state_columns().to_vec(),
         dt: dataset.dt(),
         frame_shape: dataset.frame_shape(),
+        observed_columns: dataset.observed_columns().to_vec(),
         outline: outline(&dataset)?,
         seed: dataset.seed(),
         ..Study::default()

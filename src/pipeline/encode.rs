@@ -253,6 +253,10 @@ impl Part<'_> {
         arrays.extend(self.each("tests", |from, to, rng| {
             self.predict_and_impute(model, missing, (from, to), rng)
         })?)?;
+        if self.split.scale().is_some() {
+            // Vectors are no pictures: there is no film of them.
+            return Ok(());
+        }
         let films = FILMS.min(self.count);
         let mut rng = self.seeds.stream("encode/films", 0);
         let given = [
@@ -293,12 +297,11 @@ impl Part<'_> {
         let mut out = Beliefs::default();
         let shape = [to - from, self.steps];
         let seen = found.next().unwrap_or_default();
-        let wrong = missing.wrong(&bright(&model.decode(&seen)?), (from, to));
-        out.insert(
-            "wrong_pixels_seen",
-            &Beliefs::FRAMES,
-            Array::new(shape, wrong)?,
-        )?;
+        if self.split.scale().is_none() {
+            let wrong = missing.wrong(&bright(&model.decode(&seen)?), (from, to));
+            let wrong = Array::new(shape, wrong)?;
+            out.insert("wrong_pixels_seen", &Beliefs::FRAMES, wrong)?;
+        }
         let latents = model.latents();
         let mut ahead = found.next().unwrap_or_default();
         ahead.retain(|name| latents.iter().any(|latent| latent.name == name));

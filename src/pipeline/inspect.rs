@@ -61,20 +61,14 @@ pub fn inspect_frames(path: &Path, file: &Path) -> Result<String> {
     let dir = dataset_folder(path)?;
     let sheet = data::frames_for_sheet(&dir, "test", SEQUENCES)?;
     let [channels, height, width] = sheet.frame_shape;
-    if channels != 1 {
-        return Err(Error::file(
-            dir,
-            format!("expected grey frames, got {channels} channels"),
-        ));
-    }
     let n = sheet.sequences.len();
-    let frames = sheet.sequences.first().map_or(0, Vec::len) / (height * width).max(1);
+    let frames = sheet.sequences.first().map_or(0, Vec::len) / (channels * height * width).max(1);
     let bytes = if ending == Some("gif") {
-        let wide = side_by_side(&sheet.sequences, frames, height, width);
-        let size = (frames, height, n * (width + 1) - 1);
+        let wide = side_by_side(&sheet.sequences, frames * channels * height, width);
+        let size = [frames, channels, height, n * (width + 1) - 1];
         figures::clip_gif(&wide, size, ZOOM, sheet.dt)?
     } else {
-        let size = (n * frames, height, width);
+        let size = [n * frames, channels, height, width];
         figures::contact_sheet(&sheet.sequences.concat(), size, frames, ZOOM)?
     };
     write_atomic(file, &bytes)?;
@@ -84,10 +78,10 @@ pub fn inspect_frames(path: &Path, file: &Path) -> Result<String> {
     ))
 }
 
-/// Sequences (T, H, W) as one clip, a grey line between neighbours.
-fn side_by_side(sequences: &[Vec<u8>], frames: usize, height: usize, width: usize) -> Vec<u8> {
+/// Sequences (T, C, H, W), `lines` of `width` in all, as one clip, a grey line between neighbours.
+fn side_by_side(sequences: &[Vec<u8>], lines: usize, width: usize) -> Vec<u8> {
     let mut clip = Vec::new();
-    for row in 0..frames * height {
+    for row in 0..lines {
         for (i, sequence) in sequences.iter().enumerate() {
             if i > 0 {
                 clip.push(128);

@@ -58,6 +58,8 @@ impl Missing<'_> {
         let shape = [to - from, self.steps];
         let frames = |values: Vec<f64>| Array::new(shape, values);
         let mut out = Beliefs::default();
+        // Wrong pixels are of pictures.
+        let vectors = self.split.scale().is_some();
         let first = model.latents().into_iter().find(|latent| latent.in_time);
         let Some(first) = first else {
             return Ok(out);
@@ -66,14 +68,17 @@ impl Missing<'_> {
             let Some(states) = beliefs.get(&first.name) else {
                 continue;
             };
-            let wrong = self.wrong(&bright(&model.decode(&beliefs)?), (from, to));
             let states = states.clone();
             out.insert(format!("imputed_{name}{k}"), &Beliefs::STATES, states)?;
+            if vectors {
+                continue;
+            }
+            let wrong = self.wrong(&bright(&model.decode(&beliefs)?), (from, to));
             let name = format!("wrong_pixels_{name}{k}");
             out.insert(name, &Beliefs::FRAMES, frames(wrong)?)?;
         }
         let mask: Vec<f64> = mask.iter().map(|&s| f64::from(u8::from(s))).collect();
-        if let Some(data) = self.data {
+        if let Some(data) = self.data.filter(|_| !vectors) {
             let drawn = self.line(data, &mask, (from, to))?;
             let wrong = frames(self.wrong(&drawn, (from, to)))?;
             out.insert(format!("wrong_pixels_line_{k}"), &Beliefs::FRAMES, wrong)?;

@@ -3,7 +3,7 @@
 use super::encode::reconstructing;
 use crate::analysis::collapse::{Collapse, activity};
 use crate::analysis::monitor;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Scale, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::figures::contact_sheet;
@@ -95,7 +95,7 @@ const SHOWN: usize = 2;
 /// Their least width and height, pixels.
 const SHOWN_SIZE: usize = 64;
 
-/// The first validation sequences, each above its reconstruction from code means; grey, the mean over channels.
+/// The first validation sequences, each above its reconstruction from code means, in colour where they are.
 fn reconstruction(
     model: &dyn Model<f32>,
     split: &Split,
@@ -110,14 +110,16 @@ fn reconstruction(
         Some(beliefs) => model.decode(beliefs)?,
         None => Vec::new(),
     };
+    if split.scale().is_some() {
+        // Vectors are no pictures.
+        return Ok(Vec::new());
+    }
     let size = c * h * w;
     let mut rows = Vec::new();
     let mut push = |values: &[f32]| {
         for frame in values.chunks_exact(size) {
-            rows.extend((0..h * w).map(|i| {
-                let sum: f32 = frame.iter().skip(i).step_by(h * w).sum();
-                (255.0 * sum / c as f32).round().clamp(0.0, 255.0) as u8
-            }));
+            let byte = |v: &f32| (255.0 * v).round().clamp(0.0, 255.0) as u8;
+            rows.extend(frame.iter().map(byte));
         }
     };
     for (i, of) in shown.iter().zip(decoded.chunks_exact(steps * size)) {
@@ -133,7 +135,7 @@ fn reconstruction(
         return Ok(Vec::new());
     }
     let zoom = SHOWN_SIZE.div_ceil(h.max(w));
-    let sheet = contact_sheet(&rows, (rows.len() / (h * w), h, w), steps, zoom)?;
+    let sheet = contact_sheet(&rows, [rows.len() / size, c, h, w], steps, zoom)?;
     let picture = Summary::png(sheet).map(|png| ("reconstruction".to_string(), png));
     Ok(picture.into_iter().collect())
 }
@@ -180,9 +182,12 @@ fn collapsing(latents: &[Latent], found: &[Beliefs]) -> (Vec<(String, f64)>, Str
 /// Training sequences that mean and background are taken over.
 const COMMON_SEQUENCES: usize = 500;
 
-/// Mean and median over time and training sequences of every pixel.
+/// Mean and median over time and training sequences of every pixel, or component as the networks see it.
 pub(super) fn common(split: &Split, frame: [usize; 3]) -> Common {
     let pixels: usize = frame.iter().product();
+    if let Some(scale) = split.scale() {
+        return common_of_vectors(split, scale);
+    }
     let mut counts = vec![[0u32; 256]; pixels];
     for i in 0..split.len().min(COMMON_SEQUENCES) {
         for frame in split.frames(i).chunks_exact(pixels) {
@@ -211,6 +216,28 @@ pub(super) fn common(split: &Split, frame: [usize; 3]) -> Common {
     Common {
         mean: counts.iter().map(mean).collect(),
         background: counts.iter().map(median).collect(),
+    }
+}
+
+/// The same of vectors, whose mean over the training split is zero.
+fn common_of_vectors(split: &Split, scale: &Scale) -> Common {
+    let size = scale.mean.len();
+    let mut columns = vec![Vec::new(); size];
+    for i in 0..split.len().min(COMMON_SEQUENCES) {
+        let seen = split.frame_seen(i);
+        let rows = split.vectors(i).chunks_exact(size).enumerate();
+        for (_, row) in rows.filter(|(t, _)| seen.get(*t) != Some(&0)) {
+            let all = columns.iter_mut().zip(scale.normal(row));
+            all.for_each(|(column, x)| column.push(f64::from(x)));
+        }
+    }
+    let median = |mut column: Vec<f64>| {
+        column.sort_by(f64::total_cmp);
+        column.get(column.len() / 2).copied().unwrap_or(0.0)
+    };
+    Common {
+        mean: vec![0.0; size],
+        background: columns.into_iter().map(median).collect(),
     }
 }
 

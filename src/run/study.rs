@@ -1,9 +1,9 @@
 //! Everything about one trained model and seed, read from a run folder and its dataset.
 
 use super::RunFolder;
-use crate::analysis::{SplitStudy, Study, TrainingPoint};
+use crate::analysis::{Footage, SplitStudy, Study, TrainingPoint};
 use crate::array::Array;
-use crate::data::{Dataset, Split};
+use crate::data::{DataConfig, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::latents::{Beliefs, Decoder, EncodeConfig, JsonFile};
@@ -67,6 +67,8 @@ pub fn study(
         },
         training: training(&folder.training(model, seed))?,
         frame_shape: dataset.frame_shape(),
+        observed_columns: dataset.observed_columns().to_vec(),
+        exact: dataset.config().and_then(DataConfig::exact_law),
         outline: outline(dataset)?,
         walls: walls(dataset)?,
         rollouts: experiment
@@ -87,10 +89,27 @@ pub(crate) fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<Spli
         states: Array::new([n, frames, columns], states)?,
         seen,
         parameters: Array::new([n, dataset.parameter_columns().len()], parameters)?,
-        frames: (0..n).flat_map(|i| split.frames(i)).copied().collect(),
+        frames: match dataset.observed_columns() {
+            [] => Footage::Stored {
+                split: split.clone(),
+                clips: n,
+            },
+            _ => Footage::None,
+        },
+        vectors: vectors(dataset, split, n)?,
         events: (0..n).flat_map(|i| split.events(i)).copied().collect(),
         ..SplitStudy::default()
     })
+}
+
+/// Vectors of the first `n` sequences, in their own units; nothing where frames are pictures.
+fn vectors(dataset: &Dataset, split: &Split, n: usize) -> Result<Array> {
+    let columns = dataset.observed_columns().len();
+    if columns == 0 {
+        return Ok(Array::default());
+    }
+    let all = (0..n).flat_map(|i| split.vectors(i)).map(|&x| f64::from(x));
+    Array::new([n, dataset.frames(), columns], all.collect())
 }
 
 /// States (N, T, D) of these sequences, NaN where one is not known and in missing frames, and which frames are there, (N, T)

@@ -47,9 +47,17 @@ impl Checksum {
     /// [`Error::File`] with what was expected and got.
     pub fn verify(&self, path: &Path, content: &[u8]) -> Result<()> {
         self.verify_size(path, content.len() as u64)?;
-        let got = Self::of_bytes(content).sha256;
-        if got != self.sha256 {
-            let want = &self.sha256;
+        self.verify_sum(path, &Self::of_bytes(content))
+    }
+
+    /// Checks what was counted and summed of the file at `path`, size first.
+    ///
+    /// # Errors
+    /// [`Error::File`] with what was expected and got.
+    pub fn verify_sum(&self, path: &Path, got: &Self) -> Result<()> {
+        self.verify_size(path, got.bytes)?;
+        if got.sha256 != self.sha256 {
+            let (want, got) = (&self.sha256, &got.sha256);
             return Err(Error::file(
                 path,
                 format!("altered: expected SHA-256 {want}, got {got}"),

@@ -9,12 +9,13 @@
 
 use crate::error::{Error, Result};
 use crate::store::atomic::AtomicFile;
-use crate::store::checksum::Checksum;
+use crate::store::checksum::{Checksum, Hasher};
 pub use crate::store::npy_header::Header;
 use memmap2::Mmap;
 use std::fs::File;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 #[cfg(target_endian = "big")]
 compile_error!("arrays are mapped as they are on disk, little-endian");
@@ -116,8 +117,14 @@ pub struct Npy<T> {
     path: PathBuf,
     map: Mmap,
     header: Header,
+    /// Bytes that were looked at since the system was last told that they may go.
+    touched: AtomicUsize,
     values: PhantomData<T>,
 }
+
+/// Bytes of a file that are looked at before their pages are given back. What was read stays in the system's own cache; what
+/// a process holds does not grow with its files.
+const RESIDENT: usize = 32 << 20;
 
 impl<T: Element> Npy<T> {
     /// Maps a file whose values are of type `T`.
@@ -147,6 +154,7 @@ impl<T: Element> Npy<T> {
             path: path.to_path_buf(),
             map,
             header,
+            touched: AtomicUsize::new(0),
             values: PhantomData,
         })
     }
@@ -170,12 +178,31 @@ impl<T: Element> Npy<T> {
     /// # Errors
     /// [`Error::File`] with what was expected and got.
     pub fn verify(&self, checksum: &Checksum) -> Result<()> {
-        checksum.verify(&self.path, &self.map)
+        let mut hash = Hasher::default();
+        for part in self.map.chunks(RESIDENT) {
+            hash.update(part);
+            self.release();
+        }
+        checksum.verify_sum(&self.path, &hash.finish())
     }
 
     /// Size along every axis.
     pub fn shape(&self) -> &[usize] {
         &self.header.shape
+    }
+
+    /// Gives the pages that were read back to the system; they are read again when they are looked at again.
+    #[allow(unsafe_code)]
+    fn release(&self) {
+        #[cfg(unix)]
+        {
+            // SAFETY: a shared map of a file that only reads holds nothing that the file does not: a page that went comes back
+            // with the same bytes. Whether the system follows the advice does not matter.
+            let _ = unsafe {
+                self.map
+                    .unchecked_advise(memmap2::UncheckedAdvice::DontNeed)
+            };
+        }
     }
 
     /// All values, row-major.
@@ -189,6 +216,11 @@ impl<T: Element> Npy<T> {
     /// Like a slice, when `i` is outside the array or there is no axis.
     pub fn row(&self, i: usize) -> &[T] {
         let stride: usize = self.shape()[1..].iter().product();
+        let bytes = stride * std::mem::size_of::<T>();
+        if self.map.len() > RESIDENT && self.touched.fetch_add(bytes, Relaxed) + bytes > RESIDENT {
+            self.touched.store(0, Relaxed);
+            self.release();
+        }
         &self.values()[i * stride..(i + 1) * stride]
     }
 }

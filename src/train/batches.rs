@@ -1,4 +1,4 @@
-//! Which sequences a step sees, how they become pixels in [0, 1], and what the ELBO of many sequences is.
+//! Which sequences a step sees, how they become pixels in [0, 1] or normalised vectors, and what the ELBO of many sequences is.
 
 use crate::data::Split;
 use crate::error::Result;
@@ -8,14 +8,21 @@ use nn::tensor::matrix;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-/// The clips of these sequences, pixels in [0, 1], with the dataset's own missing frames where it has any.
+/// The clips of these sequences, pixels in [0, 1] or vectors normalised by the training split's [`Scale`], with the dataset's own missing frames where it has any.
 ///
 /// # Errors
 /// Out of memory.
 pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32>> {
     let mut pixels = Vec::new();
     for &i in indices {
-        pixels.extend(split.frames(i).iter().map(|&v| f32::from(v) / 255.0));
+        match split.scale() {
+            None => pixels.extend(split.frames(i).iter().map(|&v| f32::from(v) / 255.0)),
+            Some(scale) => {
+                let size = scale.mean.len();
+                let rows = split.vectors(i).chunks_exact(size);
+                pixels.extend(rows.flat_map(|row| scale.normal(row)));
+            }
+        }
     }
     let rows = indices.len() * steps;
     let columns = pixels.len() / rows.max(1);
@@ -37,6 +44,30 @@ pub fn frames_seen(split: &Split, indices: &[usize]) -> Option<Vec<bool>> {
     let seen: Vec<bool> = seen.map(|&seen| seen == 1).collect();
     (!seen.is_empty()).then_some(seen)
 }
+
+/// Nats that a term of the bound about what is observed loses when vectors have their own units again in place of those of
+/// the networks: sum of ln std over the components that are seen, one number a frame, (B*T). Zeros for pixels.
+pub(super) fn volumes(split: &Split, clips: &Clips<f32>) -> Vec<f64> {
+    let frames = clips.sequences * clips.steps;
+    let Some(scale) = split.scale() else {
+        return vec![0.0; frames];
+    };
+    let seen = |frame: usize, k: usize| {
+        clips.seen.as_ref().is_none_or(|seen| {
+            let at = frame * scale.std.len() + k;
+            seen.frames[frame] && seen.pixels.as_ref().is_none_or(|pixels| pixels[at])
+        })
+    };
+    let volume = |frame: usize| {
+        let all = scale.std.iter().enumerate();
+        let seen = all.filter(|(k, _)| seen(frame, *k));
+        seen.map(|(_, std)| std.ln()).sum()
+    };
+    (0..frames).map(volume).collect()
+}
+
+/// The term of a bound that is a density of what is observed.
+pub(super) const DENSITY: &str = "reconstruction";
 
 /// The first `most` sequences of which every frame is seen.
 pub fn whole(split: &Split, most: usize) -> Vec<usize> {
@@ -128,7 +159,16 @@ pub fn evaluate(
             let clips = clips(split, part, steps)?;
             let terms = model.objective(&clips, Schedule::bound(), &mut rng)?;
             let own = terms.into_iter().filter(|term| term.in_bound);
-            let own = own.map(|term| (term.name, term.total(), term.per_frame));
+            let volumes = volumes(split, &clips);
+            let own = own.map(|term| {
+                let (mut total, mut per_frame) = (term.total(), term.per_frame);
+                if term.name == DENSITY && split.scale().is_some() {
+                    total -= volumes.iter().sum::<f64>();
+                    let all = per_frame.iter_mut().zip(&volumes);
+                    all.for_each(|(value, volume)| *value -= volume);
+                }
+                (term.name, total, per_frame)
+            });
             Ok((own.collect(), clips.observations()))
         })
         .collect::<Result<_>>()?;

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::batches::{Order, both, clips, evaluate, whole};
+use super::batches::{DENSITY, Order, both, clips, evaluate, volumes, whole};
 use super::checkpoint::{self, State};
 use super::config::TrainConfig;
 use super::health;
@@ -229,7 +229,12 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                         .missing
                         .draw(job.seeds, (first, part.len()), job.steps, job.frame);
                 clips.seen = both(clips.seen.take(), hidden);
-                climb(model, &clips, schedule, player, &mut rng)
+                let (gradients, (mut terms, seen)) =
+                    climb(model, &clips, schedule, player, &mut rng)?;
+                let volume: f64 = volumes(job.train, &clips).iter().sum();
+                let density = terms.iter_mut().filter(|(name, ..)| *name == DENSITY);
+                density.for_each(|(_, _, total)| *total -= volume);
+                Ok((gradients, (terms, seen)))
             })
             .collect::<Result<_>>()
             .map_err(|e| health::lost(at, e))?;

@@ -18,6 +18,8 @@ pub enum DecoderConfig {
     Mlp(MlpDecoder),
     /// A linear map to small feature maps, then sub-pixel convolutions that double them, as in the published Kalman VAE.
     Cnn(CnnDecoder),
+    /// The frame is the code: for vectors that are codes already.
+    Identity,
 }
 
 impl Default for DecoderConfig {
@@ -81,6 +83,7 @@ impl DecoderConfig {
                 Some(v) => bad("mlp.hidden", "sizes in 1..=65536", v.to_string()),
                 None => Ok(()),
             },
+            Self::Identity => Ok(()),
             Self::Cnn(c) => {
                 let scale = 1usize.checked_shl(c.channels.len() as u32).unwrap_or(0);
                 let kernel = match c.kernel % 2 {
@@ -124,7 +127,7 @@ impl<F: Float> Decoder<F> {
     /// Builds the network for frames of (C, H, W) and `codes` code dimensions; `logits` starts the output dark.
     ///
     /// # Errors
-    /// Out of memory.
+    /// [`Error::Config`] when the identity is asked for another number of codes than a frame has values.
     pub fn new(
         config: &DecoderConfig,
         frame: [usize; 3],
@@ -152,6 +155,13 @@ impl<F: Float> Decoder<F> {
                 last.bias = Param::constant([channels * height * width], start)?;
                 decoder.linears.push(last);
             }
+            DecoderConfig::Identity if channels * height * width != codes => {
+                let size = channels * height * width;
+                return Err(Error::Config(format!(
+                    "decoder: identity wants as many codes as a frame has values, {size}, got {codes}"
+                )));
+            }
+            DecoderConfig::Identity => {}
             DecoderConfig::Cnn(c) => {
                 let (mut h, mut w) = (height >> c.channels.len(), width >> c.channels.len());
                 let mut inputs = c.channels[0];

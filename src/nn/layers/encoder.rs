@@ -17,6 +17,8 @@ pub enum EncoderConfig {
     Mlp(MlpEncoder),
     /// Convolutions, then a read-out.
     Cnn(CnnEncoder),
+    /// The code is the frame: for vectors that are codes already. Their variance is learned, one for each component.
+    Identity,
 }
 
 impl Default for EncoderConfig {
@@ -88,6 +90,7 @@ impl EncoderConfig {
     pub fn check(&self, at: &str) -> Result<()> {
         match self {
             Self::Mlp(c) => positive(at, "mlp.hidden", &c.hidden),
+            Self::Identity => Ok(()),
             Self::Cnn(c) => {
                 let (n, k, s) = (c.channels.len(), c.kernels.len(), c.strides.len());
                 if n == 0 || n != k || n != s {
@@ -173,6 +176,8 @@ pub struct Encoder<F: Float> {
     /// The 1x1 convolution before a spatial softmax, with (maps, height, width).
     maps: Option<(Layer<F>, Geometry)>,
     linears: Vec<Layer<F>>,
+    /// Log variances (p) of codes that are the frames themselves.
+    log_var: Option<Param<F>>,
 }
 
 /// Where log variances start: a standard deviation of .08 is small against codes of unit size, and large enough for gradients to flow.
@@ -187,7 +192,7 @@ impl<F: Float> Encoder<F> {
     /// Builds the network for frames of (C, H, W) and `codes` code dimensions.
     ///
     /// # Errors
-    /// Out of memory.
+    /// [`Error::Config`] when the identity is asked for another number of codes than a frame has values.
     pub fn new(
         config: &EncoderConfig,
         frame: [usize; 3],
@@ -200,10 +205,22 @@ impl<F: Float> Encoder<F> {
             convolutions: vec![],
             maps: None,
             linears: vec![],
+            log_var: None,
         };
+        if *config == EncoderConfig::Identity {
+            let size = frame.iter().product::<usize>();
+            if size != codes {
+                return Err(Error::Config(format!(
+                    "encoder: identity wants as many codes as a frame has values, {size}, got {codes}"
+                )));
+            }
+            encoder.log_var = Some(Param::constant([codes], START_LOG_VAR)?);
+            return Ok(encoder);
+        }
         let [mut channels, mut height, mut width] = frame;
         let hidden: &[usize] = match config {
             EncoderConfig::Mlp(c) => &c.hidden,
+            EncoderConfig::Identity => &[],
             EncoderConfig::Cnn(c) => {
                 for ((&outputs, &kernel), &stride) in
                     c.channels.iter().zip(&c.kernels).zip(&c.strides)
@@ -297,6 +314,20 @@ impl<F: Float> Encoder<F> {
         self.background.set(background)
     }
 
+    /// Starts the variances of codes that are the frames themselves there; others stay.
+    ///
+    /// # Errors
+    /// None that can happen.
+    pub fn start_variance(&mut self, variance: f64) -> Result<()> {
+        match &mut self.log_var {
+            Some(log_var) => {
+                let start = vec![F::of(variance.ln()); log_var.values().len()];
+                log_var.set(&start)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Frames (rows, C*H*W) with the background in place of every pixel that is not seen: nothing is there that differs from it.
     ///
     /// # Errors
@@ -345,6 +376,16 @@ impl<F: Float> Encoder<F> {
     /// # Errors
     /// [`Error::Shape`] when the frames have another size.
     pub fn forward<T: Tape<F, Cpu>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
+        if let Some(log_var) = &self.log_var {
+            let (_, columns) = size(&frames);
+            let codes = log_var.values().len();
+            if columns != codes {
+                return Err(Error::Shape(format!(
+                    "encoder: frames of {codes} values expected, got {columns}"
+                )));
+            }
+            return ops::beside(frames, log_var);
+        }
         let mut x = self.moving(frames)?;
         let mut first = true;
         for (layer, geometry) in &self.convolutions {
@@ -388,6 +429,9 @@ impl<F: Float> Module<F> for Encoder<F> {
         out.push((format!("{at}.background"), &mut self.background));
         for (i, (layer, _)) in self.convolutions.iter_mut().enumerate() {
             layer.parameters(format!("{at}.convolution.{i}"), out);
+        }
+        if let Some(log_var) = &mut self.log_var {
+            out.push((format!("{at}.log_var"), log_var));
         }
         if let Some((layer, _)) = &mut self.maps {
             layer.parameters(format!("{at}.maps"), out);

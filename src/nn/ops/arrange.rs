@@ -1,8 +1,8 @@
 //! Columns side by side and apart, frames of all clips out of their order in time and back, and sums.
 
 use crate::tensor::{matrix, record, scalar, size, split, split_all, take_gradient, values};
-use crate::{Error, Float, Mat, Result, Scalar, Track};
-use dfdx::prelude::PutTape;
+use crate::{Error, Float, Mat, Param, Result, Scalar, Track};
+use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 use std::ops::Range;
 
 /// Matrices of equally many rows side by side: (rows, c_1), (rows, c_2) .. to (rows, c_1 + c_2 ..).
@@ -36,6 +36,31 @@ pub fn concat<F: Float, T: Track<F>>(all: &[&Mat<F, T>]) -> Result<Mat<F, T>> {
                 F::accumulate(&mut to[row * c..][..*c], &g[row * columns + start..][..*c]);
             }
             start += c;
+        }
+        Ok(())
+    }))
+}
+
+/// The same row beside every row of x: (rows, c) and `row` (d) to (rows, c + d). x is data: no gradient flows to it.
+///
+/// # Errors
+/// Out of memory.
+pub fn beside<F: Float, T: Tape<F, Cpu>>(x: Mat<F, T>, row: &Param<F>) -> Result<Mat<F, T>> {
+    let (x, tape) = x.split_tape();
+    let (rows, c) = size(&x);
+    let columns = c + row.values().len();
+    let mut y = Vec::with_capacity(rows * columns);
+    for i in 0..rows {
+        y.extend_from_slice(&values(&x)[i * c..][..c]);
+        y.extend_from_slice(row.values());
+    }
+    let y = matrix(y, rows, columns)?;
+    let (out, row) = (y.clone(), row.clone());
+    Ok(record(y, tape, move |gradients| {
+        let g = take_gradient(gradients, &out)?;
+        let to = gradients.get_or_alloc_mut(&row.tensor)?;
+        for g in g.chunks_exact(columns.max(1)) {
+            F::accumulate(to, &g[c..]);
         }
         Ok(())
     }))

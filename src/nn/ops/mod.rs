@@ -38,8 +38,8 @@ mod sum;
 mod unfold;
 
 pub use arrange::{
-    columns, concat, frame, frames, heads, mean, mean_over_frames, repeat_rows, row_sums, stack,
-    sum,
+    beside, columns, concat, frame, frames, heads, mean, mean_over_frames, repeat_rows, row_sums,
+    stack, sum,
 };
 pub use attention::{causal_attention, rotate};
 pub use calibrated::{MIN_SIGMA, calibrated_gaussian};
