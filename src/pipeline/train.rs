@@ -17,6 +17,8 @@ use crate::train::{self, Job, clips};
 
 /// Sequences whose latents are watched during training.
 const WATCHED: usize = 200;
+/// Of them, those that are held at once.
+const WATCHED_AT_ONCE: usize = 25;
 
 /// Trains to [`RunFolder::weights`] and [`RunFolder::training`], from the last checkpoint if there is one.
 ///
@@ -41,10 +43,25 @@ pub fn train(
         ));
     }
     let watch = |trained: &dyn Model<f32>| {
-        let shown = clips(split, &all, steps)?;
         let given = [Given::Alone, Given::UpTo, Given::All];
         let mut rng = Seeds::new(seed).stream("train/watch", 0);
-        let found = trained.infer(&shown, &given.map(Query::about), &mut rng)?;
+        // A part at a time: memory does not grow with the frames that are watched.
+        let (mut parts, mut codes) = (vec![Vec::new(); given.len()], Vec::new());
+        for part in all.chunks(WATCHED_AT_ONCE) {
+            let shown = clips(split, part, steps)?;
+            let found = trained.infer(&shown, &given.map(Query::about), &mut rng)?;
+            parts
+                .iter_mut()
+                .zip(found)
+                .for_each(|(to, own)| to.push(own));
+            if let Some(law) = trained.state_space() {
+                codes.extend(law.encode(&shown.frames)?.mean);
+            }
+        }
+        let found: Vec<Beliefs> = parts
+            .into_iter()
+            .map(Beliefs::joined)
+            .collect::<Result<_>>()?;
         let latents = trained.latents();
         let mut arrays: Vec<(String, &[f64])> = Vec::new();
         for (beliefs, given) in found.iter().zip(given) {
@@ -61,7 +78,7 @@ pub fn train(
         values.extend(found);
         progress.log(&format!("train {model}, seed {seed}: {line}"));
         let gap = match trained.state_space() {
-            Some(law) => law.published_gap(&law.encode(&shown.frames)?.mean, steps)?,
+            Some(law) => law.published_gap(&codes, steps)?,
             None => None,
         };
         if let Some(gap) = gap {
