@@ -117,6 +117,16 @@ fn axis_labels_and_legends_are_written() {
             ],
         ),
         ("traversal", &["x (px)", "vx (px/s)", "3 frames later"]),
+        ("sample_fan", &["x (px)", "all branches", "half of them"]),
+        (
+            "skill_over_horizon",
+            &["energy score (px)", "frames ahead", "true futures"],
+        ),
+        ("sample_strip", &["true", "sample 1", "sample 3"]),
+        (
+            "ledger",
+            &["sequence 0", "KL of z (nats)", "surprise (nats)"],
+        ),
     ];
     for (name, figure) in Figure::examples() {
         let svg = figure.svg().unwrap();
@@ -279,10 +289,29 @@ fn layouts() -> Vec<(String, Figure)> {
                 traversal.rows.truncate(1);
                 add("one row", traversal.into());
             }
-            Figure::SampleFan(_)
-            | Figure::SkillOverHorizon(_)
-            | Figure::SampleStrip(_)
-            | Figure::Ledger(_) => {}
+            Figure::SampleFan(fan) => {
+                for count in [1, 2, 3, 4] {
+                    let fans = fan.fans.iter().cycle().take(count).cloned().collect();
+                    let fan = SampleFan {
+                        fans,
+                        ..fan.clone()
+                    };
+                    add(&format!("{count} panels"), fan.into());
+                }
+            }
+            Figure::SkillOverHorizon(mut skill) => {
+                skill.error_label = "energy score of positions (px)".to_string();
+                skill.skill.clear();
+                add("no skill", skill.into());
+            }
+            Figure::SampleStrip(mut strip) => {
+                strip.rows.truncate(1);
+                add("one row", strip.into());
+            }
+            Figure::Ledger(mut ledger) => {
+                ledger.books.truncate(1);
+                add("one cost", ledger.into());
+            }
         }
     }
     all

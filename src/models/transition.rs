@@ -29,11 +29,11 @@ impl TransitionConfig {
     /// Out of memory.
     pub fn build<F: Float>(self, n: usize, h: usize, rng: &mut Rng) -> Result<Transition<F>> {
         Ok(match self {
-            Self::Gru => Transition::Gru(Gru::new(n, h, false, rng)?),
-            Self::Residual => Transition::Residual {
+            Self::Gru => Transition::Gru(Box::new(Gru::new(n, h, false, rng)?)),
+            Self::Residual => Transition::Residual(Box::new(Residual {
                 hidden: Linear::new(n + h, h, Activation::Relu, rng)?,
                 change: Linear::new(h, h, Activation::Identity, rng)?.scaled(START)?,
-            },
+            })),
         })
     }
 }
@@ -42,14 +42,18 @@ impl TransitionConfig {
 #[derive(Debug)]
 pub enum Transition<F: Float> {
     /// See there.
-    Gru(Gru<F>),
-    /// See there: s + change(hidden(s, z)).
-    Residual {
-        /// (B, h + n) to (B, h).
-        hidden: Linear<F>,
-        /// To what is added.
-        change: Linear<F>,
-    },
+    Gru(Box<Gru<F>>),
+    /// See there.
+    Residual(Box<Residual<F>>),
+}
+
+/// s + change(hidden(s, z)).
+#[derive(Debug)]
+pub struct Residual<F: Float> {
+    /// (B, h + n) to (B, h).
+    hidden: Linear<F>,
+    /// To what is added.
+    change: Linear<F>,
 }
 
 impl<F: Float> Transition<F> {
@@ -60,9 +64,9 @@ impl<F: Float> Transition<F> {
     pub fn step<T: Track<F>>(&self, z: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
         Ok(match self {
             Self::Gru(gru) => gru.step(z, state)?,
-            Self::Residual { hidden, change } => {
-                let both = ops::concat(&[state, z])?;
-                ops::add(state, &change.forward(&hidden.forward(&both)?)?)?
+            Self::Residual(residual) => {
+                let hidden = residual.hidden.forward(&ops::concat(&[state, z])?)?;
+                ops::add(state, &residual.change.forward(&hidden)?)?
             }
         })
     }
@@ -72,9 +76,9 @@ impl<F: Float> Module<F> for Transition<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
         match self {
             Self::Gru(gru) => gru.parameters(at, out),
-            Self::Residual { hidden, change } => {
-                hidden.parameters(&format!("{at}.hidden"), out);
-                change.parameters(&format!("{at}.change"), out);
+            Self::Residual(residual) => {
+                residual.hidden.parameters(&format!("{at}.hidden"), out);
+                residual.change.parameters(&format!("{at}.change"), out);
             }
         }
     }

@@ -18,7 +18,8 @@ fn compare(page: &str, names: &[&str], expected: impl Fn(&str) -> Vec<String>) {
     let text = text(Path::new(page));
     let mut told = named_sections(&text);
     let mut known: Vec<String> = names.iter().map(ToString::to_string).collect();
-    (told.sort(), known.sort());
+    told.sort();
+    known.sort();
     assert_eq!(told, known, "{page}: sections, and what is registered");
     let mut lacking = Vec::new();
     for name in names {

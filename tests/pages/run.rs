@@ -194,10 +194,10 @@ fn is_a_file(code: &str) -> Result<(), String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                if fs::read_to_string(&path).unwrap() == code {
-                    return Ok(());
-                }
+            } else if path.extension().is_some_and(|end| end == "rs")
+                && fs::read_to_string(&path).unwrap() == code
+            {
+                return Ok(());
             }
         }
     }
