@@ -102,7 +102,7 @@ impl ImagesConfig {
     pub fn examples() -> [Self; 2] {
         let trunk = TrunkConfig {
             channels: vec![2, 3],
-            features: 5,
+            features: 8,
             likelihood: Likelihood::Gaussian { std: 0.5 },
         };
         [Self::Trunk(trunk), Self::Codes(FramesConfig::example())]
