@@ -44,11 +44,8 @@ pub fn floor(rollouts: &Rollouts, rows: &Rows, finding: &mut Finding) -> Result<
     let rms = (squares / found).sqrt();
     finding.metric("tracker_rms/true frames", Estimate::point(rms), "px");
     finding.metric("tracker_lost/true frames", Estimate::point(lost / all), "1");
-    let what = format!(
-        "√ mean squared distance of found from true places in {drawn} drawn true futures of {} contexts",
-        rollouts.info.contexts
-    );
-    finding.define("tracker_rms", &what, "The floor of every distance here.");
+    let what = "√ mean squared distance of found from true places in drawn true futures";
+    finding.define("tracker_rms", what, "The floor of every distance here.");
     Ok(())
 }
 

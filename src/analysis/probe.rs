@@ -56,6 +56,12 @@ impl Analysis for Probe {
                 if name == "filtered" {
                     let late = Scores::where_(&found, &study.test.states, |_, t| t >= 2)?;
                     rows.push(Row::new("filtered t>=2", late));
+                    if let Some(free) = away_from_contacts(study) {
+                        let free = Scores::where_(&found, &study.test.states, |i, t| {
+                            t >= 2 && free(i, t)
+                        })?;
+                        rows.push(Row::new(AWAY, free));
+                    }
                 }
                 decoded = Some((name, found));
             }
@@ -128,6 +134,23 @@ impl Analysis for Probe {
         finding.figure("probe_scatter", caption, Figure::ProbeScatter(figure));
         Ok(finding)
     }
+}
+
+/// The row of frames with no contact next to them.
+const AWAY: &str = "filtered t>=2, no contact within a frame";
+
+/// Whether nothing was touched in the frame before or after frame t of test sequence i; `None` where no contact was
+/// recorded at all. A velocity turns round there, and a state that is made to foresee the next frame may hold the
+/// displacement to it, which is no linear function of position and velocity next to a wall.
+fn away_from_contacts(study: &Study) -> Option<impl Fn(usize, usize) -> bool> {
+    let kinds = study.event_columns.len();
+    let (events, frames) = (&study.test.events, study.test.states.shape()[1]);
+    let some = kinds > 0 && events.iter().any(|&count| count > 0);
+    let touched = move |i: usize, t: usize| {
+        let at = (i * frames + t) * kinds;
+        t < frames && events[at..at + kinds].iter().any(|&count| count > 0)
+    };
+    some.then_some(move |i, t| !touched(i, t) && !touched(i, t + 1))
 }
 
 /// What the model believes of its other latents, frame by frame, as stored: `z_filtered` beside the state.
@@ -230,6 +253,23 @@ fn scatter(study: &Study, name: &str, decoded: &Array) -> Result<ProbeScatter> {
 mod tests {
     use super::super::testing::study;
     use super::*;
+
+    #[test]
+    fn frames_next_to_a_contact_are_told_apart() {
+        let mut study = study(60, true);
+        assert!(away_from_contacts(&study).is_none());
+        study.event_columns = vec![simulators::Column {
+            name: "hit".into(),
+            unit: "1".into(),
+        }];
+        let (n, frames) = (study.test.states.shape()[0], study.test.states.shape()[1]);
+        study.test.events = vec![0; n * frames];
+        study.test.events[5] = 1;
+        let free = away_from_contacts(&study).unwrap();
+        let near: Vec<usize> = (0..frames).filter(|&t| !free(0, t)).collect();
+        assert_eq!(near, [4, 5]);
+        assert!((0..frames).all(|t| free(1, t)));
+    }
 
     #[test]
     fn an_affine_image_of_the_state_is_read_out_to_1e_9() {
