@@ -96,7 +96,7 @@ impl Analysis for Futures {
                 let boot = Bootstrap::new(info.contexts, RESAMPLES, &study.seeds());
                 let scores = self.places(&rows, &boot, &mut sheet)?;
                 answers.extend(self.answer(&sheet, info.horizon));
-                futures_physics::floor(&rollouts, &rows, &mut finding)?;
+                futures_physics::floor(&rows, &mut finding)?;
                 futures_physics::branches(self, &rollouts, &rows, &mut sheet)?;
                 futures_pictures::skill(&scores, &rollouts, &mut finding);
                 futures_pictures::fan(&rollouts, &rows, &mut finding);

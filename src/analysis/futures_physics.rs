@@ -21,7 +21,7 @@ const IMPACT: f64 = 0.5;
 const JITTER: f64 = 0.25;
 
 /// The tracker's error on true frames.
-pub fn floor(rollouts: &Rollouts, rows: &Rows, finding: &mut Finding) -> Result<()> {
+pub fn floor(rows: &Rows, finding: &mut Finding) -> Result<()> {
     let drawn = rows.tracked.sizes()[1];
     let (mut squares, mut found, mut lost, mut all) = (0.0, 0.0, 0.0, 0.0);
     for m in 0..drawn {
