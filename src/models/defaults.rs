@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn vectors_have_networks_and_a_density_of_their_own_where_none_is_written() {
+        let mut config = FramesConfig::default();
+        config.fit("m.frames", [2, 1, 1], &|_| true);
+        config.check("m.frames", [2, 1, 1]).unwrap();
+        let written = FramesConfig::default();
+        let mut kept = written.clone();
+        kept.fit("m.frames", [2, 1, 1], &|_| false);
+        assert_eq!(kept, written);
+    }
+
+    #[test]
     fn every_frame_from_16_to_256_has_networks_of_bounded_size_that_decode_it() {
         let sides = [
             16, 24, 31, 32, 48, 50, 64, 75, 96, 100, 127, 128, 180, 200, 255, 256,

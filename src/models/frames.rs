@@ -62,6 +62,9 @@ impl FramesConfig {
         if free(&format!("{at}.decoder")) {
             self.decoder = super::default_decoder(frame);
         }
+        if free(&format!("{at}.likelihood")) && super::is_vector(frame) {
+            self.likelihood = Likelihood::Gaussian { std: 0.1 };
+        }
     }
 
     /// # Errors

@@ -480,7 +480,11 @@ fn what_is_believed_given_the_past_does_not_change_with_later_frames() {
             }
             // A test that nothing could fail would say nothing.
             let says = before[given].is_empty() || kept == STEPS || changes;
-            assert!(says, "{}: frames from {kept} on change nothing", config.kind());
+            assert!(
+                says,
+                "{}: frames from {kept} on change nothing",
+                config.kind()
+            );
         }
     }
 }
