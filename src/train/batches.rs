@@ -8,7 +8,8 @@ use nn::tensor::matrix;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-/// The clips of these sequences, pixels in [0, 1] or vectors normalised by the training split's [`Scale`], with the dataset's own missing frames where it has any.
+/// The clips of these sequences, pixels in [0, 1] or vectors normalised by the training split's
+/// [`Scale`](crate::data::Scale), with the dataset's own missing frames where it has any.
 ///
 /// # Errors
 /// Out of memory.
