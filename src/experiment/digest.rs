@@ -54,8 +54,9 @@ impl Stage<'_> {
             Self::Generate => 1,
             Self::Train(..) => 3,
             Self::Encode(..) => 6,
-            Self::Rollout(..) | Self::Plot(..) | Self::Agreement(..) | Self::Report => 1,
-            Self::Ablation | Self::Analyze(..) | Self::Baselines => 2,
+            Self::Rollout(..) | Self::Agreement(..) => 1,
+            Self::Ablation | Self::Plot(..) | Self::Report => 2,
+            Self::Analyze(..) | Self::Baselines => 3,
         }
     }
 
