@@ -236,6 +236,9 @@ fn answer(rates: &Found, blocks: &Found, unit: &str) -> String {
             e.value
         ));
     }
+    if parts.is_empty() {
+        return "On frames not seen this model has no smoothed state to be measured; the tables have the rest.".into();
+    }
     format!("On frames not seen: {}.", parts.join("; "))
 }
 
