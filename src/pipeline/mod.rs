@@ -6,8 +6,10 @@
 mod analyze;
 mod bench;
 mod encode;
+mod identify;
 mod inspect;
 mod list;
+mod marks;
 mod missing;
 mod plot;
 mod rollout;
@@ -16,6 +18,7 @@ mod train;
 
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
 pub use encode::encode;
+pub use identify::{IdentifyOptions, identify};
 pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use list::list;
 pub use sweep::sweep;
