@@ -29,6 +29,8 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn units(&self) -> usize;
     /// Dimensions of a latent, n.
     fn latent(&self) -> usize;
+    /// Values of g_t, m.
+    fn remembered(&self) -> usize;
     /// Whether g_t reads frames after t.
     fn looks_ahead(&self) -> bool {
         false
@@ -104,6 +106,8 @@ pub struct RecurrentVae<F: Float, C> {
 
 /// What a clip's frames lead to, frame by frame.
 struct Unrolled<F: Float, T> {
+    /// g of all frames, (B*T, m).
+    memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
     posteriors: Vec<Gaussian<F, T>>,
     /// (B, 1) each.
@@ -140,13 +144,14 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         let memory = self.cell.memory(&features, steps)?;
         let mut state = self.cell.start(clips)?;
         let mut out = Unrolled {
+            memory,
             states: Vec::with_capacity(steps),
             posteriors: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
         };
         for t in 0..steps {
             let prior = self.cell.prior(&state)?;
-            let own = ops::frame(&memory, t, steps)?;
+            let own = ops::frame(&out.memory, t, steps)?;
             let mut posterior = self.cell.posterior(&own, &state, &prior)?;
             if let Some(seen) = seen {
                 let now = (0..clips).map(|clip| seen[clip * steps + t]);
@@ -227,7 +232,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             _ => steps..steps + 1,
         };
         let observed = query.observed_frames(clips);
-        let mut kept: Vec<[Vec<f64>; 4]> = Vec::with_capacity(steps);
+        let mut kept: Vec<[Vec<f64>; 5]> = Vec::with_capacity(steps);
         for length in lengths.clone() {
             let shown = |row: usize| row % steps < length;
             let open = |row: usize| observed.as_ref().is_none_or(|mask| mask[row]);
@@ -239,10 +244,11 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 let q = &found.posteriors[t];
                 let var = wide(&q.std).iter().map(|s| s * s).collect();
                 let kl = wide(&found.divergences[t]);
-                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl]);
+                let g = wide(&ops::frame(&found.memory, t, steps)?);
+                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl, g]);
             }
         }
-        for (k, name) in ["s", "z", "z_var", "z_kl"].into_iter().enumerate() {
+        for (k, name) in ["s", "z", "z_var", "z_kl", "g"].into_iter().enumerate() {
             let width = kept[0][k].len() / b;
             let at = |i: usize| &kept[i % steps][k][i / steps * width..][..width];
             let all: Vec<f64> = (0..b * steps).flat_map(at).copied().collect();
@@ -311,8 +317,11 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
     fn latents(&self) -> Vec<Latent> {
         let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
         let z = Latent::state("z", self.cell.latent());
+        let g = Latent::state("g", self.cell.remembered()).of_kind(Kind::Deterministic);
         let smoothed = self.cell.looks_ahead();
-        [s, z].map(|latent| Latent { smoothed, ..latent }).to_vec()
+        [s, z, g]
+            .map(|latent| Latent { smoothed, ..latent })
+            .to_vec()
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {

@@ -18,8 +18,10 @@ use crate::train::{Evaluated, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Sequences that one part of the work holds.
+/// Sequences that one part of the work holds at most.
 const CUT: usize = 25;
+/// Values of frames that one part of the work holds where sequences are large: 1,024 frames of 32 x 32 pixels.
+const CUT_VALUES: usize = 1 << 20;
 /// Training sequences whose codes tell their noise.
 const NOISE_SEQUENCES: usize = 200;
 /// Test sequences whose reconstructed and predicted frames are kept for the film strip.
@@ -157,7 +159,7 @@ pub(super) fn fit_code_noise(
         return Ok(());
     }
     let mut codes = Vec::new();
-    for part in all.chunks(CUT) {
+    for part in all.chunks(cut(train)) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
     }
     model.fit_code_noise(&codes, steps)
@@ -191,6 +193,16 @@ fn plain_decoder(
     Ok(Some(decoder))
 }
 
+/// Sequences that one part of the work holds: fewer where frames are large, so that memory is bounded and every
+/// core has its part.
+fn cut(split: &Split) -> usize {
+    if split.is_empty() {
+        return CUT;
+    }
+    let own = split.frames(0).len().max(split.vectors(0).len());
+    (CUT_VALUES / own.max(1)).clamp(1, CUT)
+}
+
 /// Some sequences of a split.
 struct Part<'a> {
     split: &'a Split,
@@ -208,12 +220,13 @@ impl Part<'_> {
         work: impl Fn(usize, usize, &mut Rng) -> Result<Beliefs> + Sync,
     ) -> Result<Beliefs> {
         let stream = format!("encode/{what}/{}", self.name);
-        let parts: Vec<Beliefs> = (0..self.count.div_ceil(CUT))
+        let cut = cut(self.split);
+        let parts: Vec<Beliefs> = (0..self.count.div_ceil(cut))
             .into_par_iter()
             .map(|i| {
                 interrupt::check()?;
                 let mut rng = self.seeds.stream(&stream, i as u64);
-                work(i * CUT, ((i + 1) * CUT).min(self.count), &mut rng)
+                work(i * cut, ((i + 1) * cut).min(self.count), &mut rng)
             })
             .collect::<Result<_>>()?;
         Beliefs::joined(parts)
