@@ -8,6 +8,9 @@
 //! z_t ~ q(z_t | g_t, s_{t-1}) where x_t is seen, p(z_t | s_{t-1}) where not,   s_t = transition(z_t, s_{t-1})
 //! ELBO = sum_t E_q [ log p(x_t | s_t) ] - KL(q(z_t) || p(z_t | s_{t-1}))
 //! ```
+//!
+//! A cell may hear frames, too: s_t goes on with the features of x_t itself, or, where x_t is missing or drawn, with those of
+//! the frame that was decoded from s_t. The frame is decoded before it is heard, from the part of a state that is shown.
 
 use super::images::{at_least_zero, seen_pixels};
 use super::{Ahead, Claims, Clips, Common, Images, Model, Query, Schedule, Term};
@@ -22,6 +25,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// One frame of a recurrent model. States are (B, h), latents (B, n).
 pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
@@ -34,6 +38,25 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// Whether g_t reads frames after t.
     fn looks_ahead(&self) -> bool {
         false
+    }
+    /// Whether there is nothing to draw: all rollouts are one.
+    fn one_future(&self) -> bool {
+        false
+    }
+    /// Which values of a state its frame is decoded from; hearing does not change them.
+    fn shown(&self) -> Range<usize> {
+        0..self.units()
+    }
+    /// Whether frames that are known, or drawn, are fed back.
+    fn hears(&self) -> bool {
+        false
+    }
+    /// s_t once its frame's features e_t (B, k) are known, before which it stood for the frame to come.
+    ///
+    /// # Errors
+    /// Features or a state of another size.
+    fn hear<T: Track<F>>(&self, _features: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+        Ok(state.clone())
     }
     /// s_{-1} of B clips.
     ///
@@ -162,11 +185,32 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 None => posterior.mean.clone(),
             };
             state = self.cell.transition(&z, &state)?;
+            if self.cell.hears() {
+                let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
+                let mut heard = ops::frame(&features, t, steps)?;
+                if let Some(now) = now
+                    && now.clone().any(|seen| !seen)
+                {
+                    let drawn = self.images.again(&self.shown(&state)?)?;
+                    let closed = shares(now.map(|seen| !seen), size(&drawn).1)?;
+                    heard = ops::add(&heard, &ops::multiply(&drawn, &closed)?)?;
+                }
+                state = self.cell.hear(&heard, &state)?;
+            }
             out.states.push(state.clone());
             out.divergences.push(posterior.kl(&prior)?);
             out.posteriors.push(posterior);
         }
         Ok(out)
+    }
+
+    /// What of states (rows, h) a frame is decoded from.
+    fn shown<T: Track<F>>(&self, states: &Mat<F, T>) -> Result<Mat<F, T>> {
+        let range = self.cell.shown();
+        match range.len() == self.cell.units() {
+            true => Ok(states.clone()),
+            false => Ok(ops::columns(states, range)?),
+        }
     }
 
     /// States after `state` (rows, h) under draws from the prior, without it.
@@ -180,6 +224,10 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         for _ in 0..frames {
             let z = self.cell.prior(&state)?.sample(rng)?;
             state = self.cell.transition(&z, &state)?;
+            if self.cell.hears() {
+                let drawn = self.images.again(&self.shown(&state)?)?;
+                state = self.cell.hear(&drawn, &state)?;
+            }
             states.push(state.clone());
         }
         Ok(states)
@@ -206,7 +254,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
             seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
         });
-        let states = ops::stack(&states)?;
+        let states = self.shown(&ops::stack(&states)?)?;
         let mut term = self
             .images
             .log_likelihood(&states, &frames, own.as_deref())?;
@@ -311,6 +359,7 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             causal,
             masks: true,
             actions: false,
+            one_future: self.cell.one_future(),
         }
     }
 
@@ -333,11 +382,10 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let features = self.images.features::<Grad<F>>(clips)?;
         let found = self.unroll(&features, clips.steps, seen, Some(rng))?;
         let pixels = seen_pixels(clips);
-        let reconstruction = self.images.log_likelihood(
-            &ops::stack(&found.states)?,
-            &clips.frames,
-            pixels.as_deref(),
-        )?;
+        let shown = self.shown(&ops::stack(&found.states)?)?;
+        let reconstruction =
+            self.images
+                .log_likelihood(&shown, &clips.frames, pixels.as_deref())?;
         let kl = ops::stack(&found.divergences)?; // (B*T, 1)
         let kl = PerRow {
             rows: wide(&kl),
@@ -383,6 +431,12 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {
         let states = beliefs.need("s")?;
-        self.images.decode(states.data(), self.cell.units())
+        let (all, shown) = (self.cell.units(), self.cell.shown());
+        if shown.len() == all {
+            return self.images.decode(states.data(), all);
+        }
+        let rows = states.data().chunks_exact(all);
+        let own: Vec<f64> = rows.flat_map(|row| &row[shown.clone()]).copied().collect();
+        self.images.decode(&own, shown.len())
     }
 }

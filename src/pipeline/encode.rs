@@ -14,14 +14,12 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{Evaluated, checkpoint, clips, evaluate, whole};
+use crate::train::{Evaluated, at_once, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Sequences that one part of the work holds at most.
 const CUT: usize = 25;
-/// Values of frames that one part of the work holds where sequences are large: 1,024 frames of 32 x 32 pixels.
-const CUT_VALUES: usize = 1 << 20;
 /// Training sequences whose codes tell their noise.
 const NOISE_SEQUENCES: usize = 200;
 /// Test sequences whose reconstructed and predicted frames are kept for the film strip.
@@ -159,7 +157,7 @@ pub(super) fn fit_code_noise(
         return Ok(());
     }
     let mut codes = Vec::new();
-    for part in all.chunks(cut(train)) {
+    for part in all.chunks(at_once(train, CUT)) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
     }
     model.fit_code_noise(&codes, steps)
@@ -193,16 +191,6 @@ fn plain_decoder(
     Ok(Some(decoder))
 }
 
-/// Sequences that one part of the work holds: fewer where frames are large, so that memory is bounded and every
-/// core has its part.
-fn cut(split: &Split) -> usize {
-    if split.is_empty() {
-        return CUT;
-    }
-    let own = split.frames(0).len().max(split.vectors(0).len());
-    (CUT_VALUES / own.max(1)).clamp(1, CUT)
-}
-
 /// Some sequences of a split.
 struct Part<'a> {
     split: &'a Split,
@@ -220,7 +208,7 @@ impl Part<'_> {
         work: impl Fn(usize, usize, &mut Rng) -> Result<Beliefs> + Sync,
     ) -> Result<Beliefs> {
         let stream = format!("encode/{what}/{}", self.name);
-        let cut = cut(self.split);
+        let cut = at_once(self.split, CUT);
         let parts: Vec<Beliefs> = (0..self.count.div_ceil(cut))
             .into_par_iter()
             .map(|i| {

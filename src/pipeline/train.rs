@@ -13,12 +13,12 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, known_states};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
-use crate::train::{self, Job, clips};
+use crate::train::{self, Job, at_once, clips};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// Sequences whose latents are watched during training.
 const WATCHED: usize = 200;
-/// Of them, those that are held at once.
+/// Of them, those that are held at once, at most.
 const WATCHED_AT_ONCE: usize = 25;
 
 /// Trains to [`RunFolder::weights`] and [`RunFolder::training`], from the last checkpoint if there is one.
@@ -48,7 +48,7 @@ pub fn train(
         let mut rng = Seeds::new(seed).stream("train/watch", 0);
         // A part at a time: memory does not grow with the frames that are watched.
         let (mut parts, mut codes) = (vec![Vec::new(); given.len()], Vec::new());
-        for part in all.chunks(WATCHED_AT_ONCE) {
+        for part in all.chunks(at_once(split, WATCHED_AT_ONCE)) {
             let shown = clips(split, part, steps)?;
             let found = trained.infer(&shown, &given.map(Query::about), &mut rng)?;
             parts
