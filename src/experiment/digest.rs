@@ -53,7 +53,7 @@ impl Stage<'_> {
         match self {
             Self::Generate => 1,
             Self::Train(..) => 3,
-            Self::Encode(..) => 6,
+            Self::Encode(..) => 7,
             Self::Rollout(..) | Self::Agreement(..) => 1,
             Self::Ablation | Self::Plot(..) | Self::Report => 2,
             Self::Analyze(..) | Self::Baselines => 3,

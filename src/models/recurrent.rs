@@ -8,6 +8,9 @@
 //! z_t ~ q(z_t | g_t, s_{t-1}) where x_t is seen, p(z_t | s_{t-1}) where not,   s_t = transition(z_t, s_{t-1})
 //! ELBO = sum_t E_q [ log p(x_t | s_t) ] - KL(q(z_t) || p(z_t | s_{t-1}))
 //! ```
+//!
+//! A cell may hear frames, too: s_t goes on with the features of x_t itself, or, where x_t is missing or drawn, with those of
+//! the frame that was decoded from s_t. The frame is decoded before it is heard, from the part of a state that is shown.
 
 use super::images::{at_least_zero, seen_pixels};
 use super::{Ahead, Claims, Clips, Common, Images, Model, Query, Schedule, Term};
@@ -22,6 +25,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// One frame of a recurrent model. States are (B, h), latents (B, n).
 pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
@@ -29,9 +33,30 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn units(&self) -> usize;
     /// Dimensions of a latent, n.
     fn latent(&self) -> usize;
+    /// Values of g_t, m.
+    fn remembered(&self) -> usize;
     /// Whether g_t reads frames after t.
     fn looks_ahead(&self) -> bool {
         false
+    }
+    /// Whether there is nothing to draw: all rollouts are one.
+    fn one_future(&self) -> bool {
+        false
+    }
+    /// Which values of a state its frame is decoded from; hearing does not change them.
+    fn shown(&self) -> Range<usize> {
+        0..self.units()
+    }
+    /// Whether frames that are known, or drawn, are fed back.
+    fn hears(&self) -> bool {
+        false
+    }
+    /// s_t once its frame's features e_t (B, k) are known, before which it stood for the frame to come.
+    ///
+    /// # Errors
+    /// Features or a state of another size.
+    fn hear<T: Track<F>>(&self, _features: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+        Ok(state.clone())
     }
     /// s_{-1} of B clips.
     ///
@@ -104,6 +129,8 @@ pub struct RecurrentVae<F: Float, C> {
 
 /// What a clip's frames lead to, frame by frame.
 struct Unrolled<F: Float, T> {
+    /// g of all frames, (B*T, m).
+    memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
     posteriors: Vec<Gaussian<F, T>>,
     /// (B, 1) each.
@@ -140,13 +167,14 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         let memory = self.cell.memory(&features, steps)?;
         let mut state = self.cell.start(clips)?;
         let mut out = Unrolled {
+            memory,
             states: Vec::with_capacity(steps),
             posteriors: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
         };
         for t in 0..steps {
             let prior = self.cell.prior(&state)?;
-            let own = ops::frame(&memory, t, steps)?;
+            let own = ops::frame(&out.memory, t, steps)?;
             let mut posterior = self.cell.posterior(&own, &state, &prior)?;
             if let Some(seen) = seen {
                 let now = (0..clips).map(|clip| seen[clip * steps + t]);
@@ -157,11 +185,32 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 None => posterior.mean.clone(),
             };
             state = self.cell.transition(&z, &state)?;
+            if self.cell.hears() {
+                let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
+                let mut heard = ops::frame(&features, t, steps)?;
+                if let Some(now) = now
+                    && now.clone().any(|seen| !seen)
+                {
+                    let drawn = self.images.again(&self.shown(&state)?)?;
+                    let closed = shares(now.map(|seen| !seen), size(&drawn).1)?;
+                    heard = ops::add(&heard, &ops::multiply(&drawn, &closed)?)?;
+                }
+                state = self.cell.hear(&heard, &state)?;
+            }
             out.states.push(state.clone());
             out.divergences.push(posterior.kl(&prior)?);
             out.posteriors.push(posterior);
         }
         Ok(out)
+    }
+
+    /// What of states (rows, h) a frame is decoded from.
+    fn shown<T: Track<F>>(&self, states: &Mat<F, T>) -> Result<Mat<F, T>> {
+        let range = self.cell.shown();
+        match range.len() == self.cell.units() {
+            true => Ok(states.clone()),
+            false => Ok(ops::columns(states, range)?),
+        }
     }
 
     /// States after `state` (rows, h) under draws from the prior, without it.
@@ -175,6 +224,10 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         for _ in 0..frames {
             let z = self.cell.prior(&state)?.sample(rng)?;
             state = self.cell.transition(&z, &state)?;
+            if self.cell.hears() {
+                let drawn = self.images.again(&self.shown(&state)?)?;
+                state = self.cell.hear(&drawn, &state)?;
+            }
             states.push(state.clone());
         }
         Ok(states)
@@ -201,7 +254,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
             seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
         });
-        let states = ops::stack(&states)?;
+        let states = self.shown(&ops::stack(&states)?)?;
         let mut term = self
             .images
             .log_likelihood(&states, &frames, own.as_deref())?;
@@ -227,7 +280,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             _ => steps..steps + 1,
         };
         let observed = query.observed_frames(clips);
-        let mut kept: Vec<[Vec<f64>; 4]> = Vec::with_capacity(steps);
+        let mut kept: Vec<[Vec<f64>; 5]> = Vec::with_capacity(steps);
         for length in lengths.clone() {
             let shown = |row: usize| row % steps < length;
             let open = |row: usize| observed.as_ref().is_none_or(|mask| mask[row]);
@@ -239,10 +292,11 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 let q = &found.posteriors[t];
                 let var = wide(&q.std).iter().map(|s| s * s).collect();
                 let kl = wide(&found.divergences[t]);
-                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl]);
+                let g = wide(&ops::frame(&found.memory, t, steps)?);
+                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl, g]);
             }
         }
-        for (k, name) in ["s", "z", "z_var", "z_kl"].into_iter().enumerate() {
+        for (k, name) in ["s", "z", "z_var", "z_kl", "g"].into_iter().enumerate() {
             let width = kept[0][k].len() / b;
             let at = |i: usize| &kept[i % steps][k][i / steps * width..][..width];
             let all: Vec<f64> = (0..b * steps).flat_map(at).copied().collect();
@@ -305,14 +359,18 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             causal,
             masks: true,
             actions: false,
+            one_future: self.cell.one_future(),
         }
     }
 
     fn latents(&self) -> Vec<Latent> {
         let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
         let z = Latent::state("z", self.cell.latent());
+        let g = Latent::state("g", self.cell.remembered()).of_kind(Kind::Deterministic);
         let smoothed = self.cell.looks_ahead();
-        [s, z].map(|latent| Latent { smoothed, ..latent }).to_vec()
+        [s, z, g]
+            .map(|latent| Latent { smoothed, ..latent })
+            .to_vec()
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
@@ -324,11 +382,10 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let features = self.images.features::<Grad<F>>(clips)?;
         let found = self.unroll(&features, clips.steps, seen, Some(rng))?;
         let pixels = seen_pixels(clips);
-        let reconstruction = self.images.log_likelihood(
-            &ops::stack(&found.states)?,
-            &clips.frames,
-            pixels.as_deref(),
-        )?;
+        let shown = self.shown(&ops::stack(&found.states)?)?;
+        let reconstruction =
+            self.images
+                .log_likelihood(&shown, &clips.frames, pixels.as_deref())?;
         let kl = ops::stack(&found.divergences)?; // (B*T, 1)
         let kl = PerRow {
             rows: wide(&kl),
@@ -374,6 +431,12 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {
         let states = beliefs.need("s")?;
-        self.images.decode(states.data(), self.cell.units())
+        let (all, shown) = (self.cell.units(), self.cell.shown());
+        if shown.len() == all {
+            return self.images.decode(states.data(), all);
+        }
+        let rows = states.data().chunks_exact(all);
+        let own: Vec<f64> = rows.flat_map(|row| &row[shown.clone()]).copied().collect();
+        self.images.decode(&own, shown.len())
     }
 }

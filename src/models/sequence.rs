@@ -96,6 +96,7 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             causal: true,
             masks: true,
             actions: false,
+            one_future: false,
         }
     }
 
