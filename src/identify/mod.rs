@@ -40,6 +40,7 @@ mod laws;
 mod least_squares;
 mod regions;
 mod sectors;
+mod standing;
 mod starts;
 
 pub use body::Body;
