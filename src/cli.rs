@@ -18,6 +18,7 @@ Examples:
   kinostate analyze experiments/box.yaml --again
   kinostate inspect results/box/data --frames frames.gif
   kinostate export results/box/data --to npz --out box
+  kinostate apply results/box/lg_vae/seed-0 ball.mp4 --out results/ball
   kinostate identify swing.mp4 --px-per-m 840 --out results/swing
   kinostate import walk.mp4 --out data/walk --grey --scale 64x48 --clip 20
 
@@ -63,6 +64,10 @@ enum Command {
     Inspect(Inspect),
     /// Time training steps of the published Kalman VAE and their parts on this machine
     Bench(Bench),
+    /// Apply a trained model to a dataset or video: latents, states, reconstruction, surprise
+    Apply(recordings::Apply),
+    /// Show what surprises a trained model most in a dataset or video
+    Watch(recordings::Watch),
     /// Find what moves in videos or a dataset without labels, by which law, with which constants
     Identify(Box<recordings::Identify>),
     /// Write a dataset in another format: npz, hdf5, mp4, gif or png
@@ -230,6 +235,8 @@ impl Cli {
             Command::Check(check) => return print(&check.text()?),
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
+            Command::Apply(apply) => return print(&apply.run()?),
+            Command::Watch(watch) => return print(&watch.run()?),
             Command::Identify(identify) => return print(&identify.run()?),
             Command::Inspect(Inspect { path, frames }) => {
                 let text = match frames {

@@ -1,10 +1,10 @@
-//! `kinostate identify`: commands about recordings.
+//! `kinostate apply`, `kinostate watch` and `kinostate identify`: commands about recordings.
 
 use clap::Args;
 use kinostate::Result;
 use kinostate::exchange::Crop;
 use kinostate::identify::{Asked, Code};
-use kinostate::pipeline::{IdentifyOptions, identify};
+use kinostate::pipeline::{ApplyOptions, IdentifyOptions, apply, identify, watch};
 use std::path::{Path, PathBuf};
 
 const IDENTIFY: &str = "\
@@ -120,5 +120,103 @@ impl Identify {
             out += &format!(" --out {}", super::quoted(&shown(dir)));
         }
         out
+    }
+}
+
+const APPLY: &str = "\
+The model sees the dataset or video as it saw its test split. Written are latents/ (encoder, filtered, smoothed, surprise,
+states_filtered, ..), reconstruction.npy, frames.csv with a row a frame, apply.json with R2 of every state that is known,
+and films of the first clips. A video is one clip, brought to the size of the model's frames.
+
+Examples:
+  kinostate apply results/box/lg_vae/seed-0 results/other/data --split test --out results/there
+  kinostate apply results/box/lg_vae/seed-0 ball.mp4 --crop 480x480+80+0 --out results/ball";
+
+/// A trained model, what it looks at, and where the answer goes.
+#[derive(Args, Debug)]
+struct Seen {
+    /// The folder of a trained model: results/<name>/<model>/seed-<s>
+    model: PathBuf,
+    /// A video, a dataset folder, or a run folder with one
+    #[arg(value_name = "VIDEO|DATASET")]
+    source: PathBuf,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Of a dataset, this split
+    #[arg(long, value_name = "NAME", default_value = "test")]
+    split: String,
+    /// Of a dataset, its first N sequences [default: all]
+    #[arg(long, value_name = "N")]
+    sequences: Option<usize>,
+    /// Of a video, frames a second, where the file does not tell
+    #[arg(long, value_name = "RATE")]
+    fps: Option<f64>,
+    /// Of a video, this part of the pictures, pixels from the left and from the top
+    #[arg(long, value_name = "WxH+LEFT+TOP")]
+    crop: Option<Crop>,
+    /// Of a video, from this time on, s
+    #[arg(long, value_name = "SECONDS")]
+    from: Option<f64>,
+    /// Of a video, up to this time, s
+    #[arg(long, value_name = "SECONDS")]
+    to: Option<f64>,
+}
+
+impl Seen {
+    fn options(self) -> (PathBuf, PathBuf, ApplyOptions) {
+        let options = ApplyOptions {
+            split: self.split,
+            sequences: self.sequences,
+            fps: self.fps,
+            crop: self.crop,
+            from: self.from,
+            to: self.to,
+            out: self.out,
+        };
+        (self.model, self.source, options)
+    }
+}
+
+/// What `apply` accepts.
+#[derive(Args, Debug)]
+#[command(after_help = APPLY)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    seen: Seen,
+}
+
+impl Apply {
+    /// Does it and tells what was written.
+    pub(super) fn run(self) -> Result<String> {
+        let (model, source, options) = self.seen.options();
+        apply(&model, &source, &options)
+    }
+}
+
+const WATCH: &str = "\
+Surprise is minus what a frame adds to the model's bound, nats. Beside every moment stands how many frames of the
+validation split surprise as much. Written are moments.csv, surprise.csv with all frames, watch.json, and moments.gif:
+each moment with the frames around it, the surprising one in a border, bars below for all.
+
+Example:
+  kinostate watch results/box/lg_vae/seed-0 ball.mp4 --moments 5 --out results/odd";
+
+/// What `watch` accepts.
+#[derive(Args, Debug)]
+#[command(after_help = WATCH)]
+pub(super) struct Watch {
+    #[command(flatten)]
+    seen: Seen,
+    /// Moments that are told
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    moments: usize,
+}
+
+impl Watch {
+    /// Does it and tells what was found.
+    pub(super) fn run(self) -> Result<String> {
+        let (model, source, options) = self.seen.options();
+        watch(&model, &source, self.moments, &options)
     }
 }

@@ -4,8 +4,10 @@
 //! where it was interrupted, and is done again from nothing when the configuration has changed.
 
 mod analyze;
+mod apply;
 mod bench;
 mod encode;
+mod footage;
 mod identify;
 mod inspect;
 mod list;
@@ -15,7 +17,9 @@ mod plot;
 mod rollout;
 mod sweep;
 mod train;
+mod watch;
 
+pub use apply::{ApplyOptions, apply};
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
 pub use encode::encode;
 pub use identify::{IdentifyOptions, identify};
@@ -23,6 +27,7 @@ pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use list::list;
 pub use sweep::sweep;
 pub use train::train;
+pub use watch::watch;
 
 use crate::data::DataSource;
 use crate::error::{Error, Result};

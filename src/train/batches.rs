@@ -139,8 +139,12 @@ pub fn at_once(split: &Split, most: usize) -> usize {
     if split.is_empty() {
         return most;
     }
-    let own = split.frames(0).len().max(split.vectors(0).len());
-    (VALUES_AT_ONCE / own.max(1)).clamp(1, most)
+    at_once_of(split.frames(0).len().max(split.vectors(0).len()), most)
+}
+
+/// The same for sequences of so many values.
+pub fn at_once_of(values: usize, most: usize) -> usize {
+    (VALUES_AT_ONCE / values.max(1)).clamp(1, most)
 }
 
 /// The bound of a split, of which every frame adds its part.
