@@ -4,6 +4,7 @@
 
 pub mod analysis;
 pub mod array;
+pub mod control;
 pub mod data;
 pub mod error;
 pub mod exchange;

@@ -5,6 +5,7 @@
 
 mod analyze;
 mod bench;
+mod control;
 mod encode;
 mod inspect;
 mod list;
@@ -15,6 +16,7 @@ mod sweep;
 mod train;
 
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
+pub use control::{ControlOptions, ControlReport, ControlRow, GoalAs, Planning, control};
 pub use encode::encode;
 pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use list::list;
