@@ -53,10 +53,11 @@ impl Stage<'_> {
         match self {
             Self::Generate => 1,
             Self::Train(..) => 3,
-            Self::Encode(..) => 6,
+            Self::Encode(..) => 7,
             Self::Rollout(..) | Self::Agreement(..) => 1,
-            Self::Ablation | Self::Plot(..) | Self::Report => 2,
-            Self::Analyze(..) | Self::Baselines => 3,
+            Self::Plot(..) => 2,
+            Self::Ablation | Self::Report | Self::Baselines => 3,
+            Self::Analyze(..) => 4,
         }
     }
 

@@ -99,6 +99,8 @@ pub struct Claims {
     pub masks: bool,
     /// It reads actions, where the world has any.
     pub actions: bool,
+    /// All draws of a rollout are one future.
+    pub one_future: bool,
 }
 
 /// A trained or untrained model. Object safe: an experiment holds `Box<dyn Model<f32>>`.
@@ -203,7 +205,9 @@ models! {
     dkf::Dkf,
     kalman_vae::KalmanVae,
     lg_vae::LgVae,
+    predictive::Predictive,
     rvae::Rvae,
+    svg::Svg,
     vae::Vae,
 }
 

@@ -9,6 +9,9 @@
 //! ELBO = sum_t E_q [ log p(x_t | s_t) ] - KL(q(z_t) || p(z_t | s_{t-1}))
 //! ```
 //!
+//! A cell may hear frames, too: s_t goes on with the features of x_t itself, or, where x_t is missing or drawn, with those of
+//! the frame that was decoded from s_t. The frame is decoded before it is heard, from the part of a state that is shown.
+//!
 //! Where the world is driven, s_{t-1} comes with the action u_{t-1} that acted from frame t-1 to frame t, in all three.
 //! A belief about frame t so never depends on what is done after it.
 
@@ -25,6 +28,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// What stands before frame t.
 #[derive(Debug)]
@@ -65,9 +69,30 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn units(&self) -> usize;
     /// Dimensions of a latent, n.
     fn latent(&self) -> usize;
+    /// Values of g_t, m.
+    fn remembered(&self) -> usize;
     /// Whether g_t reads frames after t.
     fn looks_ahead(&self) -> bool {
         false
+    }
+    /// Whether there is nothing to draw: all rollouts are one.
+    fn one_future(&self) -> bool {
+        false
+    }
+    /// Which values of a state its frame is decoded from; hearing does not change them.
+    fn shown(&self) -> Range<usize> {
+        0..self.units()
+    }
+    /// Whether frames that are known, or drawn, are fed back.
+    fn hears(&self) -> bool {
+        false
+    }
+    /// s_t once its frame's features e_t (B, k) are known, before which it stood for the frame to come.
+    ///
+    /// # Errors
+    /// Features or a state of another size.
+    fn hear<T: Track<F>>(&self, _features: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+        Ok(state.clone())
     }
     /// s_{-1} of B clips.
     ///
@@ -142,6 +167,8 @@ pub struct RecurrentVae<F: Float, C> {
 
 /// What a clip's frames lead to, frame by frame.
 struct Unrolled<F: Float, T> {
+    /// g of all frames, (B*T, m).
+    memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
     posteriors: Vec<Gaussian<F, T>>,
     /// (B, 1) each.
@@ -221,6 +248,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         let memory = self.cell.memory(&features, steps)?;
         let mut state = self.cell.start(clips)?;
         let mut out = Unrolled {
+            memory,
             states: Vec::with_capacity(steps),
             posteriors: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
@@ -232,7 +260,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 action: action.as_ref(),
             };
             let prior = self.cell.prior(&before)?;
-            let own = ops::frame(&memory, t, steps)?;
+            let own = ops::frame(&out.memory, t, steps)?;
             let mut posterior = self.cell.posterior(&own, &before, &prior)?;
             if let Some(seen) = seen {
                 let now = (0..clips).map(|clip| seen[clip * steps + t]);
@@ -243,11 +271,32 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 None => posterior.mean.clone(),
             };
             state = self.cell.transition(&z, &before)?;
+            if self.cell.hears() {
+                let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
+                let mut heard = ops::frame(&features, t, steps)?;
+                if let Some(now) = now
+                    && now.clone().any(|seen| !seen)
+                {
+                    let drawn = self.images.again(&self.shown(&state)?)?;
+                    let closed = shares(now.map(|seen| !seen), size(&drawn).1)?;
+                    heard = ops::add(&heard, &ops::multiply(&drawn, &closed)?)?;
+                }
+                state = self.cell.hear(&heard, &state)?;
+            }
             out.states.push(state.clone());
             out.divergences.push(posterior.kl(&prior)?);
             out.posteriors.push(posterior);
         }
         Ok(out)
+    }
+
+    /// What of states (rows, h) a frame is decoded from.
+    fn shown<T: Track<F>>(&self, states: &Mat<F, T>) -> Result<Mat<F, T>> {
+        let range = self.cell.shown();
+        match range.len() == self.cell.units() {
+            true => Ok(states.clone()),
+            false => Ok(ops::columns(states, range)?),
+        }
     }
 
     /// States after `state` (rows, h) under draws from the prior and actions (rows, A), one a frame; without it.
@@ -265,6 +314,10 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             };
             let z = self.cell.prior(&before)?.sample(rng)?;
             state = self.cell.transition(&z, &before)?;
+            if self.cell.hears() {
+                let drawn = self.images.again(&self.shown(&state)?)?;
+                state = self.cell.hear(&drawn, &state)?;
+            }
             states.push(state.clone());
         }
         Ok(states)
@@ -297,7 +350,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
             seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
         });
-        let states = ops::stack(&states)?;
+        let states = self.shown(&ops::stack(&states)?)?;
         let mut term = self
             .images
             .log_likelihood(&states, &frames, own.as_deref())?;
@@ -328,7 +381,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             _ => steps..steps + 1,
         };
         let observed = query.observed_frames(clips);
-        let mut kept: Vec<[Vec<f64>; 4]> = Vec::with_capacity(steps);
+        let mut kept: Vec<[Vec<f64>; 5]> = Vec::with_capacity(steps);
         for length in lengths.clone() {
             let shown = |row: usize| row % steps < length;
             let open = |row: usize| observed.as_ref().is_none_or(|mask| mask[row]);
@@ -341,10 +394,11 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 let q = &found.posteriors[t];
                 let var = wide(&q.std).iter().map(|s| s * s).collect();
                 let kl = wide(&found.divergences[t]);
-                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl]);
+                let g = wide(&ops::frame(&found.memory, t, steps)?);
+                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl, g]);
             }
         }
-        for (k, name) in ["s", "z", "z_var", "z_kl"].into_iter().enumerate() {
+        for (k, name) in ["s", "z", "z_var", "z_kl", "g"].into_iter().enumerate() {
             let width = kept[0][k].len() / b;
             let at = |i: usize| &kept[i % steps][k][i / steps * width..][..width];
             let all: Vec<f64> = (0..b * steps).flat_map(at).copied().collect();
@@ -407,14 +461,18 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             causal,
             masks: true,
             actions: true,
+            one_future: self.cell.one_future(),
         }
     }
 
     fn latents(&self) -> Vec<Latent> {
         let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
         let z = Latent::state("z", self.cell.latent());
+        let g = Latent::state("g", self.cell.remembered()).of_kind(Kind::Deterministic);
         let smoothed = self.cell.looks_ahead();
-        [s, z].map(|latent| Latent { smoothed, ..latent }).to_vec()
+        [s, z, g]
+            .map(|latent| Latent { smoothed, ..latent })
+            .to_vec()
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
@@ -431,11 +489,10 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let given = (&features, acted.as_ref());
         let found = self.unroll(given, clips.steps, seen, Some(rng))?;
         let pixels = seen_pixels(clips);
-        let reconstruction = self.images.log_likelihood(
-            &ops::stack(&found.states)?,
-            &clips.frames,
-            pixels.as_deref(),
-        )?;
+        let shown = self.shown(&ops::stack(&found.states)?)?;
+        let reconstruction =
+            self.images
+                .log_likelihood(&shown, &clips.frames, pixels.as_deref())?;
         let kl = ops::stack(&found.divergences)?; // (B*T, 1)
         let kl = PerRow {
             rows: wide(&kl),
@@ -492,6 +549,12 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {
         let states = beliefs.need("s")?;
-        self.images.decode(states.data(), self.cell.units())
+        let (all, shown) = (self.cell.units(), self.cell.shown());
+        if shown.len() == all {
+            return self.images.decode(states.data(), all);
+        }
+        let rows = states.data().chunks_exact(all);
+        let own: Vec<f64> = rows.flat_map(|row| &row[shown.clone()]).copied().collect();
+        self.images.decode(&own, shown.len())
     }
 }

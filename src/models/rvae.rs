@@ -161,6 +161,10 @@ impl<F: Float> Cell<F> for RvaeCell<F> {
         self.config.latent
     }
 
+    fn remembered(&self) -> usize {
+        self.config.units
+    }
+
     fn looks_ahead(&self) -> bool {
         self.config.posterior == Posterior::All
     }

@@ -96,6 +96,7 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             causal: true,
             masks: true,
             actions: self.dynamics.reads_actions(),
+            one_future: false,
         }
     }
 

@@ -71,8 +71,52 @@ fn examples() -> Vec<AnyModel> {
         constraint,
         ..LgVae::example()
     });
+    let rvae = Rvae::example;
+    let recurrent = [
+        Rvae {
+            prior: rvae::Prior::Fixed,
+            ..rvae()
+        },
+        Rvae {
+            posterior: rvae::Posterior::All,
+            ..rvae()
+        },
+        Rvae {
+            transition: TransitionConfig::Residual,
+            frames: ImagesConfig::examples()[1].clone(),
+            ..rvae()
+        },
+    ];
+    let svg = Svg::example;
+    let fed_back = [
+        Svg {
+            prior: svg::SvgPrior::Fixed,
+            frames: ImagesConfig::examples()[1].clone(),
+            ..svg()
+        },
+        Svg {
+            prior: svg::SvgPrior::None,
+            ..svg()
+        },
+    ];
+    let predictive = Predictive::example;
+    let coded = [
+        Predictive {
+            ahead: 0,
+            frames: ImagesConfig::examples()[1].clone(),
+            ..predictive()
+        },
+        Predictive {
+            present: false,
+            jumpy: true,
+            ..predictive()
+        },
+    ];
     let mut all = AnyModel::examples();
+    all.extend(coded.map(AnyModel::Predictive));
     all.extend(kalman.map(AnyModel::KalmanVae));
+    all.extend(recurrent.map(AnyModel::Rvae));
+    all.extend(fed_back.map(AnyModel::Svg));
     all.extend(constrained.map(AnyModel::LgVae));
     all
 }
@@ -197,20 +241,27 @@ fn gradients_agree(
             "{config:?}: no gradient reaches {name}"
         );
         for i in (0..gradient.len()).step_by(gradient.len() / 7 + 1) {
-            nudge(model.as_mut(), k, i, H);
-            let up = loss(model.as_ref());
-            nudge(model.as_mut(), k, i, -2.0 * H);
-            let down = loss(model.as_ref());
-            nudge(model.as_mut(), k, i, H);
-            let difference = (up - down) / (2.0 * H);
-            let error = (difference - gradient[i]).abs();
-            // Relative, and a few roundings of the loss itself over the step.
-            let allowed = 2e-6 * (difference.abs() + gradient[i].abs() + 1e-2)
-                + 4.0 * f64::EPSILON * up.abs() / H;
+            let mut difference = |h: f64| {
+                nudge(model.as_mut(), k, i, h);
+                let up = loss(model.as_ref());
+                nudge(model.as_mut(), k, i, -2.0 * h);
+                let down = loss(model.as_ref());
+                nudge(model.as_mut(), k, i, h);
+                ((up - down) / (2.0 * h), up)
+            };
+            let agrees = |(difference, up): (f64, f64), h: f64| {
+                // Relative, and a few roundings of the loss itself over the step.
+                let allowed = 2e-6 * (difference.abs() + gradient[i].abs() + 1e-2)
+                    + 4.0 * f64::EPSILON * up.abs() / h;
+                (difference - gradient[i]).abs() < allowed
+            };
+            let found = difference(H);
+            // Among many ReLUs one may have its kink within the step: there a smaller step decides.
             assert!(
-                error < allowed,
-                "{config:?}: {name}[{i}]: {} against {difference}",
-                gradient[i]
+                agrees(found, H) || agrees(difference(H / 50.0), H / 50.0),
+                "{config:?}: {name}[{i}]: {} against {}",
+                gradient[i],
+                found.0
             );
         }
     }
@@ -539,9 +590,9 @@ fn a_rollout_starts_at_the_belief_and_its_draws_differ() {
         }
         let first = model.latents()[0].name.clone();
         let array = futures.get(&first).unwrap();
-        assert_ne!(
-            array.row(0),
-            array.row(1),
+        assert_eq!(
+            array.row(0) == array.row(1),
+            model.claims().one_future,
             "{}: one future twice",
             config.kind()
         );

@@ -91,6 +91,7 @@ impl<F: Float> Model<F> for VaeModel<F> {
             causal: true,
             masks: true,
             actions: false,
+            one_future: false,
         }
     }
 

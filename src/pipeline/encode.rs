@@ -16,11 +16,11 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{Evaluated, actions, checkpoint, clips, evaluate, whole};
+use crate::train::{Evaluated, actions, at_once, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Sequences that one part of the work holds.
+/// Sequences that one part of the work holds at most.
 const CUT: usize = 25;
 /// Training sequences whose codes tell their noise.
 const NOISE_SEQUENCES: usize = 200;
@@ -166,7 +166,7 @@ pub(super) fn fit_code_noise(
         return Ok(());
     }
     let mut codes = Vec::new();
-    for part in all.chunks(CUT) {
+    for part in all.chunks(at_once(train, CUT)) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
     }
     let acted = actions(train, &all, steps);
@@ -222,12 +222,13 @@ impl Part<'_> {
         work: impl Fn(usize, usize, &mut Rng) -> Result<Beliefs> + Sync,
     ) -> Result<Beliefs> {
         let stream = format!("encode/{what}/{}", self.name);
-        let parts: Vec<Beliefs> = (0..self.count.div_ceil(CUT))
+        let cut = at_once(self.split, CUT);
+        let parts: Vec<Beliefs> = (0..self.count.div_ceil(cut))
             .into_par_iter()
             .map(|i| {
                 interrupt::check()?;
                 let mut rng = self.seeds.stream(&stream, i as u64);
-                work(i * CUT, ((i + 1) * CUT).min(self.count), &mut rng)
+                work(i * cut, ((i + 1) * cut).min(self.count), &mut rng)
             })
             .collect::<Result<_>>()?;
         Beliefs::joined(parts)

@@ -13,11 +13,12 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, known_states};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
-use crate::train::{self, Job, actions, clips};
+use crate::train::{self, Job, actions, at_once, clips};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// Sequences whose latents are watched during training.
 const WATCHED: usize = 200;
-/// Of them, those that are held at once.
+/// Of them, those that are held at once, at most.
 const WATCHED_AT_ONCE: usize = 25;
 
 /// Trains to [`RunFolder::weights`] and [`RunFolder::training`], from the last checkpoint if there is one.
@@ -47,7 +48,7 @@ pub fn train(
         let mut rng = Seeds::new(seed).stream("train/watch", 0);
         // A part at a time: memory does not grow with the frames that are watched.
         let (mut parts, mut codes) = (vec![Vec::new(); given.len()], Vec::new());
-        for part in all.chunks(WATCHED_AT_ONCE) {
+        for part in all.chunks(at_once(split, WATCHED_AT_ONCE)) {
             let shown = clips(split, part, steps)?;
             let found = trained.infer(&shown, &given.map(Query::about), &mut rng)?;
             parts
@@ -205,6 +206,8 @@ fn collapsing(latents: &[Latent], found: &[Beliefs]) -> (Vec<(String, f64)>, Str
 
 /// Training sequences that mean and background are taken over.
 const COMMON_SEQUENCES: usize = 500;
+/// Pixels whose values are counted together.
+const COMMON_PIXELS: usize = 512;
 
 /// Mean and median over time and training sequences of every pixel, or component as the networks see it; how large
 /// actions are.
@@ -226,14 +229,19 @@ pub(super) fn common(data: &Dataset) -> Result<Common> {
 /// Mean and median of pictures.
 fn common_of_pictures(split: &Split, frame: [usize; 3]) -> Common {
     let pixels: usize = frame.iter().product();
-    let mut counts = vec![[0u32; 256]; pixels];
-    for i in 0..split.len().min(COMMON_SEQUENCES) {
-        for frame in split.frames(i).chunks_exact(pixels) {
-            for (counts, &v) in counts.iter_mut().zip(frame) {
-                counts[usize::from(v)] += 1;
+    // How often every value occurs, of some pixels at a time: of all they would not fit the caches.
+    let counts = |first: usize| {
+        let own = first..(first + COMMON_PIXELS).min(pixels);
+        let mut counts = vec![[0u32; 256]; own.len()];
+        for i in 0..split.len().min(COMMON_SEQUENCES) {
+            for frame in split.frames(i).chunks_exact(pixels) {
+                for (counts, &v) in counts.iter_mut().zip(&frame[own.clone()]) {
+                    counts[usize::from(v)] += 1;
+                }
             }
         }
-    }
+        counts
+    };
     let mean = |counts: &[u32; 256]| {
         let total: f64 = counts
             .iter()
@@ -251,9 +259,18 @@ fn common_of_pictures(split: &Split, frame: [usize; 3]) -> Common {
         });
         at.unwrap_or(0) as f64 / 255.0
     };
+    let parts = (0..pixels.div_ceil(COMMON_PIXELS)).into_par_iter();
+    let parts: Vec<(Vec<f64>, Vec<f64>)> = parts
+        .map(|part| {
+            let counts = counts(part * COMMON_PIXELS);
+            let of_all = |of: &dyn Fn(&[u32; 256]) -> f64| counts.iter().map(of).collect();
+            (of_all(&mean), of_all(&median))
+        })
+        .collect();
+    let (means, backgrounds): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     Common {
-        mean: counts.iter().map(mean).collect(),
-        background: counts.iter().map(median).collect(),
+        mean: means.concat(),
+        background: backgrounds.concat(),
         ..Common::default()
     }
 }

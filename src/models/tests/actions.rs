@@ -63,8 +63,9 @@ fn every_gradient_of_every_driven_model_agrees_with_finite_differences() {
         gradients_agree(&config, model, 1.0, &driven(clips()));
         gradients_agree(&config, built(&config), 0.3, &driven(partly_seen()));
     }
+    readers.sort_unstable();
     readers.dedup();
-    assert_eq!(readers, ["lg_vae", "rvae", "kalman_vae", "lg_vae"]);
+    assert_eq!(readers, ["kalman_vae", "lg_vae", "rvae", "svg"]);
 }
 
 /// Everything that a model says of clips: its terms, its beliefs, its rollouts under `ahead`.

@@ -207,7 +207,7 @@ impl<'a> Stage<'a> {
             return Err(wrong(format!("a world with actions expected, got {name}")));
         }
         if !model.claims().actions {
-            let message = "a model that reads actions expected: lg_vae, kalman_vae with transition linear, rvae";
+            let message = "a model that reads actions expected: lg_vae, kalman_vae with transition linear, rvae, svg";
             return Err(wrong(message.into()));
         }
         let law = input_law(model);
