@@ -205,10 +205,16 @@ mod tests {
             iterations: 1,
             elites: 2,
         };
-        let last = Thought(vec![9.0, 9.0, 1.0, -3.0, 1.0, -3.0]);
+        let last = Thought(vec![9.0, 9.0, 1.0, -3.0, 0.5, -2.0]);
         let mut rng = Seeds::new(1).stream("test/cem", 1);
-        let found = search(&setting, &range(), &last, bowl, &mut rng).unwrap();
-        assert_eq!(found.0[..4], [1.0, -3.0, 1.0, -3.0]);
+        let mut first = Vec::new();
+        let costs = |candidates: &[f64], rng: &mut Rng| {
+            first = candidates[..6].to_vec();
+            bowl(candidates, rng)
+        };
+        search(&setting, &range(), &last, costs, &mut rng).unwrap();
+        // Moved on by a frame, nothing at its end.
+        assert_eq!(first, [1.0, -3.0, 0.5, -2.0, 0.0, 0.0]);
     }
 
     #[test]

@@ -247,8 +247,8 @@ mod tests {
         println!(
             "reached of {EPISODES}: told {told}, search {ceiling}, still {still}, random {random}"
         );
-        assert!(told == 12 && ceiling >= 11, "{reached:?}");
-        assert!(still <= 2 && random <= 6, "{reached:?}");
+        assert!(told >= 11 && ceiling >= 10, "{reached:?}");
+        assert!(still <= 2 && random < ceiling, "{reached:?}");
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_that_fails_is_told_with_episode_and_step() {
+    fn an_action_that_the_world_does_not_take_is_told() {
         let (world, video) = (BouncingBall::default(), Video::default());
         let course = Course {
             world: &world,
@@ -291,7 +291,7 @@ mod tests {
         assert!(course.run(&trial, &mut Still(0), false).is_ok());
         let message = course.run(&trial, &mut Still(2), false).unwrap_err();
         assert!(
-            message.to_string().starts_with("action: expected"),
+            message.to_string().contains("action: expected none"),
             "{message}"
         );
     }
