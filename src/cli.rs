@@ -1,5 +1,6 @@
 //! What the command line accepts, and what each command calls.
 
+mod control;
 mod exchange;
 
 use clap::{Args, Parser, Subcommand};
@@ -15,6 +16,7 @@ Examples:
   kinostate list results
   kinostate compare results/box results/kalman_box --out results/compare
   kinostate analyze experiments/box.yaml --again
+  kinostate control results/pushed_ball_control/lg_vae/seed-0 --episodes 20
   kinostate inspect results/box/data --frames frames.gif
   kinostate export results/box/data --to npz --out box
   kinostate import walk.mp4 --out data/walk --grey --scale 64x48 --clip 20
@@ -59,6 +61,8 @@ enum Command {
     Schema(Schema),
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
     Inspect(Inspect),
+    /// Act in a driven world by what a trained model believes, from pictures alone, and compare with others
+    Control(control::Control),
     /// Time training steps of the published Kalman VAE and their parts on this machine
     Bench(Bench),
     /// Write a dataset in another format: npz, hdf5, mp4, gif or png
@@ -224,6 +228,11 @@ impl Cli {
             Command::Compare(compare) => return compare.run(),
             Command::List(list) => return print(&pipeline::list(&list.dir)?),
             Command::Check(check) => return print(&check.text()?),
+            Command::Control(control) => {
+                use_threads(control.threads)?;
+                interrupt::listen()?;
+                return print(&control.run()?);
+            }
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
             Command::Inspect(Inspect { path, frames }) => {
@@ -236,12 +245,7 @@ impl Cli {
         };
         let plan = work.experiment.load()?;
         only_in_sweeps(&plan, &work.only)?;
-        if let Some(threads) = work.threads {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.into())
-                .build_global()
-                .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))?;
-        }
+        use_threads(work.threads)?;
         interrupt::listen()?;
         let options = Options {
             command: work.experiment.command(work.out.as_deref()),
@@ -286,6 +290,17 @@ fn only_in_sweeps(plan: &Plan, only: &[String]) -> Result<()> {
 pub fn shown(experiment: &Path, sets: &[String], out: Option<&Path>) -> String {
     let (experiment, sets) = (experiment.to_path_buf(), sets.to_vec());
     Check { experiment, sets }.command(out)
+}
+
+/// So many worker threads, where that is asked for.
+fn use_threads(threads: Option<u16>) -> Result<()> {
+    let Some(threads) = threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.into())
+        .build_global()
+        .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))
 }
 
 /// Writes the comparison of a whole sweep beside its runs: with the first that the file names.

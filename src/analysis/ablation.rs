@@ -82,9 +82,10 @@ pub fn ablation(variants: &[Variant]) -> Finding {
         rows.push(row);
     }
     let seeds = variants.iter().map(|v| v.seeds.len()).max().unwrap_or(0);
+    let many = format!("{seeds} seed{}", if seeds == 1 { "" } else { "s" });
     finding.tables.push(Table {
         caption: format!(
-            "Validation at the last step: median over {seeds} seeds, least and largest in brackets, and the median of the best value on the way. \
+            "Validation at the last step: median over {many}, least and largest in brackets, and the median of the best value on the way. \
              Last below best: it fell again while training went on."
         ),
         columns: ["variant", "ELBO (nats/frame)", "velocity R², filtered", "velocity R², smoothed", "published gap (nats/frame)"]
@@ -99,7 +100,7 @@ pub fn ablation(variants: &[Variant]) -> Finding {
     finding.answer = match best.max_by(|a, b| a.0.total_cmp(&b.0)) {
         None => "No variant logged how well velocities can be read.".into(),
         Some((value, variant)) => format!(
-            "{} holds the filtered velocity best: R² {value:.3} (median of {seeds} seeds at the last step of {} variants).",
+            "{} holds the filtered velocity best: R² {value:.3} (median of {many} at the last step of {} variants).",
             variant.name,
             variants.len()
         ),
@@ -109,13 +110,20 @@ pub fn ablation(variants: &[Variant]) -> Finding {
         "median over training seeds of the last logged value on validation sequences; R² of a linear read-out fitted on one half and scored on the other",
         "What a variant ends with, at the same data, networks and number of steps.",
     );
-    let curves = panels(variants, &[ELBO, FILTERED, SMOOTHED]);
-    if curves.panels.iter().any(|panel| !panel.series.is_empty()) {
+    let mut curves = panels(variants, &[ELBO, FILTERED, SMOOTHED]);
+    curves.panels.retain(|panel| !panel.series.is_empty());
+    if !curves.panels.is_empty() {
+        let question = match curves.panels.len() {
+            1 => "How does the ELBO rise?",
+            _ => {
+                "Which variant's latents hold the velocity, and do they keep it while the ELBO rises?"
+            }
+        };
         finding.figure(
             NAME,
             format!(
-                "Which variant's latents hold the velocity, and do they keep it while the ELBO rises? Validation values over optimiser steps, median \
-                 over {seeds} seeds; bands from least to largest seed (no interval of confidence). What lies below a panel is cut off."
+                "{question} Validation values over optimiser steps, median over {many}; bands from least to largest seed \
+                 (no interval of confidence). What lies below a panel is cut off."
             ),
             Figure::Curves(curves),
         );
@@ -132,7 +140,7 @@ pub fn ablation(variants: &[Variant]) -> Finding {
             "published_gap",
             format!(
                 "How much of the likelihood does the published bound leave out? Exact log likelihood of validation codes minus the mean of the published \
-                 bound, for the law that each variant has learned at that step; median over {seeds} seeds, bands from least to largest.{apart}"
+                 bound, for the law that each variant has learned at that step; median over {many}, bands from least to largest.{apart}"
             ),
             Figure::Curves(gaps),
         );
@@ -332,7 +340,8 @@ mod tests {
             (&series[0].y, &series[0].low),
             (&vec![0.8, 0.6], &vec![0.7, 0.5])
         );
-        assert!(curves.panels[2].series.is_empty());
+        // Nobody logged a smoothed one: no panel is empty.
+        assert_eq!(curves.panels.len(), 2);
         finding
             .figures
             .iter()

@@ -106,16 +106,33 @@ fn halvings([_, height, width]: [usize; 3], least: usize) -> usize {
     (1..16).take_while(fits).count()
 }
 
-impl Fit for super::Rvae {
+impl Fit for ImagesConfig {
     fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
-        let at = format!("{at}.frames");
-        match &mut self.frames {
-            ImagesConfig::Trunk(trunk) if free(&format!("{at}.trunk.channels")) => {
+        match self {
+            Self::Trunk(trunk) if free(&format!("{at}.trunk.channels")) => {
                 trunk.channels = default_channels(frame);
             }
-            ImagesConfig::Trunk(_) => {}
-            ImagesConfig::Codes(codes) => codes.fit(&format!("{at}.codes"), frame, free),
+            Self::Trunk(_) => {}
+            Self::Codes(codes) => codes.fit(&format!("{at}.codes"), frame, free),
         }
+    }
+}
+
+impl Fit for super::Rvae {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+    }
+}
+
+impl Fit for super::Predictive {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+    }
+}
+
+impl Fit for super::Svg {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
     }
 }
 

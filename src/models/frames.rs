@@ -293,6 +293,19 @@ impl<F: Float> FrameVae<F> {
         })
     }
 
+    /// The encoder's head (rows, 2p) of the frames that codes (rows, p) stand for, with a gradient through the frames.
+    ///
+    /// # Errors
+    /// Codes of another size.
+    pub fn again<T: Track<F>>(&self, codes: Mat<F, T>) -> Result<Mat<F, T>> {
+        let outputs = self.decoder.forward(codes)?;
+        let frames = match self.vectors {
+            true => outputs,
+            false => self.pixels.likelihood().means(&outputs)?,
+        };
+        Ok(self.encoder.forward_through(frames)?)
+    }
+
     /// Pixel means in [0, 1] of codes (rows, p); means of vectors as the networks see them.
     ///
     /// # Errors

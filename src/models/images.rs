@@ -234,6 +234,24 @@ impl<F: Float> Images<F> {
         }
     }
 
+    /// Features (rows, k) of the frames that states (rows, h) stand for, with a gradient through the frames.
+    ///
+    /// # Errors
+    /// States of another size.
+    pub fn again<T: Track<F>>(&self, states: &Mat<F, T>) -> Result<Mat<F, T>> {
+        match self {
+            Self::Trunk {
+                encoder,
+                decoder,
+                pixels,
+            } => {
+                let frames = pixels.likelihood().means(&decoder.forward(states)?)?;
+                Ok(encoder.features_through(&frames)?.vector)
+            }
+            Self::Codes { frames, emission } => frames.again(emission.forward(states)?),
+        }
+    }
+
     /// Pixel means in [0, 1] of states (rows, h).
     ///
     /// # Errors

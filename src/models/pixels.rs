@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use nn::tensor::PerRow;
-use nn::{Float, Grad, Mat, Module, Param, ops};
+use nn::{Float, Grad, Mat, Module, Param, Track, ops};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,17 @@ impl Likelihood {
             Self::Gaussian { .. } | Self::Calibrated => outputs
                 .iter_mut()
                 .for_each(|v| *v = num_traits::clamp(*v, F::of(0.0), F::of(1.0))),
+        }
+    }
+
+    /// Decoder outputs to pixel means, on a tape; Gaussian ones are not clamped to [0, 1], so that their gradient goes on.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn means<F: Float, T: Track<F>>(&self, outputs: &Mat<F, T>) -> Result<Mat<F, T>> {
+        match self {
+            Self::Bernoulli => Ok(ops::sigmoid(outputs)?),
+            Self::Gaussian { .. } | Self::Calibrated => Ok(outputs.clone()),
         }
     }
 

@@ -8,17 +8,19 @@ use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
 use crate::interrupt;
-use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig, Given, JsonFile, stored_name};
-use crate::models::{Clips, Model, Query};
+use crate::latents::{
+    Axis, Beliefs, Decoder, EncodeConfig, Given, JsonFile, LawInputs, SHUFFLED, ZEROED, stored_name,
+};
+use crate::models::{Actions, Clips, Known, Model, Query};
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{Evaluated, checkpoint, clips, evaluate, whole};
+use crate::train::{Evaluated, actions, at_once, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Sequences that one part of the work holds.
+/// Sequences that one part of the work holds at most.
 const CUT: usize = 25;
 /// Training sequences whose codes tell their noise.
 const NOISE_SEQUENCES: usize = 200;
@@ -102,6 +104,13 @@ pub fn encode(
     if let Some(model_of_states) = trained.state_space() {
         if let Some(law) = model_of_states.law() {
             json::write(folder.law(model, seed), &law)?;
+            if let Some(matrix) = model_of_states.input_matrix() {
+                let inputs = LawInputs {
+                    size: data.action_columns().len(),
+                    matrix,
+                };
+                inputs.save(&folder.inputs(model, seed))?;
+            }
         }
         if let Some(modes) = model_of_states.modes()? {
             modes.save(&folder.modes(model, seed))?;
@@ -157,10 +166,15 @@ pub(super) fn fit_code_noise(
         return Ok(());
     }
     let mut codes = Vec::new();
-    for part in all.chunks(CUT) {
+    for part in all.chunks(at_once(train, CUT)) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
     }
-    model.fit_code_noise(&codes, steps)
+    let acted = actions(train, &all, steps);
+    let known = Known {
+        seen: None,
+        actions: acted.as_ref(),
+    };
+    model.fit_code_noise(&codes, steps, known)
 }
 
 /// The decoder, and how codes follow from states: C z + d follows from the codes of z = 0 and of every unit vector.
@@ -208,12 +222,13 @@ impl Part<'_> {
         work: impl Fn(usize, usize, &mut Rng) -> Result<Beliefs> + Sync,
     ) -> Result<Beliefs> {
         let stream = format!("encode/{what}/{}", self.name);
-        let parts: Vec<Beliefs> = (0..self.count.div_ceil(CUT))
+        let cut = at_once(self.split, CUT);
+        let parts: Vec<Beliefs> = (0..self.count.div_ceil(cut))
             .into_par_iter()
             .map(|i| {
                 interrupt::check()?;
                 let mut rng = self.seeds.stream(&stream, i as u64);
-                work(i * CUT, ((i + 1) * CUT).min(self.count), &mut rng)
+                work(i * cut, ((i + 1) * cut).min(self.count), &mut rng)
             })
             .collect::<Result<_>>()?;
         Beliefs::joined(parts)
@@ -306,12 +321,56 @@ impl Part<'_> {
         let mut ahead = found.next().unwrap_or_default();
         ahead.retain(|name| latents.iter().any(|latent| latent.name == name));
         out.extend(ahead.renamed(|name| stored_name(&latents, context, name))?)?;
+        out.extend(self.controls(model, (from, to), context, rng)?)?;
         for (k, mask) in masks.iter().enumerate() {
             let both = [
                 found.next().unwrap_or_default(),
                 found.next().unwrap_or_default(),
             ];
             out.extend(missing.filled(model, both, (k, mask), (from, to))?)?;
+        }
+        Ok(out)
+    }
+
+    /// Predictions of the same frames with wrong actions, where the model reads them: none at all, and those of the next
+    /// sequence.
+    fn controls(
+        &self,
+        model: &dyn Model<f32>,
+        (from, to): (usize, usize),
+        context: Given,
+        rng: &mut Rng,
+    ) -> Result<Beliefs> {
+        let mut out = Beliefs::default();
+        let mut clips = self.clips(from, to)?;
+        let Some(right) = clips.actions.take().filter(|_| model.claims().actions) else {
+            return Ok(out);
+        };
+        let others: Vec<usize> = (from..to).map(|i| (i + 1) % self.count).collect();
+        let zeros = vec![0.0; right.values.len()];
+        let wrong = [
+            (
+                ZEROED,
+                Actions {
+                    values: zeros,
+                    ..right
+                },
+            ),
+            (
+                SHUFFLED,
+                match actions(self.split, &others, self.steps) {
+                    Some(others) => others,
+                    None => return Ok(out),
+                },
+            ),
+        ];
+        let latents = model.latents();
+        for (name, actions) in wrong {
+            clips.actions = Some(actions);
+            let found = model.infer(&clips, &[Query::about(context)], rng)?;
+            let mut found = found.into_iter().next().unwrap_or_default();
+            found.retain(|latent| latents.first().is_some_and(|first| first.name == latent));
+            out.extend(found.renamed(|_| name.to_string())?)?;
         }
         Ok(out)
     }

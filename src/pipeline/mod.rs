@@ -5,6 +5,7 @@
 
 mod analyze;
 mod bench;
+mod control;
 mod encode;
 mod inspect;
 mod list;
@@ -16,6 +17,7 @@ mod train;
 mod trained;
 
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
+pub use control::{ControlOptions, ControlReport, ControlRow, GoalAs, Planning, control};
 pub use encode::encode;
 pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use list::list;

@@ -128,12 +128,17 @@ fn analysis(out: &mut String, part: &AnalysisPart) {
     }
 }
 
+/// Bytes of a drawing beyond which a page links its picture in pixels: clouds of thousands of points.
+const CLOUD: usize = 150_000;
+
 fn figure(out: &mut String, folder: &str, figure: &NamedFigure) {
+    let cloud = figure.figure.svg().is_ok_and(|svg| svg.len() > CLOUD);
     let _ = writeln!(
         out,
-        "![{}]({folder}/{}.svg)\n\n{}\n",
+        "![{}]({folder}/{}.{})\n\n{}\n",
         text(&figure.name),
         figure.name,
+        if cloud { "png" } else { "svg" },
         text(&figure.caption)
     );
 }

@@ -2,7 +2,7 @@
 
 use super::gather::{ModelResults, Results};
 use super::numbers;
-use super::summary::{ModelSummary, READOUTS, Spread, Summary};
+use super::summary::{ModelSummary, READOUTS, Spread, Summary, columns_of};
 use crate::analysis::{Definition, Finding, Metric, NamedFigure, Table};
 use crate::error::Result;
 use crate::experiment::Experiment;
@@ -241,7 +241,8 @@ fn verdict(model: &ModelSummary) -> Option<String> {
         _ if r2 >= 0.4 => "partly held",
         _ => "hardly held",
     };
-    let told: Vec<String> = quantities(model, 4)
+    let told: Vec<String> = model
+        .quantities(4)
         .into_iter()
         .map(|(name, row, spread)| {
             format!(
@@ -252,42 +253,6 @@ fn verdict(model: &ModelSummary) -> Option<String> {
         })
         .collect();
     (!told.is_empty()).then(|| format!("Verdict: {}.", told.join("; ")))
-}
-
-/// R² by the best informed latents that have it: of position and velocity, or of the first `most` state columns.
-fn quantities(model: &ModelSummary, most: usize) -> Vec<(String, &'static str, Spread)> {
-    let pick = |name: &str, prefix: &str| {
-        READOUTS.into_iter().find_map(|row| {
-            let spread = model.get(&format!("{prefix}/{row}"))?.clone();
-            Some((name.to_string(), row, spread))
-        })
-    };
-    let groups = [("position", "position_r2"), ("velocity", "velocity_r2")];
-    let kinematic: Vec<_> = groups.iter().filter_map(|(n, p)| pick(n, p)).collect();
-    match kinematic.is_empty() {
-        false => kinematic,
-        true => columns_of(model.metrics.values().flat_map(|of| of.keys()))
-            .iter()
-            .filter_map(|column| pick(column, &format!("r2/{column}")))
-            .take(most)
-            .collect(),
-    }
-}
-
-/// State columns in metrics `r2/<column>/<row>`, in order of appearance.
-fn columns_of<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut columns: Vec<String> = Vec::new();
-    for name in names {
-        let column = name
-            .strip_prefix("r2/")
-            .and_then(|rest| rest.rsplit_once('/'));
-        if let Some((column, _)) = column
-            && !columns.iter().any(|known| known == column)
-        {
-            columns.push(column.to_string());
-        }
-    }
-    columns
 }
 
 fn first_answers(model: &ModelResults) -> Vec<String> {
@@ -370,7 +335,7 @@ fn main_numbers(model: &ModelSummary, baselines: &IndexMap<String, Metric>) -> V
         }
     }
     if list.is_empty() {
-        for (name, row, spread) in quantities(model, 4) {
+        for (name, row, spread) in model.quantities(4) {
             list.push(number(
                 &format!("r2/{name}"),
                 &format!("{name} R²"),

@@ -89,7 +89,15 @@ impl Summary {
                 let rows = of
                     .iter()
                     .map(|(row, spread)| format!("{row} {}", numbers::brief(spread)));
-                parts.push(format!("{title} {}", rows.collect::<Vec<_>>().join(", ")));
+                if !of.is_empty() {
+                    parts.push(format!("{title} {}", rows.collect::<Vec<_>>().join(", ")));
+                }
+            }
+            if parts.is_empty() {
+                let columns = model.quantities(4).into_iter();
+                parts.extend(columns.map(|(name, row, spread)| {
+                    format!("{name} R² {row} {}", numbers::brief(&spread))
+                }));
             }
             if let Some(elbo) = &model.elbo_nats_per_frame {
                 parts.push(format!("test ELBO {} nats/frame", numbers::brief(elbo)));
@@ -153,6 +161,26 @@ impl ModelSummary {
         }
     }
 
+    /// R² by the best informed latents that have it: of position and velocity, or of the first `most` state columns.
+    pub(super) fn quantities(&self, most: usize) -> Vec<(String, &'static str, Spread)> {
+        let pick = |name: &str, prefix: &str| {
+            READOUTS.into_iter().find_map(|row| {
+                let spread = self.get(&format!("{prefix}/{row}"))?.clone();
+                Some((name.to_string(), row, spread))
+            })
+        };
+        let groups = [("position", "position_r2"), ("velocity", "velocity_r2")];
+        let kinematic: Vec<_> = groups.iter().filter_map(|(n, p)| pick(n, p)).collect();
+        match kinematic.is_empty() {
+            false => kinematic,
+            true => columns_of(self.metrics.values().flat_map(|of| of.keys()))
+                .iter()
+                .filter_map(|column| pick(column, &format!("r2/{column}")))
+                .take(most)
+                .collect(),
+        }
+    }
+
     /// The spread of a metric, whichever analysis it comes from.
     pub fn get(&self, name: &str) -> Option<&Spread> {
         self.metrics.values().find_map(|of| of.get(name))
@@ -176,4 +204,20 @@ impl Spread {
     pub fn n(&self) -> usize {
         self.values.iter().flatten().count()
     }
+}
+
+/// State columns in metrics `r2/<column>/<row>`, in order of appearance.
+pub(super) fn columns_of<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    for name in names {
+        let column = name
+            .strip_prefix("r2/")
+            .and_then(|rest| rest.rsplit_once('/'));
+        if let Some((column, _)) = column
+            && !columns.iter().any(|known| known == column)
+        {
+            columns.push(column.to_string());
+        }
+    }
+    columns
 }

@@ -2,7 +2,7 @@
 
 use crate::data::Split;
 use crate::error::Result;
-use crate::models::{Clips, Model, Schedule, Seen};
+use crate::models::{Actions, Clips, Model, Schedule, Seen};
 use crate::seeds::Seeds;
 use nn::tensor::matrix;
 use rand::seq::SliceRandom;
@@ -35,7 +35,17 @@ pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32
             frames,
             pixels: None,
         }),
-        actions: None,
+        actions: actions(split, indices, steps),
+    })
+}
+
+/// What acted on these sequences, in the world's units; nothing where nothing did.
+pub fn actions(split: &Split, indices: &[usize], steps: usize) -> Option<Actions> {
+    let own = |&i: &usize| split.actions(i);
+    let values: Vec<f64> = indices.iter().flat_map(own).copied().collect();
+    (!values.is_empty()).then(|| Actions {
+        size: values.len() / (indices.len() * steps).max(1),
+        values,
     })
 }
 
@@ -128,8 +138,20 @@ impl Order {
     }
 }
 
-/// Sequences that one evaluation part holds.
+/// Sequences that one evaluation part holds at most.
 const EVALUATION_CUT: usize = 16;
+/// Values of frames that one part of the work holds where sequences are large: 1,024 frames of 32 x 32 pixels.
+const VALUES_AT_ONCE: usize = 1 << 20;
+
+/// Sequences that one part of the work holds, at most `most`: fewer where frames are large, so that memory is bounded and every
+/// core has its part.
+pub fn at_once(split: &Split, most: usize) -> usize {
+    if split.is_empty() {
+        return most;
+    }
+    let own = split.frames(0).len().max(split.vectors(0).len());
+    (VALUES_AT_ONCE / own.max(1)).clamp(1, most)
+}
 
 /// The bound of a split, of which every frame adds its part.
 pub struct Evaluated {
@@ -153,7 +175,7 @@ pub fn evaluate(
     let all: Vec<usize> = (0..split.len().min(limit)).collect();
     type Part = (Vec<(&'static str, f64, Vec<f64>)>, usize);
     let parts: Vec<Part> = all
-        .par_chunks(EVALUATION_CUT)
+        .par_chunks(at_once(split, EVALUATION_CUT))
         .enumerate()
         .map(|(i, part)| {
             let mut rng = seeds.stream("evaluate/noise", i as u64);

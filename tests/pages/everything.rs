@@ -99,6 +99,7 @@ fn every_model_is_described_with_what_its_defaults_claim() {
             causal,
             masks,
             actions,
+            one_future,
         } = model.claims();
         let claims = [
             (bound, "bound"),
@@ -106,6 +107,7 @@ fn every_model_is_described_with_what_its_defaults_claim() {
             (causal, "causal"),
             (masks, "masks"),
             (actions, "actions"),
+            (one_future, "one future"),
         ];
         let held = claims.iter().filter(|(holds, _)| *holds);
         let held: Vec<&str> = held.map(|(_, name)| *name).collect();

@@ -4,7 +4,7 @@ use crate::Rng;
 use crate::ops::{self, Activation, Geometry, Precision};
 use crate::tensor::{matrix, size, values};
 use crate::{Error, Result};
-use crate::{Float, Mat, Module, Param};
+use crate::{Float, Mat, Module, Param, Track};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -386,8 +386,25 @@ impl<F: Float> Encoder<F> {
             }
             return ops::beside(frames, log_var);
         }
-        let mut x = self.moving(frames)?;
-        let mut first = true;
+        let x = self.moving(frames)?;
+        self.after(x, false)
+    }
+
+    /// The same of frames that something made: the gradient flows back into them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the frames have another size.
+    pub fn forward_through<T: Track<F>>(&self, frames: Mat<F, T>) -> Result<Mat<F, T>> {
+        if self.log_var.is_some() {
+            return self.forward(frames);
+        }
+        let x = ops::moving_maps(&frames, &self.background, self.channels)?;
+        self.after(x, true)
+    }
+
+    /// Layers after the background is taken off; a gradient for `x` itself only where it is to flow into frames.
+    fn after<T: Tape<F, Cpu>>(&self, mut x: Mat<F, T>, into_frames: bool) -> Result<Mat<F, T>> {
+        let mut first = !into_frames;
         for (layer, geometry) in &self.convolutions {
             x = ops::convolution(
                 x,
