@@ -259,17 +259,6 @@ impl Cli {
     }
 }
 
-/// So many worker threads, where that is asked for.
-fn use_threads(threads: Option<u16>) -> Result<()> {
-    let Some(threads) = threads else {
-        return Ok(());
-    };
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.into())
-        .build_global()
-        .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))
-}
-
 /// Runs some steps of an experiment, or of the runs of its sweep that are named `only` (all where none is), with their
 /// comparison in the end. Returns the run folder, or the folder of all runs.
 ///
@@ -301,6 +290,17 @@ fn only_in_sweeps(plan: &Plan, only: &[String]) -> Result<()> {
 pub fn shown(experiment: &Path, sets: &[String], out: Option<&Path>) -> String {
     let (experiment, sets) = (experiment.to_path_buf(), sets.to_vec());
     Check { experiment, sets }.command(out)
+}
+
+/// So many worker threads, where that is asked for.
+fn use_threads(threads: Option<u16>) -> Result<()> {
+    let Some(threads) = threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.into())
+        .build_global()
+        .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))
 }
 
 /// Writes the comparison of a whole sweep beside its runs: with the first that the file names.

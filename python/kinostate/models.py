@@ -155,6 +155,11 @@ class Model:
         return None if law is None else Law(**law)
 
     @property
+    def input_matrix(self) -> np.ndarray | None:
+        """B (n, A) by which actions move the state of that law, in their own units; None where it has no inputs."""
+        return self._rust.input_matrix()
+
+    @property
     def modes(self) -> Modes | None:
         """The modes of a law that chooses between several; None where there are none that can be told apart."""
         found = self._rust.modes()

@@ -439,6 +439,18 @@ impl Model {
         law.map(|law| letters(py, &law)).transpose()
     }
 
+    /// B (n, A) of that law, z_t = A z_{t-1} + B u_{t-1} + b; None where it has no inputs.
+    fn input_matrix<'py>(&self, py: Python<'py>) -> PyResult<Option<Made<'py>>> {
+        let found = self.read(|model| {
+            let law = model.state_space()?;
+            Some((law.law()?.latent, law.input_matrix()?))
+        });
+        let Some((n, matrix)) = found else {
+            return Ok(None);
+        };
+        array(py, &matrix, &[n, matrix.len() / n.max(1)]).map(Some)
+    }
+
     /// Names of the modes, A_k (K, n, n), b_k (K, n), and what they share; None where it has none that can be told apart.
     #[allow(clippy::type_complexity)]
     fn modes<'py>(
