@@ -244,11 +244,7 @@ impl Cli {
             }
         };
         let plan = work.experiment.load()?;
-        if let (true, Some(only)) = (plan.runs.is_empty(), work.only.first()) {
-            return Err(Error::Experiment(format!(
-                "--only {only}: this experiment has no sweep"
-            )));
-        }
+        only_in_sweeps(&plan, &work.only)?;
         use_threads(work.threads)?;
         interrupt::listen()?;
         let options = Options {
@@ -259,17 +255,41 @@ impl Cli {
             overwrite: work.overwrite,
             ignore_disk: work.ignore_disk,
         };
-        match plan.runs.is_empty() {
-            true => pipeline::steps(&plan.experiment, &options, steps).map(drop),
-            false => {
-                let root = pipeline::sweep(&plan, &options, steps, &work.only)?;
-                match steps.contains(&Step::Report) && work.only.is_empty() {
-                    true => compared(&root, &plan, options.quiet),
-                    false => Ok(()),
-                }
-            }
-        }
+        run(&plan, &options, steps, &work.only).map(drop)
     }
+}
+
+/// Runs some steps of an experiment, or of the runs of its sweep that are named `only` (all where none is), with their
+/// comparison in the end. Returns the run folder, or the folder of all runs.
+///
+/// # Errors
+/// As [`pipeline::steps`] and [`pipeline::sweep`]; a name in `only` without a sweep.
+pub fn run(plan: &Plan, options: &Options, steps: &[Step], only: &[String]) -> Result<PathBuf> {
+    if plan.runs.is_empty() {
+        only_in_sweeps(plan, only)?;
+        let folder = pipeline::steps(&plan.experiment, options, steps)?;
+        return Ok(folder.root().to_path_buf());
+    }
+    let root = pipeline::sweep(plan, options, steps, only)?;
+    if steps.contains(&Step::Report) && only.is_empty() {
+        compared(&root, plan, options.quiet)?;
+    }
+    Ok(root)
+}
+
+fn only_in_sweeps(plan: &Plan, only: &[String]) -> Result<()> {
+    match only.first().filter(|_| plan.runs.is_empty()) {
+        Some(only) => Err(Error::Experiment(format!(
+            "--only {only}: this experiment has no sweep"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The command that does a whole experiment, as reports show it: without anything that depends on this machine.
+pub fn shown(experiment: &Path, sets: &[String], out: Option<&Path>) -> String {
+    let (experiment, sets) = (experiment.to_path_buf(), sets.to_vec());
+    Check { experiment, sets }.command(out)
 }
 
 /// So many worker threads, where that is asked for.

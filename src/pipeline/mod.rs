@@ -14,6 +14,7 @@ mod plot;
 mod rollout;
 mod sweep;
 mod train;
+mod trained;
 
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
 pub use control::{ControlOptions, ControlReport, ControlRow, GoalAs, Planning, control};
@@ -22,6 +23,7 @@ pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use list::list;
 pub use sweep::sweep;
 pub use train::train;
+pub use trained::trained;
 
 use crate::data::DataSource;
 use crate::error::{Error, Result};
