@@ -34,7 +34,7 @@ pub(super) struct Control {
     #[arg(long, value_name = "DISTANCE", default_value_t = 1.5)]
     within: f64,
     /// What an action of usual size costs beside a distance of the usual spread of places
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1e-3)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.02)]
     effort: f64,
     /// Frames that search looks ahead
     #[arg(long, value_name = "N", default_value_t = 12)]

@@ -44,7 +44,7 @@ impl Lqr {
         let (n, k) = (b.nrows(), b.ncols());
         if (aim.matrix.ncols(), aim.scale.len()) != (n, k) || horizon == 0 {
             return Err(Error::Shape(format!(
-                "lqr: an aim of {n} latent dimensions and {k} actions, and a step to go, expected; got {}, {}, {horizon}",
+                "lqr: an aim of {n} latent dimensions and {k} actions over some steps expected, got {}, {}, {horizon}",
                 aim.matrix.ncols(),
                 aim.scale.len()
             )));

@@ -167,6 +167,8 @@ pub struct RecurrentVae<F: Float, C> {
 
 /// What a clip's frames lead to, frame by frame.
 struct Unrolled<F: Float, T> {
+    /// u_{t-1} of all frames, (B*T, A), where anything acts.
+    acted: Option<Mat<F, T>>,
     /// g of all frames, (B*T, m).
     memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
@@ -248,6 +250,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         let memory = self.cell.memory(&features, steps)?;
         let mut state = self.cell.start(clips)?;
         let mut out = Unrolled {
+            acted: acted.cloned(),
             memory,
             states: Vec::with_capacity(steps),
             posteriors: Vec::with_capacity(steps),
@@ -326,7 +329,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     /// log p of the frames after a random one under draws from the prior alone.
     fn foresight(
         &self,
-        (found, acted): (&Unrolled<F, Grad<F>>, Option<&Mat<F, Grad<F>>>),
+        found: &Unrolled<F, Grad<F>>,
         clips: &Clips<F>,
         seen: Option<&[bool]>,
         rng: &mut Rng,
@@ -337,6 +340,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         }
         let from = rng.random_range(0..steps - k);
         let own = |h: usize| {
+            let acted = found.acted.as_ref();
             acted
                 .map(|all| ops::frame(all, from + 1 + h, steps))
                 .transpose()
@@ -503,8 +507,7 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             Term::minus("negative_kl", kl, at.latent_weight),
         ];
         if at.beside > 0.0
-            && let Some(ahead) =
-                self.foresight((&found, acted.as_ref()), clips, pixels.as_deref(), rng)?
+            && let Some(ahead) = self.foresight(&found, clips, pixels.as_deref(), rng)?
         {
             // It rises with the latents' weight: before the decoder has found what moves, it would only learn the mean.
             let weight = self.ahead.weight * at.beside * at.latent_weight;

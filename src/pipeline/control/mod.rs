@@ -94,7 +94,7 @@ impl Default for ControlOptions {
             steps: 50,
             ahead: 25,
             within: 1.5,
-            effort: 1e-3,
+            effort: 0.02,
             draws: 2,
             search: Search::default(),
             seed: 0,
