@@ -103,9 +103,11 @@ def test_ctrl_c_saves_and_the_same_call_goes_on(tmp_path):
     ks.run(SMALL, out=tmp_path / "other", steps=["generate"])
 
 
-def test_the_wheels_command_is_the_program():
+def test_the_wheels_command_is_the_program(tmp_path):
     def command(*words):
-        return subprocess.run([sys.executable, "-m", "kinostate._command", *words], capture_output=True, text=True)
+        # From elsewhere: the folder of the sources would hide the installed package.
+        program = [sys.executable, "-m", "kinostate._command", *words]
+        return subprocess.run(program, capture_output=True, text=True, cwd=tmp_path)
 
     assert command("--version").stdout == f"kinostate {ks.__version__}\n"
     assert command("chekc").returncode == 2
