@@ -2,6 +2,7 @@
 
 mod control;
 mod exchange;
+mod recordings;
 
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
@@ -19,6 +20,7 @@ Examples:
   kinostate control results/pushed_ball_control/lg_vae/seed-0 --episodes 20
   kinostate inspect results/box/data --frames frames.gif
   kinostate export results/box/data --to npz --out box
+  kinostate identify swing.mp4 --px-per-m 840 --out results/swing
   kinostate import walk.mp4 --out data/walk --grey --scale 64x48 --clip 20
 
 Ctrl-C saves and stops; the same command goes on from there.
@@ -65,6 +67,8 @@ enum Command {
     Control(control::Control),
     /// Time training steps of the published Kalman VAE and their parts on this machine
     Bench(Bench),
+    /// Find what moves in videos or a dataset without labels, by which law, with which constants
+    Identify(Box<recordings::Identify>),
     /// Write a dataset in another format: npz, hdf5, mp4, gif or png
     Export(exchange::Export),
     /// Make a dataset of your own arrays, images, videos or trajectories
@@ -235,6 +239,7 @@ impl Cli {
             }
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
+            Command::Identify(identify) => return print(&identify.run()?),
             Command::Inspect(Inspect { path, frames }) => {
                 let text = match frames {
                     Some(file) => pipeline::inspect_frames(&path, &file)?,

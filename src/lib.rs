@@ -11,6 +11,7 @@ pub mod error;
 pub mod exchange;
 pub mod experiment;
 pub mod figures;
+pub mod identify;
 pub mod interrupt;
 pub mod latents;
 pub mod measure;

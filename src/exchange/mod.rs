@@ -14,6 +14,7 @@ mod beside;
 mod clips;
 mod export;
 mod ffmpeg;
+mod film;
 mod frames;
 mod gif;
 pub mod hdf5;
@@ -41,6 +42,7 @@ mod video_time;
 
 pub use axes::Axes;
 pub use export::{ExportOptions, Format, export};
+pub use film::{Film, FilmOptions, film};
 pub use import::import;
 pub use look::{Crop, Shade, Size};
 pub use options::{ImportOptions, USUAL_CLIP, column};

@@ -1,0 +1,124 @@
+//! `kinostate identify`: commands about recordings.
+
+use clap::Args;
+use kinostate::Result;
+use kinostate::exchange::Crop;
+use kinostate::identify::{Asked, Code};
+use kinostate::pipeline::{IdentifyOptions, identify};
+use std::path::{Path, PathBuf};
+
+const IDENTIFY: &str = "\
+From one clip, or several of one system, without labels: the moving part is found by itself, laws of motion are fitted to
+its place, its angle about a pivot, its size or its brightness, and the constants are told with 95 % intervals. What the
+clips can't tell is said, with the reason. docs/identify.md is the manual.
+
+Examples:
+  kinostate identify swing.mp4
+  kinostate identify drop.mp4 --law free_fall --px-per-m 412 --out results/drop
+  kinostate identify slow.mp4 --fps 240 --from 0.5 --to 2
+  kinostate identify a.mp4 b.mp4 c.mp4                   three clips of one system, one camera
+  kinostate identify results/pendulum/data --sequences 5";
+
+/// What `identify` accepts.
+#[derive(Args, Debug)]
+#[command(after_help = IDENTIFY)]
+pub(super) struct Identify {
+    /// Videos of one system, or a dataset folder, or a run folder with one
+    #[arg(required = true, value_name = "CLIP|DATASET")]
+    sources: Vec<PathBuf>,
+    /// The law, where it is known: second_order, free_fall, pendulum or bounce [default: the most probable]
+    #[arg(long, value_name = "LAW")]
+    law: Option<Asked>,
+    /// What is read off the body: place, angle, size or brightness [default: what varies most]
+    #[arg(long, value_name = "CODE")]
+    code: Option<Code>,
+    /// Frames a second, where the file does not tell or is played slowly
+    #[arg(long, value_name = "RATE")]
+    fps: Option<f64>,
+    /// Pixels of the recording a metre: gravity is then told in m/s^2
+    #[arg(long, value_name = "PIXELS")]
+    px_per_m: Option<f64>,
+    /// Of a video, look at this part of the pictures only, pixels from the left and from the top
+    #[arg(long, value_name = "WxH+LEFT+TOP")]
+    crop: Option<Crop>,
+    /// Of a video, from this time on, s
+    #[arg(long, value_name = "SECONDS")]
+    from: Option<f64>,
+    /// Of a video, up to this time, s
+    #[arg(long, value_name = "SECONDS")]
+    to: Option<f64>,
+    /// Of a dataset, this split
+    #[arg(long, value_name = "NAME", default_value = "test")]
+    split: String,
+    /// Of a dataset, its first N sequences, taken for clips of one system
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    sequences: usize,
+    /// Folder for report.md, identify.json, strip.png, path.svg and path.png
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Identify {
+    /// Does it and tells what was found.
+    pub(super) fn run(self) -> Result<String> {
+        let command = self.command();
+        let options = IdentifyOptions {
+            law: self.law,
+            code: self.code,
+            fps: self.fps,
+            px_per_m: self.px_per_m,
+            crop: self.crop,
+            from: self.from,
+            to: self.to,
+            split: self.split,
+            sequences: self.sequences,
+            out: self.out,
+            command,
+        };
+        identify(&self.sources, &options)
+    }
+
+    /// The command, without anything that depends on this machine.
+    fn command(&self) -> String {
+        let shown = |path: &Path| match path.is_absolute() {
+            true => Path::new(path.file_name().unwrap_or_default())
+                .display()
+                .to_string(),
+            false => path.display().to_string(),
+        };
+        let mut out = String::from("kinostate identify");
+        for source in &self.sources {
+            out += &format!(" {}", super::quoted(&shown(source)));
+        }
+        let flags = [
+            ("fps", self.fps),
+            ("px-per-m", self.px_per_m),
+            ("from", self.from),
+            ("to", self.to),
+        ];
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                out += &format!(" --{flag} {value}");
+            }
+        }
+        if let Some(crop) = self.crop {
+            out += &format!(" --crop {crop}");
+        }
+        if let Some(law) = self.law {
+            out += &format!(" --law {}", law.name());
+        }
+        if let Some(code) = self.code {
+            out += &format!(" --code {}", code.name());
+        }
+        if self.split != "test" {
+            out += &format!(" --split {}", self.split);
+        }
+        if self.sequences != 10 {
+            out += &format!(" --sequences {}", self.sequences);
+        }
+        if let Some(dir) = &self.out {
+            out += &format!(" --out {}", super::quoted(&shown(dir)));
+        }
+        out
+    }
+}
