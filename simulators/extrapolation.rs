@@ -9,7 +9,7 @@
 use crate::{Contact, Distribution, Error, Motion, Rng, check_action};
 
 /// A world of the engine that can be set to a state, stepped and read.
-pub(crate) trait Engine {
+pub(crate) trait Engine: Send {
     /// Sets the world to a state of [`Extrapolated::new`].
     fn load(&mut self, y: &[f64]);
     /// Makes one step of `dt` s.
@@ -101,7 +101,7 @@ impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>)> Extrapolated<E, F> {
     }
 }
 
-impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>)> Motion for Extrapolated<E, F> {
+impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>) + Send> Motion for Extrapolated<E, F> {
     fn state(&self, state: &mut Vec<f64>) {
         (self.shown)(&self.y, state);
     }

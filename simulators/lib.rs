@@ -173,8 +173,8 @@ pub struct Begun {
     pub motion: Box<dyn Motion>,
 }
 
-/// One world on its way.
-pub trait Motion {
+/// One world on its way. Many are moved at once, each by one thread at a time.
+pub trait Motion: Send {
     /// Appends the state (D).
     fn state(&self, state: &mut Vec<f64>);
     /// Moves on by `duration` s and appends the contacts on the way.

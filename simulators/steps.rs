@@ -7,7 +7,7 @@
 use crate::{Contact, Error, Motion, check_action};
 
 /// A law that goes from step to step.
-pub(crate) trait Law {
+pub(crate) trait Law: Send {
     /// The next state (D) after `now` (D), and the kinds of the contacts at the end of the step.
     fn next(&mut self, now: &[f64], contacts: &mut Vec<usize>) -> Result<Vec<f64>, Error>;
     /// Appends what is to be seen a `share` of the way from `now` to `next`, within 0..1; straight for every column.

@@ -1,5 +1,6 @@
 //! What the command line accepts, and what each command calls.
 
+mod control;
 mod exchange;
 mod recordings;
 
@@ -16,6 +17,7 @@ Examples:
   kinostate list results
   kinostate compare results/box results/kalman_box --out results/compare
   kinostate analyze experiments/box.yaml --again
+  kinostate control results/pushed_ball_control/lg_vae/seed-0 --episodes 20
   kinostate inspect results/box/data --frames frames.gif
   kinostate export results/box/data --to npz --out box
   kinostate apply results/box/lg_vae/seed-0 ball.mp4 --out results/ball
@@ -62,6 +64,8 @@ enum Command {
     Schema(Schema),
     /// Tell what a run folder, a dataset, latents, a finding or an array file holds
     Inspect(Inspect),
+    /// Act in a driven world by what a trained model believes, from pictures alone, and compare with others
+    Control(control::Control),
     /// Time training steps of the published Kalman VAE and their parts on this machine
     Bench(Bench),
     /// Apply a trained model to a dataset or video: latents, states, reconstruction, surprise
@@ -233,6 +237,11 @@ impl Cli {
             Command::Compare(compare) => return compare.run(),
             Command::List(list) => return print(&pipeline::list(&list.dir)?),
             Command::Check(check) => return print(&check.text()?),
+            Command::Control(control) => {
+                use_threads(control.threads)?;
+                interrupt::listen()?;
+                return print(&control.run()?);
+            }
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
             Command::Apply(apply) => return print(&apply.run()?),
@@ -247,17 +256,8 @@ impl Cli {
             }
         };
         let plan = work.experiment.load()?;
-        if let (true, Some(only)) = (plan.runs.is_empty(), work.only.first()) {
-            return Err(Error::Experiment(format!(
-                "--only {only}: this experiment has no sweep"
-            )));
-        }
-        if let Some(threads) = work.threads {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.into())
-                .build_global()
-                .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))?;
-        }
+        only_in_sweeps(&plan, &work.only)?;
+        use_threads(work.threads)?;
         interrupt::listen()?;
         let options = Options {
             command: work.experiment.command(work.out.as_deref()),
@@ -267,17 +267,52 @@ impl Cli {
             overwrite: work.overwrite,
             ignore_disk: work.ignore_disk,
         };
-        match plan.runs.is_empty() {
-            true => pipeline::steps(&plan.experiment, &options, steps).map(drop),
-            false => {
-                let root = pipeline::sweep(&plan, &options, steps, &work.only)?;
-                match steps.contains(&Step::Report) && work.only.is_empty() {
-                    true => compared(&root, &plan, options.quiet),
-                    false => Ok(()),
-                }
-            }
-        }
+        run(&plan, &options, steps, &work.only).map(drop)
     }
+}
+
+/// Runs some steps of an experiment, or of the runs of its sweep that are named `only` (all where none is), with their
+/// comparison in the end. Returns the run folder, or the folder of all runs.
+///
+/// # Errors
+/// As [`pipeline::steps`] and [`pipeline::sweep`]; a name in `only` without a sweep.
+pub fn run(plan: &Plan, options: &Options, steps: &[Step], only: &[String]) -> Result<PathBuf> {
+    if plan.runs.is_empty() {
+        only_in_sweeps(plan, only)?;
+        let folder = pipeline::steps(&plan.experiment, options, steps)?;
+        return Ok(folder.root().to_path_buf());
+    }
+    let root = pipeline::sweep(plan, options, steps, only)?;
+    if steps.contains(&Step::Report) && only.is_empty() {
+        compared(&root, plan, options.quiet)?;
+    }
+    Ok(root)
+}
+
+fn only_in_sweeps(plan: &Plan, only: &[String]) -> Result<()> {
+    match only.first().filter(|_| plan.runs.is_empty()) {
+        Some(only) => Err(Error::Experiment(format!(
+            "--only {only}: this experiment has no sweep"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The command that does a whole experiment, as reports show it: without anything that depends on this machine.
+pub fn shown(experiment: &Path, sets: &[String], out: Option<&Path>) -> String {
+    let (experiment, sets) = (experiment.to_path_buf(), sets.to_vec());
+    Check { experiment, sets }.command(out)
+}
+
+/// So many worker threads, where that is asked for.
+fn use_threads(threads: Option<u16>) -> Result<()> {
+    let Some(threads) = threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.into())
+        .build_global()
+        .map_err(|e| Error::Experiment(format!("--threads {threads}: {e}")))
 }
 
 /// Writes the comparison of a whole sweep beside its runs: with the first that the file names.

@@ -33,6 +33,16 @@ pub fn listen() -> Result<()> {
         .map_err(|e| Error::io("signals")(std::io::Error::other(e.to_string())))
 }
 
+/// Asks the run to end, as a first Ctrl-C does: for whoever catches signals himself.
+pub fn ask() {
+    ASKED.store(true, Ordering::SeqCst);
+}
+
+/// Forgets that it was asked, so that the next run can begin: once the one that was asked has ended.
+pub fn forget() {
+    ASKED.store(false, Ordering::SeqCst);
+}
+
 /// Whether the user asked to stop.
 pub fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)

@@ -4,6 +4,8 @@
 
 pub mod analysis;
 pub mod array;
+pub mod cli;
+pub mod control;
 pub mod data;
 pub mod error;
 pub mod exchange;
@@ -22,6 +24,9 @@ pub mod run;
 pub mod seeds;
 pub mod store;
 pub mod train;
+
+// The command line is written as anybody's program would be, by the library's name.
+extern crate self as kinostate;
 
 pub use error::{Error, Result};
 pub use {laws, lgssm, nn};

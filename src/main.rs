@@ -1,13 +1,12 @@
 //! The command line; see `kinostate --help`.
 
-mod cli;
-
 use clap::Parser;
+use kinostate::cli::Cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     kinostate::memory::keep();
-    match cli::Cli::parse().run() {
+    match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kinostate: {error}");

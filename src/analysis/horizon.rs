@@ -1,7 +1,9 @@
 //! How far ahead does the model predict, and is that better than standing still or flying straight?
 //!
 //! Open loop: frames up to `context` are seen, after that the law alone moves the latent state. States are decoded by the
-//! read-out of the smoothed (else filtered) latents, which never saw a prediction.
+//! read-out of the smoothed (else filtered) latents, which never saw a prediction. Where the world is driven and the model
+//! reads actions, it is told the actions that were recorded; rows with none and with those of another sequence tell what
+//! they are worth.
 
 use super::curves::series;
 use super::readout::decoder;
@@ -9,6 +11,7 @@ use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::{Curves, Figure, Look, Panel};
+use crate::latents::{SHUFFLED, ZEROED};
 use crate::measure::arrays::{at, build, frames, held};
 use crate::measure::bootstrap::{Bootstrap, Estimate, RESAMPLES};
 use crate::measure::scores::Scores;
@@ -134,6 +137,7 @@ impl Analysis for Horizon {
             "p̂_{c−1+h} = p̂_{c−1} + h dt v̂_{c−1}, from the read-out of the last filtered state",
             "Flying straight through the walls.",
         );
+        gap(&mut finding, &reported);
         finding
             .tables
             .push(error_table(&finding, &reported, &kinematics));
@@ -177,6 +181,19 @@ fn predictors(study: &Study, kinematics: &Kinematics) -> Result<Option<Vec<Predi
             velocities: false,
         },
     ];
+    for (name, array, look) in [
+        ("actions zeroed", ZEROED, Look::Control),
+        ("actions shuffled", SHUFFLED, Look::Control),
+    ] {
+        if let Some(latents) = study.test.latents.get(array) {
+            all.push(Predictor {
+                name,
+                look,
+                states: readout.decode(latents)?,
+                velocities: true,
+            });
+        }
+    }
     if let (Some(readout), Some(latents)) = (&filtered, study.test.latents.get("filtered")) {
         let decoded = readout.decode(latents)?;
         let straight = build(sizes, |i, t, row| {
@@ -214,8 +231,46 @@ fn errors(
     (seen..truth.shape()[1]).map(one).collect()
 }
 
+/// Adds how many times larger the error is with the actions of another sequence, at every horizon.
+fn gap(finding: &mut Finding, reported: &[usize]) {
+    let of = |h: usize, name: &str| finding.value(&format!("horizon_{h}_position_rmse/{name}"));
+    let ratios: Vec<(usize, f64)> = reported
+        .iter()
+        .filter_map(|&h| Some((h, of(h, "actions shuffled")? / of(h, "predicted")?)))
+        .collect();
+    if ratios.is_empty() {
+        return;
+    }
+    for (h, ratio) in ratios {
+        let name = format!("horizon_{h}_action_gap");
+        finding.metric(name, Estimate::point(ratio), "1");
+    }
+    finding.define(
+        "horizon_h_action_gap",
+        "position RMSE with actions shuffled / position RMSE with the right ones",
+        "What it is worth to be told the right actions; 1: the model does not use them.",
+    );
+    finding.define(
+        "actions zeroed, actions shuffled",
+        "the same prediction with u = 0; with the actions of the next test sequence",
+        "Controls: a model that has learned what actions do must be worse with wrong ones.",
+    );
+}
+
 fn error_table(finding: &Finding, reported: &[usize], kinematics: &Kinematics) -> Table {
-    let names = ["predicted", "constant velocity", "copy last position"];
+    let all = [
+        "predicted",
+        "actions zeroed",
+        "actions shuffled",
+        "constant velocity",
+        "copy last position",
+    ];
+    let there = |name: &&str| {
+        let position = |h: &usize| finding.value(&format!("horizon_{h}_position_rmse/{name}"));
+        !name.starts_with("actions") || reported.iter().any(|h| position(h).is_some())
+    };
+    let names: Vec<&str> = all.into_iter().filter(there).collect();
+    let moving = names.len() - 1;
     let cell = |h: usize, group: &str, name: &str| {
         let value = finding.value(&format!("horizon_{h}_{group}_rmse/{name}"));
         value.map_or("–".into(), |v| format!("{v:.3}"))
@@ -225,14 +280,14 @@ fn error_table(finding: &Finding, reported: &[usize], kinematics: &Kinematics) -
         [h.to_string()]
             .into_iter()
             .chain(of("position"))
-            .chain(of("velocity").take(2))
+            .chain(of("velocity").take(moving))
             .collect()
     };
     let (p, v) = (&kinematics.position_unit, &kinematics.velocity_unit);
     let heads = names.iter().map(|name| format!("position, {name} ({p})"));
     let velocity_heads = names
         .iter()
-        .take(2)
+        .take(moving)
         .map(|name| format!("velocity, {name} ({v})"));
     Table {
         caption:

@@ -13,7 +13,7 @@
 use super::constants::{constants, values};
 use super::law_pictures::{entry_table, panels};
 use super::walls::{self, Bounce, Learned};
-use super::{Analysis, Finding, Kinematics, Study};
+use super::{Analysis, Finding, Kinematics, Study, law_inputs};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
@@ -141,6 +141,10 @@ impl Analysis for Law {
         );
         finding.tables.push(entry_table(entries, &newton, &names));
         super::constants::add(&mut finding, &constants, of_constants);
+        if let (Some(inputs), None) = (&study.inputs, &modes) {
+            let what = (&kinematics, order.as_slice());
+            law_inputs::add(&mut finding, study, (&law, inputs), what, (&sums, &boot))?;
+        }
         if modes.is_some() {
             let e = walls::restitution(study);
             let learned: Vec<Learned> = bounces

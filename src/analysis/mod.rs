@@ -17,6 +17,7 @@ mod futures_rows;
 mod futures_sheet;
 mod imputation_pictures;
 mod latent_pictures;
+mod law_inputs;
 mod law_pictures;
 mod ledger_pictures;
 #[cfg(test)]

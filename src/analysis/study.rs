@@ -3,7 +3,7 @@
 use crate::array::Array;
 use crate::data::Split;
 use crate::error::{Error, Result};
-use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig};
+use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig, LawInputs};
 use crate::measure::arrays::sizes;
 use crate::measure::pixels::{Films, Pixels, background, centroids};
 use crate::seeds::Seeds;
@@ -33,10 +33,14 @@ pub struct Study {
     pub encode: EncodeConfig,
     /// The learned law of motion, where the model has one.
     pub law: Option<Lgssm>,
+    /// How actions move the state by that law, where there are any.
+    pub inputs: Option<LawInputs>,
     /// The modes of a law that chooses between several.
     pub modes: Option<AffineModes>,
     /// Name and unit of every kind of contact.
     pub event_columns: Vec<Column>,
+    /// Name and unit of every component of an action; none where nothing acts.
+    pub action_columns: Vec<Column>,
     /// Name and unit of every physical parameter drawn per sequence.
     pub parameter_columns: Vec<Column>,
     /// The decoder, where it can be had as plain arrays.
@@ -76,6 +80,8 @@ pub struct SplitStudy {
     pub seen: Vec<bool>,
     /// Contact counts in the interval before frame t, (N, T, E); may be empty.
     pub events: Vec<u8>,
+    /// What acts from frame t to t+1, (N, T, A); empty where nothing does.
+    pub actions: Array,
     /// Physical parameters, (N, P); may be empty.
     pub parameters: Array,
 }

@@ -164,6 +164,7 @@ fn split(n: usize, walls: bool, index: u64) -> SplitStudy {
         seen: Vec::new(),
         events: Vec::new(),
         parameters: Array::default(),
+        actions: Array::default(),
     }
 }
 
@@ -216,8 +217,10 @@ pub fn study(n: usize, walls: bool) -> Study {
             initial_mean: vec![0.0; 4],
             initial_cov: row_major(&DMatrix::identity(4, 4)),
         }),
+        inputs: None,
         modes: None,
         event_columns: Vec::new(),
+        action_columns: Vec::new(),
         parameter_columns: Vec::new(),
         decoder: Some(any_decoder()),
         training: Vec::new(),

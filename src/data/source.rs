@@ -140,6 +140,15 @@ impl DataSource {
         }
     }
 
+    /// Whether something acts on the world.
+    pub fn is_driven(&self) -> bool {
+        match self {
+            Self::Simulated(config) => !config.simulator.action_columns().is_empty(),
+            Self::Stored(stored) => Manifest::read(&stored.dataset)
+                .is_ok_and(|manifest| !manifest.action_columns.is_empty()),
+        }
+    }
+
     /// The folder of a stored dataset.
     pub fn stored(&self) -> Option<&Path> {
         match self {

@@ -55,8 +55,9 @@ impl Stage<'_> {
             Self::Train(..) => 3,
             Self::Encode(..) => 7,
             Self::Rollout(..) | Self::Agreement(..) => 1,
-            Self::Ablation | Self::Plot(..) | Self::Report => 2,
-            Self::Analyze(..) | Self::Baselines => 3,
+            Self::Plot(..) => 2,
+            Self::Ablation | Self::Report | Self::Baselines => 3,
+            Self::Analyze(..) => 4,
         }
     }
 
@@ -100,6 +101,9 @@ impl Stage<'_> {
     }
 }
 
+/// Version of what models make of actions, where there are any: 1 is that they read them.
+const ACTIONS: u32 = 1;
+
 impl Experiment {
     /// SHA-256 (hex) of the parts of the resolved experiment that the stage's result depends on, its own and those of the
     /// stages before it, and of the versions of these stages. The name, the question and the other models and seeds are no part of a model's digest.
@@ -112,7 +116,7 @@ impl Experiment {
             // What a stored dataset holds matters, not where it stands.
             tree["data"] = tree["data"]["facts"].clone();
         }
-        let sampled = self.rollout.is_some();
+        let (sampled, driven) = (self.rollout.is_some(), self.data.is_driven());
         let unit = |model: &str, seed: u64, rest: &[&'static str]| {
             let mut parts = vec![
                 ("data", tree["data"].clone()),
@@ -120,6 +124,9 @@ impl Experiment {
                 ("train", tree["train"].clone()),
                 ("seed", Value::from(seed)),
             ];
+            if driven {
+                parts.push(("actions", Value::from(ACTIONS)));
+            }
             parts.extend(rest.iter().map(|&key| (key, tree[key].clone())));
             parts
         };

@@ -344,13 +344,12 @@ fn variation(bodies: &[Body]) -> Vec<(Code, f64)> {
             let (values, counts) = body.code(code);
             let rows: Vec<&[f64]> = values.chunks_exact(size).collect();
             let told: Vec<usize> = (0..rows.len()).filter(|&t| counts[t]).collect();
-            for d in 0..size {
-                let mean = told.iter().map(|&t| rows[t][d]).sum::<f64>() / told.len().max(1) as f64;
-                spread += told
-                    .iter()
-                    .map(|&t| (rows[t][d] - mean).powi(2))
-                    .sum::<f64>();
-            }
+            let spread_of = |d: usize| {
+                let column = || told.iter().map(|&t| rows[t][d]);
+                let mean = column().sum::<f64>() / told.len().max(1) as f64;
+                column().map(|v| (v - mean).powi(2)).sum::<f64>()
+            };
+            spread += (0..size).map(spread_of).sum::<f64>();
             n += told.len();
             for pair in told.windows(2) {
                 let apart = rows[pair[1]].iter().zip(rows[pair[0]]);

@@ -121,6 +121,46 @@ fn file_name(dir: &Path, name: &str) -> Result<String> {
     Ok(format!("{name}.npy"))
 }
 
+/// How actions move the state of a linear law: z_t = A z_{t-1} + B u_{t-1} + b.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LawInputs {
+    /// Components of an action, A.
+    pub size: usize,
+    /// B, (n, A), in the units of the actions.
+    pub matrix: Vec<f64>,
+}
+
+impl LawInputs {
+    /// Whether B has a row for every dimension of the law.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where it has not.
+    pub fn fits(&self, law: &Lgssm) -> Result<()> {
+        if self.size > 0 && self.matrix.len() == law.latent * self.size {
+            return Ok(());
+        }
+        Err(Error::Shape(format!(
+            "inputs: {} x {} values expected, got {}",
+            law.latent,
+            self.size,
+            self.matrix.len()
+        )))
+    }
+}
+
+impl JsonFile for LawInputs {
+    fn consistent(&self) -> std::result::Result<(), String> {
+        match self.matrix.iter().position(|v| !v.is_finite()) {
+            None => Ok(()),
+            Some(i) => Err(format!(
+                "matrix[{i}]: expected a finite number, got {}",
+                self.matrix[i]
+            )),
+        }
+    }
+}
+
 /// What is kept in a JSON file of its own, and checked on its way in and out.
 pub trait JsonFile: Serialize + DeserializeOwned {
     /// Whether the values fit each other.

@@ -12,6 +12,7 @@
 //! | `filtered` | clip, frame, size | mean of the first latent given frames up to t |
 //! | `smoothed` | clip, frame, size | given all frames |
 //! | `predicted` | clip, frame, size | given the first `context` frames only: filtered before, open loop after |
+//! | `predicted_zeroed`, `predicted_shuffled` | clip, frame, size | the same with wrong actions: none at all, and those of the next clip (where actions are read) |
 //! | `<latent>_filtered`, .. | as the latent says | the same of the model's other latents (`modes_filtered`, `h_filtered`); without the frame axis where there is one a clip |
 //! | `.._var`, `.._cov` | .., size / .., size, with | variance, or covariance, of the array of that name |
 //! | `.._kl` | clip, frame | divergence from the prior, nats |
@@ -31,10 +32,15 @@ mod rollouts;
 
 pub use beliefs::{Axis, Beliefs, Named};
 pub(crate) use files::INDEX;
-pub use files::JsonFile;
+pub use files::{JsonFile, LawInputs};
 pub use latent::{Given, Kind, Latent, Per, stored_name};
 pub use nn::plain::Decoder;
 pub use rollouts::{ROLLOUT, RolloutInfo, Rollouts, TRACKED};
+
+/// Prediction as if nothing had acted.
+pub const ZEROED: &str = "predicted_zeroed";
+/// Prediction with the actions of another clip.
+pub const SHUFFLED: &str = "predicted_shuffled";
 
 /// What the encode stage did, needed to read the arrays: saved as `encode.json`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -328,7 +328,11 @@ mod tests {
                     };
                     let logits =
                         nn::ops::linear(codes.retaped(), w, c, nn::Activation::Identity, true)?;
-                    let evidence = Evidence { seen, published };
+                    let evidence = Evidence {
+                        seen,
+                        published,
+                        actions: None,
+                    };
                     // A seen code's own logits may be of a missing one: any function of past codes is allowed.
                     let logits = nn::ops::gather_rows(
                         logits,

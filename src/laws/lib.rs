@@ -7,6 +7,7 @@
 mod amortised;
 mod blended;
 mod error;
+mod input;
 mod matrices;
 mod state_space;
 mod switching;

@@ -1,5 +1,6 @@
 //! A linear-Gaussian state-space model as learnable parameters, and its exact log likelihood of codes as one operation.
 
+use super::input::Input;
 use super::matrices::Matrices;
 use crate::{Error, Result};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
@@ -34,6 +35,8 @@ pub struct StateSpace<F: Float> {
     emission_root: Param<F>,
     initial_mean: Param<F>,
     initial_root: Param<F>,
+    /// How actions move the state, where they do.
+    input: Option<Input<F>>,
     /// Whether the transition is made elsewhere, so that the one here is no parameter.
     elsewhere: bool,
 }
@@ -70,8 +73,49 @@ impl<F: Float> StateSpace<F> {
             emission_root: root("emission covariance", &law.emission_cov, p)?,
             initial_mean: param(&[n], &law.initial_mean)?,
             initial_root: root("initial covariance", &law.initial_cov, n)?,
+            input: None,
             elsewhere: false,
         })
+    }
+
+    /// The same with actions of k components, which move nothing yet: B = 0. Without any nothing changes.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn driven(mut self, actions: usize) -> Result<Self> {
+        self.input = match actions {
+            0 => None,
+            k => Some(Input::new(self.latent, k)?),
+        };
+        Ok(self)
+    }
+
+    /// Takes the size of every component of an action in the training data, (k): B learns for actions of that size.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of them, or for one that is not above 0.
+    pub fn scale_actions(&mut self, scale: &[f64]) -> Result<()> {
+        match &mut self.input {
+            Some(input) => input.scale(scale),
+            None => Ok(()),
+        }
+    }
+
+    /// B, (n, k), in the units of the actions; none where nothing acts.
+    pub fn input_matrix(&self) -> Option<Vec<f64>> {
+        self.input.as_ref().map(Input::values)
+    }
+
+    /// c_t = b + B u_{t-1}, (B, T, n), of actions (B, T, k), of which action t acts from frame t to frame t+1; none
+    /// where nothing acts.
+    ///
+    /// # Errors
+    /// [`lgssm::Error::Shape`] for actions that do not fit.
+    pub fn offsets(&self, actions: Option<&[f64]>, steps: usize) -> Result<Option<Vec<f64>>> {
+        let (Some(input), Some(actions)) = (&self.input, actions) else {
+            return Ok(None);
+        };
+        input.offsets(&self.law(), actions, steps).map(Some)
     }
 
     /// The same for a transition that is made elsewhere: A and b here are no parameters.
@@ -192,6 +236,9 @@ impl<F: Float> Module<F> for StateSpace<F> {
         ] {
             out.push((format!("{at}{name}"), p));
         }
+        if let Some(input) = &mut self.input {
+            out.push((format!("{at}transition.input"), &mut input.matrix));
+        }
     }
 }
 
@@ -202,6 +249,8 @@ pub struct Evidence<'a> {
     pub seen: Option<&'a [bool]>,
     /// Standard normal draws (B, T, n) of the published bound (see [`lgssm::published`]); `None` for the exact likelihood.
     pub published: Option<&'a [f64]>,
+    /// What acts from frame t to t+1, (B, T, k); `None` for nothing, and nothing to a law without inputs.
+    pub actions: Option<&'a [f64]>,
 }
 
 impl Evidence<'_> {
@@ -274,13 +323,26 @@ pub fn log_likelihood<F: Float, T: Tape<F, Cpu>>(
     let (codes, mut tape) = codes.split_tape();
     let (plain, count) = sequences("log_likelihood", &codes, steps, model.code)?;
     let law = model.law();
+    let offsets = model.offsets(evidence.actions, steps)?;
     let batch = Batch {
         frame_mask: evidence.seen,
+        transition_offsets: offsets.as_deref(),
         ..Batch::new(&plain, count, steps)
     };
-    let found = evidence.evaluate(&law, &batch)?;
+    let mut found = evidence.evaluate(&law, &batch)?;
     let out = scalar(F::of(found.log_likelihood.iter().sum()))?;
-    let parameters = model.gradients(&found.gradients)?;
+    let mut of_input = None;
+    if let (Some(input), Some(actions), Some(of)) = (
+        &model.input,
+        evidence.actions,
+        found.gradients.transition_offsets.take(),
+    ) {
+        let own = input.gradients(actions, steps, &of);
+        found.gradients.transition_offset = own.offset;
+        of_input = Some((input.matrix.clone(), own.matrix));
+    }
+    let mut parameters = model.gradients(&found.gradients)?;
+    parameters.extend(of_input);
     let inputs = vec![(codes, found.gradients.codes)];
     send_back(&mut tape, &out, inputs, parameters);
     Ok(PerRow {

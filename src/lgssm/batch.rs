@@ -96,7 +96,10 @@ impl<'a> Batch<'a> {
     }
 
     /// The batch of sequence number `index` alone.
-    pub(super) fn only(&self, index: usize, model: &Lgssm) -> Self {
+    ///
+    /// # Panics
+    /// Where there is no such sequence, or the sizes are not those of the model.
+    pub fn only(&self, index: usize, model: &Lgssm) -> Self {
         fn part<X>(all: Option<&[X]>, at: usize, size: usize) -> Option<&[X]> {
             all.map(|all| &all[at * size..][..size])
         }

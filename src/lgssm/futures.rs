@@ -32,6 +32,45 @@ pub fn futures<'a>(
     choose: impl Fn(&[f64], &mut Rng) -> Transition<'a>,
     rng: &mut Rng,
 ) -> Result<Vec<f64>> {
+    let choose = |state: &[f64], _: usize, rng: &mut Rng| choose(state, rng);
+    drawn(model, (means, covs), (horizon, draws), choose, rng)
+}
+
+/// The same under the model's own A, with what acts: `offsets` (B, H, n) are c_h = b + B u_{h-1}, and take the place of
+/// b in every step.
+///
+/// # Errors
+/// As [`futures`]; [`Error::Shape`] for another number of offsets.
+pub fn driven_futures(
+    model: &Lgssm,
+    (means, covs): (&[f64], &[f64]),
+    (horizon, draws): (usize, usize),
+    offsets: &[f64],
+    rng: &mut Rng,
+) -> Result<Vec<f64>> {
+    let n = model.latent;
+    if offsets.len() != means.len() * horizon {
+        return Err(Error::Shape(format!(
+            "futures: {} offsets of {horizon} steps expected, got {}",
+            means.len() * horizon,
+            offsets.len()
+        )));
+    }
+    let choose = |_: &[f64], at: usize, _: &mut Rng| Transition {
+        matrix: &model.transition_matrix,
+        offset: &offsets[at * n..][..n],
+    };
+    drawn(model, (means, covs), (horizon, draws), choose, rng)
+}
+
+/// Both: `choose` is told the place (b, h) in (B, H) too.
+fn drawn<'a>(
+    model: &Lgssm,
+    (means, covs): (&[f64], &[f64]),
+    (horizon, draws): (usize, usize),
+    choose: impl Fn(&[f64], usize, &mut Rng) -> Transition<'a>,
+    rng: &mut Rng,
+) -> Result<Vec<f64>> {
     let n = model.latent;
     let sequences = means.len() / n.max(1);
     if means.len() != sequences * n || covs.len() != sequences * n * n {
@@ -48,10 +87,10 @@ pub fn futures<'a>(
     let process = root("transition_cov", &model.transition_cov, n)?;
     let mut out = Vec::with_capacity(draws * sequences * horizon * n);
     for _ in 0..draws {
-        for (mean, own) in means.chunks_exact(n).zip(&roots) {
+        for (b, (mean, own)) in means.chunks_exact(n).zip(&roots).enumerate() {
             let mut state = moved(mean, own, rng);
-            for _ in 0..horizon {
-                let Transition { matrix, offset } = choose(&state, rng);
+            for h in 0..horizon {
+                let Transition { matrix, offset } = choose(&state, b * horizon + h, rng);
                 let ahead: Vec<f64> = (0..n)
                     .map(|i| offset[i] + (0..n).map(|j| matrix[i * n + j] * state[j]).sum::<f64>())
                     .collect();
@@ -156,6 +195,28 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_acts_moves_futures_by_what_it_adds_up_to() {
+        let law = law();
+        let (mean, cov) = ([1.0, -0.5], [0.4, 0.1, 0.1, 0.3]);
+        let (size, always) = ((2, 3), |_: &[f64], _: &mut Rng| Transition {
+            matrix: &[0.9, 0.3, -0.2, 0.8],
+            offset: &[0.1, -0.2],
+        });
+        let rng = || Rng::seed_from_u64(1);
+        let alone = futures(&law, (&mean, &cov), size, always, &mut rng()).unwrap();
+        let pushed = [1.1, -0.2, 0.1, 1.8]; // b + (1, 0), then b + (0, 2)
+        let driven = driven_futures(&law, (&mean, &cov), size, &pushed, &mut rng()).unwrap();
+        // The same draws: the difference is (1, 0), then A (1, 0) + (0, 2).
+        for (a, d) in alone.chunks_exact(4).zip(driven.chunks_exact(4)) {
+            let change: Vec<f64> = d.iter().zip(a).map(|(d, a)| d - a).collect();
+            for (got, want) in change.iter().zip([1.0, 0.0, 0.9, 1.8]) {
+                assert!((got - want).abs() < 1e-12, "{change:?}");
+            }
+        }
+        assert!(driven_futures(&law, (&mean, &cov), size, &pushed[..2], &mut rng()).is_err());
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub struct Gradients {
 
 impl Gradients {
     /// Zero for every argument that this model and batch have.
-    pub(super) fn zeros(model: &Lgssm, batch: &Batch) -> Self {
+    pub fn zeros(model: &Lgssm, batch: &Batch) -> Self {
         let (n, p, frames) = (model.latent, model.code, batch.sequences * batch.frames);
         let zeros = |size| vec![0.0; size];
         let where_given = |given: Option<&[f64]>| given.map(|values| zeros(values.len()));

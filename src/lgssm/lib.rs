@@ -70,7 +70,7 @@ pub use blend::{Blend, BlendGradient, Transitions};
 pub use complete::{Complete, complete_log_density};
 pub use constraint::Constraint;
 pub use error::{Error, Result};
-pub use futures::{Transition, futures, moved, root};
+pub use futures::{Transition, driven_futures, futures, moved, root};
 pub use gradients::Gradients;
 pub use innovations::innovations;
 pub use inputs::{InputGradients, Inputs};

@@ -48,6 +48,35 @@ pub struct Observed<F: Float> {
     pub rows: Option<Vec<Option<usize>>>,
 }
 
+impl Actions {
+    /// u_{t-1} at place t of clips of `steps` frames, (B, T, A): what acted on the way to frame t; zeros at t = 0.
+    pub fn before(&self, steps: usize) -> Vec<f64> {
+        let mut out = vec![0.0; self.values.len()];
+        let clip = (steps * self.size).max(1);
+        for (to, of) in out.chunks_mut(clip).zip(self.values.chunks(clip)) {
+            let shifted = to.iter_mut().skip(self.size).zip(of);
+            shifted.for_each(|(to, u)| *to = *u);
+        }
+        out
+    }
+}
+
+/// What a model is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// (C, H, W) of a frame.
+    pub frame: [usize; 3],
+    /// Components of an action, A; 0 where nothing acts.
+    pub actions: usize,
+}
+
+/// Frames of a world that is left to itself.
+impl From<[usize; 3]> for Sizes {
+    fn from(frame: [usize; 3]) -> Self {
+        Self { frame, actions: 0 }
+    }
+}
+
 impl<F: Float> Clips<F> {
     /// How many frames are there.
     pub fn observations(&self) -> usize {
@@ -106,10 +135,12 @@ pub fn is_vector([_, height, width]: [usize; 3]) -> bool {
 }
 
 /// What training frames have in common, each (C*H*W), pixels in [0, 1].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Common {
     /// Mean of every pixel over time and sequences.
     pub mean: Vec<f64>,
     /// Median of every pixel: what stands there when nothing moves through it.
     pub background: Vec<f64>,
+    /// Root mean square of every component of an action, (A): what networks divide it by. Empty where nothing acts.
+    pub action_scale: Vec<f64>,
 }

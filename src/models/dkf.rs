@@ -21,8 +21,8 @@
 //! 4. a filtered state is the last of the path that the posterior of the codes up to it gives.
 
 use super::sequence::linear_rollout;
-use super::state_space::{Found, Starts};
-use super::{Ahead, Dynamics, Fit, FramesConfig, LgVae, SequenceVae};
+use super::state_space::{Found, Known, Starts};
+use super::{Ahead, Dynamics, Fit, FramesConfig, LgVae, SequenceVae, Sizes};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use laws::StateSpace;
@@ -109,8 +109,8 @@ impl Dkf {
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
-        let frames = self.frames.build(frame, rng)?;
+    pub fn build<F: Float>(&self, sizes: Sizes, rng: &mut Rng) -> Result<SequenceVae<F>> {
+        let frames = self.frames.build(sizes.frame, rng)?;
         let law = LgVae {
             frames: self.frames.clone(),
             latent: self.latent,
@@ -218,7 +218,7 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
-        seen: Option<&[bool]>,
+        known: Known,
         rng: &mut Rng,
     ) -> Result<PerRow<F, Grad<F>>> {
         let (rows, n) = (size(&codes).0, self.space.size().0);
@@ -228,6 +228,7 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
                 F::of(draw)
             })
             .collect();
+        let seen = known.seen;
         let read = match seen {
             None => codes.retaped(),
             Some(seen) => ops::gather_rows(codes.retaped(), &ops::last_seen(seen, steps))?,
@@ -243,7 +244,8 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
     }
 
     /// Smoothed: the posterior of all codes; filtered: its last state, for the codes up to every frame; `log_likelihood`: that of the law.
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
+    fn infer(&self, codes: &[f64], steps: usize, known: Known) -> Result<Found> {
+        let seen = known.seen;
         let law = self.space.law();
         let (n, p) = (law.latent, law.code);
         let sequences = codes.len() / (steps * p).max(1);
@@ -295,7 +297,7 @@ impl<F: Float> Dynamics<F> for Amortised<F> {
     }
 
     fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
-        linear_rollout(&self.space.law(), from, ahead, rng)
+        linear_rollout(&self.space, from, ahead, rng)
     }
 
     fn law(&self) -> Option<Lgssm> {
@@ -358,7 +360,7 @@ mod tests {
             let mut rng = Seeds::new(1).stream("test/dkf/draw", draw);
             let a = matrix(a.clone(), 6, 2).unwrap();
             let got = model
-                .log_likelihood(a.retaped(), 1, None, &mut rng)
+                .log_likelihood(a.retaped(), 1, Known::default(), &mut rng)
                 .unwrap();
             let got = nn::tensor::value(&got);
             // Variances of the law have a floor of 1e-8.
@@ -377,7 +379,7 @@ mod tests {
                 let mut rng = Seeds::new(1).stream("test/dkf/draw", i);
                 let a = matrix(a.clone(), 5, 2).unwrap();
                 let got = model
-                    .log_likelihood(a.retaped(), 5, None, &mut rng)
+                    .log_likelihood(a.retaped(), 5, Known::default(), &mut rng)
                     .unwrap();
                 nn::tensor::value(&got)
             })
@@ -395,10 +397,14 @@ mod tests {
         let model = Amortised::<f64>::new(&law(), Constraint::Free, 3, &mut rng()).unwrap();
         let a = codes(5);
         let seen = [true, true, false, true, true];
-        let before = model.infer(&a, 5, Some(&seen)).unwrap().states;
+        let known = Known {
+            seen: Some(&seen),
+            actions: None,
+        };
+        let before = model.infer(&a, 5, known).unwrap().states;
         let mut other = a.clone();
         (other[4], other[9]) = (f64::NAN, 3.0); // frame 2, missing, and frame 4
-        let after = model.infer(&other, 5, Some(&seen)).unwrap().states;
+        let after = model.infer(&other, 5, known).unwrap().states;
         assert_eq!(before.filtered_mean[..16], after.filtered_mean[..16]);
         assert_ne!(before.filtered_mean[16..], after.filtered_mean[16..]);
         assert_ne!(before.smoothed_mean[..4], after.smoothed_mean[..4]);

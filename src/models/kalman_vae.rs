@@ -31,7 +31,7 @@ mod weights;
 pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weights};
 
 use super::lg_vae::Start;
-use super::{Fit, FramesConfig, LgVae, SequenceVae};
+use super::{Fit, FramesConfig, LgVae, SequenceVae, Sizes};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use lgssm::Constraint;
@@ -168,6 +168,7 @@ impl KalmanVae {
             hypotheses: self.hypotheses,
             constraint: self.constraint,
             objective: self.objective,
+            actions: 0,
         }
     }
 
@@ -175,8 +176,8 @@ impl KalmanVae {
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
-        let frames = self.frames.build(frame, rng)?;
+    pub fn build<F: Float>(&self, sizes: Sizes, rng: &mut Rng) -> Result<SequenceVae<F>> {
+        let frames = self.frames.build(sizes.frame, rng)?;
         let free = LgVae {
             frames: self.frames.clone(),
             latent: self.latent,
@@ -187,7 +188,11 @@ impl KalmanVae {
             ..LgVae::default()
         }
         .law_at_start(rng);
-        let dynamics = self.transition.build(&free, &self.setting(), rng)?;
+        let setting = Setting {
+            actions: sizes.actions,
+            ..self.setting()
+        };
+        let dynamics = self.transition.build(&free, &setting, rng)?;
         Ok(SequenceVae::new(frames, dynamics))
     }
 }

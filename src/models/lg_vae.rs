@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! a_t ~ q(a_t | x_t)                                     encoder, diagonal Gaussian, one frame at a time
-//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + b, Q)     law of motion
+//! z_0 ~ N(mu_0, Sigma_0),  z_t ~ N(A z_{t-1} + B u_{t-1} + b, Q)     law of motion; u_{t-1} acts from frame t-1 to t
 //! a_t ~ N(C z_t + d, R),   x_t ~ p(x_t | a_t)            emission, decoder
 //!
 //! ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ]
@@ -14,7 +14,7 @@
 //! 2. Q, R and the initial state are learned, where the paper fixes them; all covariances are full;
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
-use super::{Fit, FramesConfig, SequenceVae};
+use super::{Fit, FramesConfig, SequenceVae, Sizes};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use laws::StateSpace;
@@ -107,9 +107,10 @@ impl LgVae {
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<SequenceVae<F>> {
-        let frames = self.frames.build(frame, rng)?;
+    pub fn build<F: Float>(&self, sizes: Sizes, rng: &mut Rng) -> Result<SequenceVae<F>> {
+        let frames = self.frames.build(sizes.frame, rng)?;
         let law = StateSpace::constrained(&self.law_at_start(rng), self.constraint)?;
+        let law = law.driven(sizes.actions)?;
         Ok(SequenceVae::new(frames, Box::new(law)))
     }
 

@@ -24,15 +24,15 @@ use nn::{Float, Module};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use clips::{Actions, Clips, Common, Observed, Seen, is_vector};
+pub use clips::{Actions, Clips, Common, Observed, Seen, Sizes, is_vector};
 pub use defaults::{Fit, default_channels, default_decoder, default_encoder};
 pub use frames::{FrameVae, FramesConfig};
 pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
-pub use recurrent::{Cell, Foresight, RecurrentVae};
+pub use recurrent::{Before, Cell, Foresight, RecurrentVae};
 pub use sequence::SequenceVae;
-pub use state_space::{Codes, Dynamics, Found, StateSpaceModel};
+pub use state_space::{Codes, Dynamics, Found, Known, StateSpaceModel};
 pub use transition::{Transition, TransitionConfig};
 
 /// One query about clips: beliefs given what, and which of their frames are observed.
@@ -97,7 +97,7 @@ pub struct Claims {
     pub causal: bool,
     /// It learns from clips with missing frames and hidden pixels, which are never read.
     pub masks: bool,
-    /// It reads actions.
+    /// It reads actions, where the world has any.
     pub actions: bool,
     /// All draws of a rollout are one future.
     pub one_future: bool,
@@ -189,12 +189,13 @@ macro_rules! models {
             pub fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
                 match self { $(Self::$Config(c) => c.fit(&format!("{at}.{}", stringify!($file)), frame, free)),* }
             }
-            /// Builds the model with weights drawn from `rng`.
+            /// Builds the model with weights drawn from `rng`, for frames of (C, H, W) alone or [with actions](Sizes).
             ///
             /// # Errors
             /// Settings that do not fit the frames.
-            pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<Box<dyn Model<F>>> {
-                match self { $(Self::$Config(c) => Ok(Box::new(c.build::<F>(frame, rng)?))),* }
+            pub fn build<F: Float>(&self, sizes: impl Into<Sizes>, rng: &mut Rng) -> Result<Box<dyn Model<F>>> {
+                let sizes = sizes.into();
+                match self { $(Self::$Config(c) => Ok(Box::new(c.build::<F>(sizes, rng)?))),* }
             }
         }
     };

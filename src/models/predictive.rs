@@ -17,7 +17,9 @@
 //! 2. beyond K, jumps follow each other.
 
 use super::images::{at_least_zero, positive, seen_pixels};
-use super::{Ahead, Claims, Clips, Common, Images, ImagesConfig, Model, Query, Schedule, Term};
+use super::{
+    Ahead, Claims, Clips, Common, Images, ImagesConfig, Model, Query, Schedule, Sizes, Term,
+};
 use crate::array::Array;
 use crate::error::{Error, Result, all};
 use crate::latents::{Beliefs, Kind, Latent};
@@ -102,7 +104,7 @@ impl Predictive {
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<PredictiveNet<F>> {
+    pub fn build<F: Float>(&self, sizes: Sizes, rng: &mut Rng) -> Result<PredictiveNet<F>> {
         let (n, h, k) = (self.latent, self.units, self.frames.features());
         Ok(PredictiveNet {
             memory: Gru::new(k, h, false, rng)?,
@@ -115,7 +117,7 @@ impl Predictive {
                     change: Box::new(Linear::new(h, n, Activation::Identity, rng)?),
                 },
             },
-            images: self.frames.build(frame, n, rng)?,
+            images: self.frames.build(sizes.frame, n, rng)?,
             config: self.clone(),
         })
     }

@@ -11,11 +11,14 @@
 //!
 //! A cell may hear frames, too: s_t goes on with the features of x_t itself, or, where x_t is missing or drawn, with those of
 //! the frame that was decoded from s_t. The frame is decoded before it is heard, from the part of a state that is shown.
+//!
+//! Where the world is driven, s_{t-1} comes with the action u_{t-1} that acted from frame t-1 to frame t, in all three.
+//! A belief about frame t so never depends on what is done after it.
 
 use super::images::{at_least_zero, seen_pixels};
-use super::{Ahead, Claims, Clips, Common, Images, Model, Query, Schedule, Term};
+use super::{Actions, Ahead, Claims, Clips, Common, Images, Model, Query, Schedule, Term};
 use crate::array::Array;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::latents::{Beliefs, Given, Kind, Latent};
 use crate::seeds::Rng;
 use nn::ops::{self, Gaussian};
@@ -26,6 +29,39 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::ops::Range;
+
+/// What stands before frame t.
+#[derive(Debug)]
+pub struct Before<'a, F: Float, T> {
+    /// s_{t-1}, (B, h).
+    pub state: &'a Mat<F, T>,
+    /// u_{t-1} in units of its size in the training data, (B, A); zeros at t = 0, `None` where nothing acts.
+    pub action: Option<&'a Mat<F, T>>,
+}
+
+impl<F: Float, T: Track<F>> Before<'_, F, T> {
+    /// Both side by side, (B, h + A).
+    ///
+    /// # Errors
+    /// Sizes that do not fit.
+    pub fn joined(&self) -> Result<Mat<F, T>> {
+        Ok(match self.action {
+            Some(action) => ops::concat(&[self.state, action])?,
+            None => self.state.clone(),
+        })
+    }
+
+    /// z_t (B, n) with what acted, (B, n + A).
+    ///
+    /// # Errors
+    /// Sizes that do not fit.
+    pub fn beside(&self, z: &Mat<F, T>) -> Result<Mat<F, T>> {
+        Ok(match self.action {
+            Some(action) => ops::concat(&[z, action])?,
+            None => z.clone(),
+        })
+    }
+}
 
 /// One frame of a recurrent model. States are (B, h), latents (B, n).
 pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
@@ -70,26 +106,26 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// # Errors
     /// Features of another size.
     fn memory<T: Track<F>>(&self, features: &Mat<F, T>, steps: usize) -> Result<Mat<F, T>>;
-    /// p(z_t | s_{t-1}).
+    /// p(z_t | s_{t-1}, u_{t-1}).
     ///
     /// # Errors
     /// A state of another size.
-    fn prior<T: Track<F>>(&self, state: &Mat<F, T>) -> Result<Gaussian<F, T>>;
-    /// q(z_t | g_t, s_{t-1}).
+    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Gaussian<F, T>>;
+    /// q(z_t | g_t, s_{t-1}, u_{t-1}).
     ///
     /// # Errors
     /// A state of another size.
     fn posterior<T: Track<F>>(
         &self,
         memory: &Mat<F, T>,
-        state: &Mat<F, T>,
+        before: &Before<F, T>,
         prior: &Gaussian<F, T>,
     ) -> Result<Gaussian<F, T>>;
-    /// s_t of z_t and s_{t-1}.
+    /// s_t of z_t, s_{t-1} and u_{t-1}.
     ///
     /// # Errors
     /// A state of another size.
-    fn transition<T: Track<F>>(&self, z: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>>;
+    fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>>;
 }
 
 /// Frames that draws from the prior alone have to predict.
@@ -125,10 +161,14 @@ pub struct RecurrentVae<F: Float, C> {
     images: Images<F>,
     cell: C,
     ahead: Foresight,
+    /// Size of every component of an action, (A); none where nothing acts.
+    scale: Vec<f64>,
 }
 
 /// What a clip's frames lead to, frame by frame.
 struct Unrolled<F: Float, T> {
+    /// u_{t-1} of all frames, (B*T, A), where anything acts.
+    acted: Option<Mat<F, T>>,
     /// g of all frames, (B*T, m).
     memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
@@ -144,14 +184,57 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             images,
             cell,
             ahead,
+            scale: Vec::new(),
         }
     }
 
-    /// The loop over features (B*T, k): posterior where frames are seen (`seen` (B, T)), prior where not; draws of z,
-    /// or its means without `rng`.
+    /// The same with actions of A components.
+    #[must_use]
+    pub fn driven(mut self, actions: usize) -> Self {
+        self.scale = vec![1.0; actions];
+        self
+    }
+
+    /// Actions (rows, A) in units of their size; zeros where there are none, nothing where nothing acts.
+    fn scaled<T: Track<F>>(
+        &self,
+        values: Option<&[f64]>,
+        rows: usize,
+    ) -> Result<Option<Mat<F, T>>> {
+        let k = self.scale.len();
+        if k == 0 {
+            return Ok(None);
+        }
+        let own = match values {
+            None => vec![F::of(0.0); rows * k],
+            Some(values) if values.len() == rows * k => {
+                let each = values.iter().enumerate();
+                each.map(|(i, u)| F::of(u / self.scale[i % k])).collect()
+            }
+            Some(values) => {
+                return Err(Error::Shape(format!(
+                    "actions: {rows} of {k} components expected, got {} values",
+                    values.len()
+                )));
+            }
+        };
+        Ok(Some(ops::constant(own, rows, k)?))
+    }
+
+    /// u_{t-1} of every frame, (B*T, A).
+    fn acted<T: Track<F>>(&self, clips: &Clips<F>) -> Result<Option<Mat<F, T>>> {
+        let before = clips
+            .actions
+            .as_ref()
+            .map(|a: &Actions| a.before(clips.steps));
+        self.scaled(before.as_deref(), clips.sequences * clips.steps)
+    }
+
+    /// The loop over features (B*T, k) and what acted before each (B*T, A): posterior where frames are seen (`seen`
+    /// (B, T)), prior where not; draws of z, or its means without `rng`.
     fn unroll<T: Track<F>>(
         &self,
-        features: &Mat<F, T>,
+        (features, acted): (&Mat<F, T>, Option<&Mat<F, T>>),
         steps: usize,
         seen: Option<&[bool]>,
         mut rng: Option<&mut Rng>,
@@ -167,15 +250,21 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         let memory = self.cell.memory(&features, steps)?;
         let mut state = self.cell.start(clips)?;
         let mut out = Unrolled {
+            acted: acted.cloned(),
             memory,
             states: Vec::with_capacity(steps),
             posteriors: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
         };
         for t in 0..steps {
-            let prior = self.cell.prior(&state)?;
+            let action = acted.map(|all| ops::frame(all, t, steps)).transpose()?;
+            let before = Before {
+                state: &state,
+                action: action.as_ref(),
+            };
+            let prior = self.cell.prior(&before)?;
             let own = ops::frame(&out.memory, t, steps)?;
-            let mut posterior = self.cell.posterior(&own, &state, &prior)?;
+            let mut posterior = self.cell.posterior(&own, &before, &prior)?;
             if let Some(seen) = seen {
                 let now = (0..clips).map(|clip| seen[clip * steps + t]);
                 posterior = either(&posterior, &prior, now)?;
@@ -184,7 +273,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 Some(rng) => posterior.sample(rng)?,
                 None => posterior.mean.clone(),
             };
-            state = self.cell.transition(&z, &state)?;
+            state = self.cell.transition(&z, &before)?;
             if self.cell.hears() {
                 let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
                 let mut heard = ops::frame(&features, t, steps)?;
@@ -213,17 +302,21 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         }
     }
 
-    /// States after `state` (rows, h) under draws from the prior, without it.
+    /// States after `state` (rows, h) under draws from the prior and actions (rows, A), one a frame; without it.
     fn dream<T: Track<F>>(
         &self,
         mut state: Mat<F, T>,
-        frames: usize,
+        actions: &[Option<Mat<F, T>>],
         rng: &mut Rng,
     ) -> Result<Vec<Mat<F, T>>> {
-        let mut states = Vec::with_capacity(frames);
-        for _ in 0..frames {
-            let z = self.cell.prior(&state)?.sample(rng)?;
-            state = self.cell.transition(&z, &state)?;
+        let mut states = Vec::with_capacity(actions.len());
+        for action in actions {
+            let before = Before {
+                state: &state,
+                action: action.as_ref(),
+            };
+            let z = self.cell.prior(&before)?.sample(rng)?;
+            state = self.cell.transition(&z, &before)?;
             if self.cell.hears() {
                 let drawn = self.images.again(&self.shown(&state)?)?;
                 state = self.cell.hear(&drawn, &state)?;
@@ -246,7 +339,14 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             return Ok(None);
         }
         let from = rng.random_range(0..steps - k);
-        let states = self.dream(found.states[from].clone(), k, rng)?;
+        let own = |h: usize| {
+            let acted = found.acted.as_ref();
+            acted
+                .map(|all| ops::frame(all, from + 1 + h, steps))
+                .transpose()
+        };
+        let actions: Vec<_> = (0..k).map(own).collect::<nn::Result<_>>()?;
+        let states = self.dream(found.states[from].clone(), &actions, rng)?;
         let frames = ops::frames(&clips.frames, from + 1..from + 1 + k, steps)?;
         let own = seen.map(|seen| {
             let clip = seen.len() / clips.sequences.max(1);
@@ -268,7 +368,12 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     }
 
     /// Beliefs of one query from features without a tape.
-    fn answer(&self, features: &Mat<F>, clips: &Clips<F>, query: &Query) -> Result<Beliefs> {
+    fn answer(
+        &self,
+        (features, acted): (&Mat<F>, Option<&Mat<F>>),
+        clips: &Clips<F>,
+        query: &Query,
+    ) -> Result<Beliefs> {
         let mut out = Beliefs::default();
         if !self.latents()[0].has_belief(query.given) {
             return Ok(out);
@@ -286,7 +391,8 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let open = |row: usize| observed.as_ref().is_none_or(|mask| mask[row]);
             let seen: Vec<bool> = (0..b * steps).map(|row| shown(row) && open(row)).collect();
             let seen = seen.contains(&false).then_some(seen);
-            let found = self.unroll::<NoTape>(features, steps, seen.as_deref(), None)?;
+            let given = (features, acted);
+            let found = self.unroll::<NoTape>(given, steps, seen.as_deref(), None)?;
             let first = if lengths.len() > 1 { length - 1 } else { 0 };
             for t in first..length {
                 let q = &found.posteriors[t];
@@ -358,7 +464,7 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             marginal: bound && causal,
             causal,
             masks: true,
-            actions: false,
+            actions: true,
             one_future: self.cell.one_future(),
         }
     }
@@ -374,13 +480,18 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
+        if common.action_scale.len() == self.scale.len() {
+            self.scale.clone_from(&common.action_scale);
+        }
         self.images.start_at(common)
     }
 
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
         let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
         let features = self.images.features::<Grad<F>>(clips)?;
-        let found = self.unroll(&features, clips.steps, seen, Some(rng))?;
+        let acted = self.acted(clips)?;
+        let given = (&features, acted.as_ref());
+        let found = self.unroll(given, clips.steps, seen, Some(rng))?;
         let pixels = seen_pixels(clips);
         let shown = self.shown(&ops::stack(&found.states)?)?;
         let reconstruction =
@@ -407,7 +518,8 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
         let features = self.images.features(clips)?;
-        let answer = |query| self.answer(&features, clips, query);
+        let acted = self.acted(clips)?;
+        let answer = |query| self.answer((&features, acted.as_ref()), clips, query);
         queries.iter().map(answer).collect()
     }
 
@@ -420,8 +532,17 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         };
         let rows = ahead.draws * b;
         let state: Mat<F> = matrix((0..rows).flat_map(last).collect(), rows, h)?;
+        let k = self.scale.len();
+        let at = |h: usize| -> Result<Option<Mat<F>>> {
+            let own = ahead.actions.map(|all| {
+                let of = |row: usize| all.iter().skip((row % b * ahead.horizon + h) * k).take(k);
+                (0..rows).flat_map(of).copied().collect::<Vec<f64>>()
+            });
+            self.scaled(own.as_deref(), rows)
+        };
+        let actions: Vec<_> = (0..ahead.horizon).map(at).collect::<Result<_>>()?;
         let mut states = vec![state.clone()];
-        states.extend(self.dream(state, ahead.horizon, rng)?);
+        states.extend(self.dream(state, &actions, rng)?);
         let mut out = Beliefs::default();
         let shape = [ahead.draws, b, ahead.horizon + 1, h];
         let states = Array::new(shape, wide(&ops::stack(&states)?))?;

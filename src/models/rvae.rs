@@ -17,10 +17,13 @@
 //! 3. `posterior: all` runs the LSTM from the last frame backward, q(z_t | x_t .. x_{T-1}, s_{t-1}): smoothing;
 //! 4. `ahead` adds log p of the next frames under draws from the prior alone, after a random frame of every clip:
 //!    beside the bound. It teaches the state what moves it, where z would repaint every frame;
-//! 5. a frame that is not seen has the prior for its posterior, and costs nothing.
+//! 5. a frame that is not seen has the prior for its posterior, and costs nothing;
+//! 6. where the world is driven, prior, posterior and transition read the action since the frame before.
 
 use super::images::positive;
-use super::{Cell, Foresight, ImagesConfig, RecurrentVae, Transition, TransitionConfig};
+use super::{
+    Before, Cell, Foresight, ImagesConfig, RecurrentVae, Sizes, Transition, TransitionConfig,
+};
 use crate::error::{Result, all};
 use crate::seeds::Rng;
 use nn::layers::{GaussianHead, Lstm};
@@ -120,22 +123,22 @@ impl Rvae {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(
         &self,
-        frame: [usize; 3],
+        sizes: Sizes,
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, RvaeCell<F>>> {
         let (n, h, k) = (self.latent, self.units, self.frames.features());
+        let acts = sizes.actions;
         let cell = RvaeCell {
             config: self.clone(),
             memory: Lstm::new(k, h, rng)?,
-            prior: GaussianHead::with_hidden(h, h, n, 1.0, rng)?,
-            posterior: GaussianHead::with_hidden(2 * h, h, n, 0.5, rng)?,
-            transition: self.transition.build(n, h, rng)?,
+            prior: GaussianHead::with_hidden(h + acts, h, n, 1.0, rng)?,
+            posterior: GaussianHead::with_hidden(2 * h + acts, h, n, 0.5, rng)?,
+            transition: self.transition.build(n + acts, h, rng)?,
         };
-        Ok(RecurrentVae::new(
-            self.frames.build(frame, h, rng)?,
-            cell,
-            self.ahead,
-        ))
+        Ok(
+            RecurrentVae::new(self.frames.build(sizes.frame, h, rng)?, cell, self.ahead)
+                .driven(acts),
+        )
     }
 }
 
@@ -174,25 +177,26 @@ impl<F: Float> Cell<F> for RvaeCell<F> {
         Ok(self.memory.seq(features, steps, direction)?)
     }
 
-    fn prior<T: Track<F>>(&self, state: &Mat<F, T>) -> Result<Gaussian<F, T>> {
+    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Gaussian<F, T>> {
         if self.config.prior == Prior::Fixed {
-            return Ok(Gaussian::standard(size(state).0, self.config.latent)?);
+            let clips = size(before.state).0;
+            return Ok(Gaussian::standard(clips, self.config.latent)?);
         }
-        Ok(self.prior.forward(state)?)
+        Ok(self.prior.forward(&before.joined()?)?)
     }
 
     fn posterior<T: Track<F>>(
         &self,
         memory: &Mat<F, T>,
-        state: &Mat<F, T>,
+        before: &Before<F, T>,
         prior: &Gaussian<F, T>,
     ) -> Result<Gaussian<F, T>> {
-        let both = ops::concat(&[memory, state])?;
+        let both = ops::concat(&[memory, &before.joined()?])?;
         Ok(self.posterior.correct(&both, prior)?)
     }
 
-    fn transition<T: Track<F>>(&self, z: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
-        self.transition.step(z, state)
+    fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>> {
+        self.transition.step(&before.beside(z)?, before.state)
     }
 }
 

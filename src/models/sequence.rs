@@ -1,6 +1,6 @@
 //! The part that models with a law of motion share: a VAE of frames whose codes some dynamics explain.
 
-use super::state_space::{Codes, Dynamics, Found, Starts, StateSpaceModel};
+use super::state_space::{Codes, Dynamics, Found, Known, Starts, StateSpaceModel};
 use super::{Ahead, Claims, Clips, Common, FrameVae, Model, Query, Schedule, Term};
 use crate::array::Array;
 use crate::error::{Error, Result};
@@ -95,7 +95,7 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             marginal: self.dynamics.is_marginal(),
             causal: true,
             masks: true,
-            actions: false,
+            actions: self.dynamics.reads_actions(),
             one_future: false,
         }
     }
@@ -113,6 +113,9 @@ impl<F: Float> Model<F> for SequenceVae<F> {
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
+        if !common.action_scale.is_empty() {
+            self.dynamics.scale_actions(&common.action_scale)?;
+        }
         self.frames.start_at(common)
     }
 
@@ -125,10 +128,13 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             None => codes.retaped(),
             Some(rows) => ops::gather_rows(codes.retaped(), rows)?,
         }; // (B*T, p)
-        let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
+        let known = Known {
+            seen: clips.seen.as_ref().map(|seen| seen.frames.as_slice()),
+            actions: clips.actions.as_ref(),
+        };
         let log_p = self
             .dynamics
-            .log_likelihood(in_time, clips.steps, seen, rng)?;
+            .log_likelihood(in_time, clips.steps, known, rng)?;
         let reconstruction = self.frames.log_likelihood(codes, &observed)?;
         let weight = at.latent_weight;
         Ok(vec![
@@ -153,9 +159,11 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             let run = match runs.iter().position(|(own, _)| *own == mask) {
                 Some(run) => run,
                 None => {
-                    let found = self
-                        .dynamics
-                        .infer(&codes.mean, clips.steps, mask.as_deref())?;
+                    let known = Known {
+                        seen: mask.as_deref(),
+                        actions: clips.actions.as_ref(),
+                    };
+                    let found = self.dynamics.infer(&codes.mean, clips.steps, known)?;
                     runs.push((mask.clone(), found));
                     runs.len() - 1
                 }
@@ -235,20 +243,24 @@ impl<F: Float> StateSpaceModel<F> for SequenceVae<F> {
         self.dynamics.start(codes, steps)
     }
 
-    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
-        self.dynamics.fit_code_noise(codes, steps)
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize, known: Known) -> Result<()> {
+        self.dynamics.fit_code_noise(codes, steps, known)
     }
 
     fn law(&self) -> Option<Lgssm> {
         self.dynamics.law()
     }
 
+    fn input_matrix(&self) -> Option<Vec<f64>> {
+        self.dynamics.input_matrix()
+    }
+
     fn modes(&self) -> Result<Option<AffineModes>> {
         self.dynamics.modes()
     }
 
-    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
-        self.dynamics.published_gap(codes, steps)
+    fn published_gap(&self, codes: &[f64], steps: usize, known: Known) -> Result<Option<Gap>> {
+        self.dynamics.published_gap(codes, steps, known)
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {
@@ -256,16 +268,17 @@ impl<F: Float> StateSpaceModel<F> for SequenceVae<F> {
     }
 }
 
-/// Futures of one linear law.
+/// Futures of one linear law, under what acts where it is moved by that.
 ///
 /// # Errors
 /// A covariance that is not positive semi-definite.
-pub(super) fn linear_rollout(
-    law: &Lgssm,
+pub(super) fn linear_rollout<F: Float>(
+    space: &StateSpace<F>,
     from: Starts,
     ahead: Ahead,
     rng: &mut Rng,
 ) -> Result<Vec<f64>> {
+    let law = &space.law();
     let n = law.latent;
     let last: Vec<f64> = from
         .path
@@ -274,6 +287,23 @@ pub(super) fn linear_rollout(
         .copied()
         .collect();
     let size = (ahead.horizon, ahead.draws);
+    if let Some(actions) = ahead.actions.filter(|_| space.input_matrix().is_some()) {
+        // One step more in front: what acts at place t moves the state to place t + 1.
+        let k = actions.len() / (last.len() / n.max(1) * ahead.horizon).max(1);
+        let clips = actions.chunks_exact((ahead.horizon * k).max(1));
+        let longer: Vec<f64> = clips
+            .flat_map(|clip| clip.iter().copied().chain(vec![0.0; k]))
+            .collect();
+        let found = space.offsets(Some(&longer), ahead.horizon + 1)?;
+        let found = found.unwrap_or_default();
+        let offsets: Vec<f64> = found
+            .chunks_exact((ahead.horizon + 1) * n)
+            .flat_map(|clip| &clip[n..])
+            .copied()
+            .collect();
+        let beliefs = (last.as_slice(), from.cov);
+        return Ok(lgssm::driven_futures(law, beliefs, size, &offsets, rng)?);
+    }
     let always = |_: &[f64], _: &mut Rng| Transition {
         matrix: &law.transition_matrix,
         offset: &law.transition_offset,
@@ -291,46 +321,68 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
-        seen: Option<&[bool]>,
+        known: Known,
         _: &mut Rng,
     ) -> Result<PerRow<F, Grad<F>>> {
         let evidence = Evidence {
-            seen,
+            seen: known.seen,
             published: None,
+            actions: known.acts(),
         };
         Ok(laws::log_likelihood(codes, steps, evidence, self)?)
     }
 
-    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
-        let batch = lgssm::Batch::new(codes, codes.len() / (steps * self.law().code).max(1), steps);
+    fn reads_actions(&self) -> bool {
+        true
+    }
+
+    fn scale_actions(&mut self, scale: &[f64]) -> Result<()> {
+        Ok(self.scale_actions(scale)?)
+    }
+
+    fn input_matrix(&self) -> Option<Vec<f64>> {
+        self.input_matrix()
+    }
+
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize, known: Known) -> Result<()> {
+        let offsets = self.offsets(known.acts(), steps)?;
+        let count = codes.len() / (steps * self.size().1).max(1);
+        let batch = lgssm::Batch {
+            transition_offsets: offsets.as_deref(),
+            ..lgssm::Batch::new(codes, count, steps)
+        };
         Ok(self.fit_emission_cov(&batch, lgssm::infer)?)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
+    fn infer(&self, codes: &[f64], steps: usize, known: Known) -> Result<Found> {
         let law = self.law();
         let sequences = codes.len() / (steps * law.code).max(1);
+        let offsets = self.offsets(known.acts(), steps)?;
         let batch = lgssm::Batch {
-            frame_mask: seen,
+            frame_mask: known.seen,
+            transition_offsets: offsets.as_deref(),
             ..lgssm::Batch::new(codes, sequences, steps)
         };
         Ok(Found::of(lgssm::infer(&law, &batch)?))
     }
 
     fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
-        linear_rollout(&self.law(), from, ahead, rng)
+        linear_rollout(self, from, ahead, rng)
     }
 
     fn law(&self) -> Option<Lgssm> {
         Some(self.law())
     }
 
-    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
+    fn published_gap(&self, codes: &[f64], steps: usize, known: Known) -> Result<Option<Gap>> {
         let law = self.law();
         let sequences = codes.len() / (steps * law.code).max(1);
-        Ok(Some(published::gap(
-            &law,
-            &lgssm::Batch::new(codes, sequences, steps),
-        )?))
+        let offsets = self.offsets(known.acts(), steps)?;
+        let batch = lgssm::Batch {
+            transition_offsets: offsets.as_deref(),
+            ..lgssm::Batch::new(codes, sequences, steps)
+        };
+        Ok(Some(published::gap(&law, &batch)?))
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

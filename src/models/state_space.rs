@@ -1,6 +1,6 @@
 //! What only models with a linear-Gaussian law of motion can do, and the law as they hold it.
 
-use super::Ahead;
+use super::{Actions, Ahead};
 use crate::error::Result;
 use crate::seeds::Rng;
 use lgssm::published::Gap;
@@ -15,6 +15,22 @@ pub struct Codes {
     pub mean: Vec<f64>,
     /// Variances.
     pub var: Vec<f64>,
+}
+
+/// What is known of codes beside themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// (B, T): false where a frame is missing, so that its code is never read; `None` where all are seen.
+    pub seen: Option<&'a [bool]>,
+    /// What acts from frame t to t+1; `None` for nothing.
+    pub actions: Option<&'a Actions>,
+}
+
+impl<'a> Known<'a> {
+    /// Values of the actions, (B, T, A).
+    pub fn acts(&self) -> Option<&'a [f64]> {
+        self.actions.map(|actions| actions.values.as_slice())
+    }
 }
 
 /// A model whose codes follow a linear-Gaussian law, or one that chooses between several.
@@ -36,9 +52,11 @@ pub trait StateSpaceModel<F: Float> {
     ///
     /// # Errors
     /// A covariance that lost positive definiteness.
-    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()>;
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize, known: Known) -> Result<()>;
     /// The law of motion, where it is time-invariant and linear.
     fn law(&self) -> Option<Lgssm>;
+    /// B (n, A) of that law, z_t = A z_{t-1} + B u_{t-1} + b, in the units of the actions, where it has inputs.
+    fn input_matrix(&self) -> Option<Vec<f64>>;
     /// The affine modes of a law that chooses between several, where they can be told apart.
     ///
     /// # Errors
@@ -49,7 +67,7 @@ pub trait StateSpaceModel<F: Float> {
     ///
     /// # Errors
     /// A covariance that lost positive definiteness.
-    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>>;
+    fn published_gap(&self, codes: &[f64], steps: usize, known: Known) -> Result<Option<Gap>>;
     /// Expected codes (rows, p) of states (rows, n): C z + d.
     fn emit(&self, states: &[f64]) -> Vec<f64>;
 }
@@ -86,6 +104,21 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     fn is_marginal(&self) -> bool {
         true
     }
+    /// Whether actions move it.
+    fn reads_actions(&self) -> bool {
+        false
+    }
+    /// Takes the size of every component of an action in the training data, (A).
+    ///
+    /// # Errors
+    /// Another number of them than it was built for.
+    fn scale_actions(&mut self, _scale: &[f64]) -> Result<()> {
+        Ok(())
+    }
+    /// As [`StateSpaceModel::input_matrix`].
+    fn input_matrix(&self) -> Option<Vec<f64>> {
+        None
+    }
     /// As [`StateSpaceModel::start_law`].
     ///
     /// # Errors
@@ -97,11 +130,11 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// A covariance that lost positive definiteness.
-    fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize) -> Result<()> {
+    fn fit_code_noise(&mut self, _codes: &[f64], _steps: usize, _known: Known) -> Result<()> {
         Ok(())
     }
     /// log p(a_0 .. a_{T-1}), or a lower bound of it, nats, summed over sequences of `steps` frames: codes (B*T, p), of
-    /// which those with `seen` (B, T) false are missing.
+    /// which those that are not seen are missing, given what acts.
     ///
     /// # Errors
     /// Codes that do not fit; a covariance that lost positive definiteness.
@@ -109,14 +142,14 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
-        seen: Option<&[bool]>,
+        known: Known,
         rng: &mut Rng,
     ) -> Result<PerRow<F, Grad<F>>>;
-    /// Filtered and smoothed states given code means (B, T, p) and a mask (B, T) of seen frames.
+    /// Filtered and smoothed states given code means (B, T, p), which of them are seen, and what acts.
     ///
     /// # Errors
     /// A covariance that lost positive definiteness.
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found>;
+    fn infer(&self, codes: &[f64], steps: usize, known: Known) -> Result<Found>;
     /// Draws states (draws, B, horizon, n) after `from`.
     ///
     /// # Errors
@@ -135,7 +168,7 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// A covariance that lost positive definiteness.
-    fn published_gap(&self, _codes: &[f64], _steps: usize) -> Result<Option<Gap>> {
+    fn published_gap(&self, _: &[f64], _steps: usize, _known: Known) -> Result<Option<Gap>> {
         Ok(None)
     }
     /// As [`StateSpaceModel::emit`].

@@ -19,7 +19,7 @@
 //! 4. `ahead` as in `rvae`; `prior: none` leaves z out: the deterministic twin of the same size.
 
 use super::images::positive;
-use super::{Cell, Foresight, ImagesConfig, RecurrentVae};
+use super::{Before, Cell, Foresight, ImagesConfig, RecurrentVae, Sizes};
 use crate::error::{Result, all};
 use crate::seeds::Rng;
 use nn::layers::{GaussianHead, Lstm, LstmState};
@@ -105,24 +105,24 @@ impl Svg {
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(
         &self,
-        frame: [usize; 3],
+        sizes: Sizes,
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, SvgCell<F>>> {
         let (n, h, k) = (self.latent, self.units, self.frames.features());
+        let acts = sizes.actions;
         let cell = SvgCell {
             config: self.clone(),
             features: k,
             past: Lstm::new(k, h, rng)?,
-            prior: GaussianHead::with_hidden(h, h, n, 1.0, rng)?,
+            prior: GaussianHead::with_hidden(h + acts, h, n, 1.0, rng)?,
             memory: Lstm::new(k, h, rng)?,
-            posterior: GaussianHead::with_hidden(h, h, n, 0.5, rng)?,
-            drawing: Lstm::new(k + n, h, rng)?,
+            posterior: GaussianHead::with_hidden(h + acts, h, n, 0.5, rng)?,
+            drawing: Lstm::new(k + n + acts, h, rng)?,
         };
-        Ok(RecurrentVae::new(
-            self.frames.build(frame, h, rng)?,
-            cell,
-            self.ahead,
-        ))
+        Ok(
+            RecurrentVae::new(self.frames.build(sizes.frame, h, rng)?, cell, self.ahead)
+                .driven(acts),
+        )
     }
 }
 
@@ -200,35 +200,38 @@ impl<F: Float> Cell<F> for SvgCell<F> {
         Ok(self.memory.seq(features, steps, Direction::Forward)?)
     }
 
-    fn prior<T: Track<F>>(&self, state: &Mat<F, T>) -> Result<Gaussian<F, T>> {
+    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Gaussian<F, T>> {
+        let state = before.state;
         if self.config.prior != SvgPrior::Learned {
             return Ok(Gaussian::standard(size(state).0, self.config.latent)?);
         }
         let past = self.lstm(state, self.heard().end)?;
-        Ok(self.prior.forward(&past.hidden)?)
+        Ok(self.prior.forward(&before.beside(&past.hidden)?)?)
     }
 
     fn posterior<T: Track<F>>(
         &self,
         memory: &Mat<F, T>,
-        _state: &Mat<F, T>,
+        before: &Before<F, T>,
         prior: &Gaussian<F, T>,
     ) -> Result<Gaussian<F, T>> {
         match self.config.prior {
             SvgPrior::None => Ok(prior.clone()),
-            _ => Ok(self.posterior.correct(memory, prior)?),
+            _ => Ok(self.posterior.correct(&before.beside(memory)?, prior)?),
         }
     }
 
-    fn transition<T: Track<F>>(&self, z: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+    fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>> {
+        let state = before.state;
         let rest = ops::columns(state, self.heard().start..self.units())?;
-        let before = ops::columns(state, self.heard())?;
+        let heard = ops::columns(state, self.heard())?;
         let z = match self.config.prior {
             SvgPrior::None => ops::zeros(size(z).0, self.config.latent)?,
             _ => z.clone(),
         };
         let drawing = self.lstm(state, 0)?;
-        let drawing = self.drawing.step(&ops::concat(&[&before, &z])?, &drawing)?;
+        let input = before.beside(&ops::concat(&[&heard, &z])?)?;
+        let drawing = self.drawing.step(&input, &drawing)?;
         Ok(ops::concat(&[&drawing.hidden, &drawing.memory, &rest])?)
     }
 }

@@ -7,6 +7,7 @@ use nn::tensor::{matrix, value};
 use nn::{Grad, Scalar};
 use rand::RngExt;
 
+mod actions;
 mod kalman;
 
 const FRAME: [usize; 3] = [1, 8, 8];
@@ -212,57 +213,65 @@ fn move_off_kinks(model: &mut dyn Model<f64>) {
 }
 
 /// Central differences in f64: truncation h^2, rounding 1e-16 |loss| / h; together below 1e-6 of gradients of order one.
+fn gradients_agree(
+    config: &AnyModel,
+    mut model: Box<dyn Model<f64>>,
+    weight: f64,
+    clips: &Clips<f64>,
+) {
+    const H: f64 = 1e-5;
+    start_law(model.as_mut(), clips);
+    move_off_kinks(model.as_mut());
+    let loss = |m: &dyn Model<f64>| value(&climbed(m, clips, weight));
+    let climbed = climbed(model.as_ref(), clips, weight);
+    let gradients = nn::tensor::backward(climbed).unwrap();
+    let mut list = Vec::new();
+    model.parameters("", &mut list);
+    let analytic: Vec<(String, Vec<f64>)> = list
+        .iter()
+        .map(|(name, p)| (name.clone(), p.gradient(&gradients)))
+        .collect();
+    let fixed: Vec<bool> = list.iter().map(|(_, p)| p.is_fixed()).collect();
+    for (k, (name, gradient)) in analytic.iter().enumerate() {
+        if fixed[k] {
+            continue;
+        }
+        assert!(
+            gradient.iter().any(|&g| g != 0.0),
+            "{config:?}: no gradient reaches {name}"
+        );
+        for i in (0..gradient.len()).step_by(gradient.len() / 7 + 1) {
+            let mut difference = |h: f64| {
+                nudge(model.as_mut(), k, i, h);
+                let up = loss(model.as_ref());
+                nudge(model.as_mut(), k, i, -2.0 * h);
+                let down = loss(model.as_ref());
+                nudge(model.as_mut(), k, i, h);
+                ((up - down) / (2.0 * h), up)
+            };
+            let agrees = |(difference, up): (f64, f64), h: f64| {
+                // Relative, and a few roundings of the loss itself over the step.
+                let allowed = 2e-6 * (difference.abs() + gradient[i].abs() + 1e-2)
+                    + 4.0 * f64::EPSILON * up.abs() / h;
+                (difference - gradient[i]).abs() < allowed
+            };
+            let found = difference(H);
+            // Among many ReLUs one may have its kink within the step: there a smaller step decides.
+            assert!(
+                agrees(found, H) || agrees(difference(H / 50.0), H / 50.0),
+                "{config:?}: {name}[{i}]: {} against {}",
+                gradient[i],
+                found.0
+            );
+        }
+    }
+}
+
 #[test]
 fn every_gradient_of_every_model_agrees_with_finite_differences() {
-    const H: f64 = 1e-5;
     for config in examples() {
         for (weight, clips) in [(1.0, clips::<f64>()), (0.3, partly_seen())] {
-            let mut model = build::<f64>(&config);
-            start_law(model.as_mut(), &clips);
-            move_off_kinks(model.as_mut());
-            let loss = |m: &dyn Model<f64>| value(&climbed(m, &clips, weight));
-            let climbed = climbed(model.as_ref(), &clips, weight);
-            let gradients = nn::tensor::backward(climbed).unwrap();
-            let mut list = Vec::new();
-            model.parameters("", &mut list);
-            let analytic: Vec<(String, Vec<f64>)> = list
-                .iter()
-                .map(|(name, p)| (name.clone(), p.gradient(&gradients)))
-                .collect();
-            let fixed: Vec<bool> = list.iter().map(|(_, p)| p.is_fixed()).collect();
-            for (k, (name, gradient)) in analytic.iter().enumerate() {
-                if fixed[k] {
-                    continue;
-                }
-                assert!(
-                    gradient.iter().any(|&g| g != 0.0),
-                    "{config:?}: no gradient reaches {name}"
-                );
-                for i in (0..gradient.len()).step_by(gradient.len() / 7 + 1) {
-                    let mut difference = |h: f64| {
-                        nudge(model.as_mut(), k, i, h);
-                        let up = loss(model.as_ref());
-                        nudge(model.as_mut(), k, i, -2.0 * h);
-                        let down = loss(model.as_ref());
-                        nudge(model.as_mut(), k, i, h);
-                        ((up - down) / (2.0 * h), up)
-                    };
-                    let agrees = |(difference, up): (f64, f64), h: f64| {
-                        // Relative, and a few roundings of the loss itself over the step.
-                        let allowed = 2e-6 * (difference.abs() + gradient[i].abs() + 1e-2)
-                            + 4.0 * f64::EPSILON * up.abs() / h;
-                        (difference - gradient[i]).abs() < allowed
-                    };
-                    let found = difference(H);
-                    // Among many ReLUs one may have its kink within the step: there a smaller step decides.
-                    assert!(
-                        agrees(found, H) || agrees(difference(H / 50.0), H / 50.0),
-                        "{config:?}: {name}[{i}]: {} against {}",
-                        gradient[i],
-                        found.0
-                    );
-                }
-            }
+            gradients_agree(&config, build::<f64>(&config), weight, &clips);
         }
     }
 }
@@ -280,6 +289,7 @@ fn an_untrained_model_started_at_the_mean_frame_beats_one_that_was_not() {
         let common = Common {
             background: mean.clone(),
             mean: mean.clone(),
+            ..Common::default()
         };
         model.start_at(&common).unwrap();
         let after = value(&climbed(model.as_ref(), &clips, 1.0));
@@ -291,6 +301,7 @@ fn an_untrained_model_started_at_the_mean_frame_beats_one_that_was_not() {
         let short = Common {
             background: mean[1..].to_vec(),
             mean,
+            ..Common::default()
         };
         assert!(model.start_at(&short).is_err());
     }
@@ -394,7 +405,10 @@ fn the_published_bound_is_below_the_likelihood_by_its_gap_on_average() {
     let mean = losses.iter().sum::<f64>() / DRAWS as f64;
     let law = exact.state_space().unwrap();
     let codes = law.encode(&clips.frames).unwrap().mean;
-    let gap = law.published_gap(&codes, STEPS).unwrap().unwrap();
+    let gap = law
+        .published_gap(&codes, STEPS, Known::default())
+        .unwrap()
+        .unwrap();
     let (want, variance): (f64, f64) = (gap.mean.iter().sum(), gap.variance.iter().sum());
     let error = (variance / DRAWS as f64).sqrt();
     assert!(

@@ -6,7 +6,7 @@
 
 use super::{
     Ahead, Claims, Clips, Common, Fit, FrameVae, FramesConfig, Likelihood, Model, Query, Schedule,
-    Term,
+    Sizes, Term,
 };
 use crate::array::Array;
 use crate::error::Result;
@@ -64,9 +64,9 @@ impl Vae {
     ///
     /// # Errors
     /// Settings that do not fit the frames.
-    pub fn build<F: Float>(&self, frame: [usize; 3], rng: &mut Rng) -> Result<VaeModel<F>> {
+    pub fn build<F: Float>(&self, sizes: Sizes, rng: &mut Rng) -> Result<VaeModel<F>> {
         Ok(VaeModel {
-            frames: self.frames.build(frame, rng)?,
+            frames: self.frames.build(sizes.frame, rng)?,
         })
     }
 }

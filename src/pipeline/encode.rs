@@ -8,13 +8,15 @@ use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
 use crate::interrupt;
-use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig, Given, JsonFile, stored_name};
-use crate::models::{Clips, Model, Query};
+use crate::latents::{
+    Axis, Beliefs, Decoder, EncodeConfig, Given, JsonFile, LawInputs, SHUFFLED, ZEROED, stored_name,
+};
+use crate::models::{Actions, Clips, Known, Model, Query};
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{Evaluated, at_once, checkpoint, clips, evaluate, whole};
+use crate::train::{Evaluated, actions, at_once, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -102,6 +104,13 @@ pub fn encode(
     if let Some(model_of_states) = trained.state_space() {
         if let Some(law) = model_of_states.law() {
             json::write(folder.law(model, seed), &law)?;
+            if let Some(matrix) = model_of_states.input_matrix() {
+                let inputs = LawInputs {
+                    size: data.action_columns().len(),
+                    matrix,
+                };
+                inputs.save(&folder.inputs(model, seed))?;
+            }
         }
         if let Some(modes) = model_of_states.modes()? {
             modes.save(&folder.modes(model, seed))?;
@@ -160,7 +169,12 @@ pub(super) fn fit_code_noise(
     for part in all.chunks(at_once(train, CUT)) {
         codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
     }
-    model.fit_code_noise(&codes, steps)
+    let acted = actions(train, &all, steps);
+    let known = Known {
+        seen: None,
+        actions: acted.as_ref(),
+    };
+    model.fit_code_noise(&codes, steps, known)
 }
 
 /// The decoder, and how codes follow from states: C z + d follows from the codes of z = 0 and of every unit vector.
@@ -307,12 +321,56 @@ impl Part<'_> {
         let mut ahead = found.next().unwrap_or_default();
         ahead.retain(|name| latents.iter().any(|latent| latent.name == name));
         out.extend(ahead.renamed(|name| stored_name(&latents, context, name))?)?;
+        out.extend(self.controls(model, (from, to), context, rng)?)?;
         for (k, mask) in masks.iter().enumerate() {
             let both = [
                 found.next().unwrap_or_default(),
                 found.next().unwrap_or_default(),
             ];
             out.extend(missing.filled(model, both, (k, mask), (from, to))?)?;
+        }
+        Ok(out)
+    }
+
+    /// Predictions of the same frames with wrong actions, where the model reads them: none at all, and those of the next
+    /// sequence.
+    fn controls(
+        &self,
+        model: &dyn Model<f32>,
+        (from, to): (usize, usize),
+        context: Given,
+        rng: &mut Rng,
+    ) -> Result<Beliefs> {
+        let mut out = Beliefs::default();
+        let mut clips = self.clips(from, to)?;
+        let Some(right) = clips.actions.take().filter(|_| model.claims().actions) else {
+            return Ok(out);
+        };
+        let others: Vec<usize> = (from..to).map(|i| (i + 1) % self.count).collect();
+        let zeros = vec![0.0; right.values.len()];
+        let wrong = [
+            (
+                ZEROED,
+                Actions {
+                    values: zeros,
+                    ..right
+                },
+            ),
+            (
+                SHUFFLED,
+                match actions(self.split, &others, self.steps) {
+                    Some(others) => others,
+                    None => return Ok(out),
+                },
+            ),
+        ];
+        let latents = model.latents();
+        for (name, actions) in wrong {
+            clips.actions = Some(actions);
+            let found = model.infer(&clips, &[Query::about(context)], rng)?;
+            let mut found = found.into_iter().next().unwrap_or_default();
+            found.retain(|latent| latents.first().is_some_and(|first| first.name == latent));
+            out.extend(found.renamed(|_| name.to_string())?)?;
         }
         Ok(out)
     }

@@ -6,6 +6,7 @@
 mod analyze;
 mod apply;
 mod bench;
+mod control;
 mod encode;
 mod footage;
 mod identify;
@@ -17,16 +18,19 @@ mod plot;
 mod rollout;
 mod sweep;
 mod train;
+mod trained;
 mod watch;
 
 pub use apply::{ApplyOptions, apply};
 pub use bench::{BenchOptions, Clock, HEAD as BENCH_HEAD, Row as BenchRow, bench};
+pub use control::{ControlOptions, ControlReport, ControlRow, GoalAs, Planning, control};
 pub use encode::encode;
 pub use identify::{IdentifyOptions, identify};
 pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use list::list;
 pub use sweep::sweep;
 pub use train::train;
+pub use trained::trained;
 pub use watch::watch;
 
 use crate::data::DataSource;

@@ -8,12 +8,12 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::figures::contact_sheet;
 use crate::latents::{Beliefs, Given, Kind, Latent, stored_name};
-use crate::models::{Common, Model, Query};
+use crate::models::{Common, Known, Model, Query, Sizes};
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, known_states};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
-use crate::train::{self, Job, at_once, clips};
+use crate::train::{self, Job, actions, at_once, clips};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// Sequences whose latents are watched during training.
@@ -79,7 +79,14 @@ pub fn train(
         values.extend(found);
         progress.log(&format!("train {model}, seed {seed}: {line}"));
         let gap = match trained.state_space() {
-            Some(law) => law.published_gap(&codes, steps)?,
+            Some(law) => {
+                let acted = actions(split, &all, steps);
+                let known = Known {
+                    seen: None,
+                    actions: acted.as_ref(),
+                };
+                law.published_gap(&codes, steps, known)?
+            }
             None => None,
         };
         if let Some(gap) = gap {
@@ -202,12 +209,26 @@ const COMMON_SEQUENCES: usize = 500;
 /// Pixels whose values are counted together.
 const COMMON_PIXELS: usize = 512;
 
-/// Mean and median over time and training sequences of every pixel, or component as the networks see it.
-pub(super) fn common(split: &Split, frame: [usize; 3]) -> Common {
+/// Mean and median over time and training sequences of every pixel, or component as the networks see it; how large
+/// actions are.
+///
+/// # Errors
+/// A dataset without training sequences.
+pub(super) fn common(data: &Dataset) -> Result<Common> {
+    let split = data.split("train")?;
+    let found = match split.scale() {
+        Some(scale) => common_of_vectors(split, scale),
+        None => common_of_pictures(split, data.frame_shape()),
+    };
+    Ok(Common {
+        action_scale: action_scale(split, data.action_columns().len()),
+        ..found
+    })
+}
+
+/// Mean and median of pictures.
+fn common_of_pictures(split: &Split, frame: [usize; 3]) -> Common {
     let pixels: usize = frame.iter().product();
-    if let Some(scale) = split.scale() {
-        return common_of_vectors(split, scale);
-    }
     // How often every value occurs, of some pixels at a time: of all they would not fit the caches.
     let counts = |first: usize| {
         let own = first..(first + COMMON_PIXELS).min(pixels);
@@ -250,7 +271,26 @@ pub(super) fn common(split: &Split, frame: [usize; 3]) -> Common {
     Common {
         mean: means.concat(),
         background: backgrounds.concat(),
+        ..Common::default()
     }
+}
+
+/// Root mean square of every component of the actions of training sequences; 1 where one never acts, none where nothing
+/// does.
+fn action_scale(split: &Split, size: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; size];
+    let mut count = 0u32;
+    for i in 0..split.len().min(COMMON_SEQUENCES) {
+        for row in split.actions(i).chunks_exact(size.max(1)) {
+            sums.iter_mut().zip(row).for_each(|(sum, u)| *sum += u * u);
+            count += 1;
+        }
+    }
+    let root = |sum: f64| match (sum / f64::from(count.max(1))).sqrt() {
+        root if root > 0.0 => root,
+        _ => 1.0,
+    };
+    sums.into_iter().map(root).collect()
 }
 
 /// The same of vectors, whose mean over the training split is zero.
@@ -272,6 +312,7 @@ fn common_of_vectors(split: &Split, scale: &Scale) -> Common {
     Common {
         mean: vec![0.0; size],
         background: columns.into_iter().map(median).collect(),
+        ..Common::default()
     }
 }
 
@@ -286,7 +327,7 @@ pub(super) fn build(
     start: usize,
     data: &Dataset,
 ) -> Result<Box<dyn Model<f32>>> {
-    let (split, frame) = (data.split("train")?, data.frame_shape());
+    let frame = data.frame_shape();
     let config = experiment.models.get(model).ok_or_else(|| {
         let known: Vec<&str> = experiment.models.keys().map(String::as_str).collect();
         Error::Experiment(format!(
@@ -294,8 +335,12 @@ pub(super) fn build(
             known.join(", ")
         ))
     })?;
-    let mut built = config.build(frame, &mut Seeds::new(seed).stream("init", start as u64))?;
-    built.start_at(&common(split, frame))?;
+    let sizes = Sizes {
+        frame,
+        actions: data.action_columns().len(),
+    };
+    let mut built = config.build(sizes, &mut Seeds::new(seed).stream("init", start as u64))?;
+    built.start_at(&common(data)?)?;
     Ok(built)
 }
 

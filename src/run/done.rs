@@ -306,6 +306,7 @@ fn products(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
             folder.latents(model, seed),
             folder.encode(model, seed),
             folder.law(model, seed),
+            folder.inputs(model, seed),
             folder.modes(model, seed),
             folder.decoder(model, seed),
             folder.scores(model, seed),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// data/manifest.json, shards         the dataset
 /// baselines.json                     trivial read-outs of the dataset
 /// <model>/seed-<s>/                  model.safetensors, metrics.jsonl       (train)
-///                                    latents/, encode.json, law.json or modes.json, scores.json, decoder.json   (encode)
+///                                    latents/, encode.json, law.json or modes.json, inputs.json, scores.json, decoder.json   (encode)
 ///                                    rollouts/<split>/                      (rollout)
 ///                                    findings/<analysis>.json, figures/     (analyze, plot)
 /// <model>/agreement.json, figures/    what all seeds say together
@@ -114,6 +114,10 @@ impl RunFolder {
     /// The learned law, where there is one: [`lgssm::Lgssm`].
     pub fn law(&self, model: &str, seed: u64) -> PathBuf {
         self.model(model, seed).join("law.json")
+    }
+    /// How actions move the state by that law: [`crate::latents::LawInputs`].
+    pub fn inputs(&self, model: &str, seed: u64) -> PathBuf {
+        self.model(model, seed).join("inputs.json")
     }
     /// The modes of a law that chooses between several: [`lgssm::AffineModes`].
     pub fn modes(&self, model: &str, seed: u64) -> PathBuf {

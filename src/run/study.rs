@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::data::{DataConfig, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::latents::{Beliefs, Decoder, EncodeConfig, JsonFile};
+use crate::latents::{Beliefs, Decoder, EncodeConfig, JsonFile, LawInputs};
 use lgssm::{AffineModes, Lgssm};
 use simulators::Outline;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub fn study(
         })
     };
     let (law, modes) = (folder.law(model, seed), folder.modes(model, seed));
-    let decoder = folder.decoder(model, seed);
+    let (decoder, inputs) = (folder.decoder(model, seed), folder.inputs(model, seed));
     Ok(Study {
         name: model.to_string(),
         train: split("train", experiment.encode.train_sequences)?,
@@ -55,11 +55,16 @@ pub fn study(
             true => Some(Lgssm::load(&law)?),
             false => None,
         },
+        inputs: match inputs.exists() {
+            true => Some(LawInputs::load(&inputs)?),
+            false => None,
+        },
         modes: match modes.exists() {
             true => Some(AffineModes::load(&modes)?),
             false => None,
         },
         event_columns: dataset.event_columns().to_vec(),
+        action_columns: dataset.action_columns().to_vec(),
         parameter_columns: dataset.parameter_columns().to_vec(),
         decoder: match decoder.exists() {
             true => Some(Decoder::load(&decoder)?),
@@ -97,9 +102,20 @@ pub(crate) fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<Spli
             _ => Footage::None,
         },
         vectors: vectors(dataset, split, n)?,
+        actions: actions(dataset, split, n)?,
         events: (0..n).flat_map(|i| split.events(i)).copied().collect(),
         ..SplitStudy::default()
     })
+}
+
+/// What acts in the first `n` sequences; nothing where nothing does.
+fn actions(dataset: &Dataset, split: &Split, n: usize) -> Result<Array> {
+    let columns = dataset.action_columns().len();
+    if columns == 0 {
+        return Ok(Array::default());
+    }
+    let all = (0..n).flat_map(|i| split.actions(i)).copied().collect();
+    Array::new([n, dataset.frames(), columns], all)
 }
 
 /// Vectors of the first `n` sequences, in their own units; nothing where frames are pictures.

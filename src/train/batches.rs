@@ -2,7 +2,7 @@
 
 use crate::data::Split;
 use crate::error::Result;
-use crate::models::{Clips, Model, Schedule, Seen};
+use crate::models::{Actions, Clips, Model, Schedule, Seen};
 use crate::seeds::Seeds;
 use nn::tensor::matrix;
 use rand::seq::SliceRandom;
@@ -35,7 +35,17 @@ pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32
             frames,
             pixels: None,
         }),
-        actions: None,
+        actions: actions(split, indices, steps),
+    })
+}
+
+/// What acted on these sequences, in the world's units; nothing where nothing did.
+pub fn actions(split: &Split, indices: &[usize], steps: usize) -> Option<Actions> {
+    let own = |&i: &usize| split.actions(i);
+    let values: Vec<f64> = indices.iter().flat_map(own).copied().collect();
+    (!values.is_empty()).then(|| Actions {
+        size: values.len() / (indices.len() * steps).max(1),
+        values,
     })
 }
 

@@ -103,7 +103,8 @@ fn gravity_and_restitution_of_a_bouncing_ball_are_within_two_percent() {
     let path = dir.path().join("ball.mp4");
     let (gravity, restitution, floor, top) = (9.81 * 40.0, 0.75f64, 100.0, 12.0);
     // Flight by flight: our own answer.
-    let fall = (2.0 * (floor - top) / gravity as f64).sqrt();
+    let fall: f64 = 2.0 * (floor - top) / gravity;
+    let fall = fall.sqrt();
     let height = |t: f64| {
         if t < fall {
             return top + 0.5 * gravity * t * t;

@@ -17,12 +17,21 @@ case "$1" in
 esac
 "#;
 
-/// The two uses of cargo on a page: the program, and the tests, whose command is that of `.ci/run`.
+/// The uses of cargo on a page: the program, the tests, whose command is that of `.ci/run`, and its installation.
 const CARGO: &str = r#"#!/usr/bin/env bash
 case "$*" in
   "run --release -- "*) shift 3; exec kinostate "$@" ;;
   "test --workspace") exec grep -q '^cargo test --workspace' "$PAGES_CHECKS" ;;
+  "install --path . --profile dist") exec grep -q '^\[profile.dist\]' "$PAGES_ROOT/Cargo.toml" ;;
   *) echo "cargo $*: what this page's test should do for it is not known" >&2; exit 1 ;;
+esac
+"#;
+
+/// The one use of pip on a page: the Python package, which `.ci/run` builds and tests.
+const PIP: &str = r#"#!/usr/bin/env bash
+case "$*" in
+  "install ./python") test -f "$PAGES_ROOT/python/pyproject.toml" && exec grep -q 'cd python && .*maturin" build' "$PAGES_CHECKS" ;;
+  *) echo "pip $*: what this page's test should do for it is not known" >&2; exit 1 ;;
 esac
 "#;
 
@@ -45,7 +54,7 @@ impl Page {
             }
         }
         fs::create_dir(folder.path().join("bin")).unwrap();
-        for (name, script) in [("kinostate", KINOSTATE), ("cargo", CARGO)] {
+        for (name, script) in [("kinostate", KINOSTATE), ("cargo", CARGO), ("pip", PIP)] {
             let path = folder.path().join("bin").join(name);
             fs::write(&path, script).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -67,6 +76,7 @@ impl Page {
             .env("PATH", path)
             .env("PAGES_BINARY", env!("CARGO_BIN_EXE_kinostate"))
             .env("PAGES_CHECKS", root().join(".ci/run"))
+            .env("PAGES_ROOT", root())
             .env("PAGES_SETS", &self.sets)
             .output()
     }

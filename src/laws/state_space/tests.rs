@@ -114,7 +114,20 @@ fn gradients_agree_with_finite_differences() {
         for seen in [None, Some(&seen[..])] {
             let model = StateSpace::<f64>::new(&law()).unwrap();
             let what = format!("bound {}, masked {}", published.is_some(), seen.is_some());
-            gradients_of(&what, model, Evidence { seen, published }, 8);
+            let evidence = Evidence {
+                seen,
+                published,
+                actions: None,
+            };
+            gradients_of(&what, model, evidence, 8);
+            // With actions: b and B get theirs through the offsets of every step.
+            let model = StateSpace::<f64>::new(&law()).unwrap().driven(2).unwrap();
+            let actions = numbers("actions", 2 * 6 * 2);
+            let evidence = Evidence {
+                actions: Some(&actions),
+                ..evidence
+            };
+            gradients_of(&format!("{what}, driven"), model, evidence, 9);
         }
     }
 }
@@ -158,7 +171,7 @@ fn missing_codes_are_not_read_and_get_no_gradient() {
         }
         let evidence = Evidence {
             seen: Some(&seen),
-            published: None,
+            ..Evidence::default()
         };
         let codes = nn::tensor::matrix(codes, 6, 2).unwrap();
         let out = log_likelihood(codes.retaped::<Grad<f64>>(), 6, evidence, &model).unwrap();
@@ -241,4 +254,31 @@ fn the_noise_of_codes_is_found_from_a_hundred_times_too_much() {
             same.emission_matrix
         )
     );
+}
+
+/// The mean path of codes under known actions is what B and A make of them; the last action acts on nothing that is seen.
+#[test]
+fn actions_move_the_state_in_their_own_units_from_their_frame_to_the_next() {
+    let mut model = StateSpace::<f64>::new(&law()).unwrap().driven(2).unwrap();
+    model.scale_actions(&[2.0, 5.0]).unwrap();
+    let b = [0.5, 0.0, 0.0, -1.0, 0.3, 0.2];
+    let learned: Vec<f64> = (0..6).map(|i| b[i] * [2.0, 5.0][i % 2]).collect();
+    for (name, p) in parameters(&mut model) {
+        if name == "transition.input" {
+            p.set(&learned).unwrap();
+        }
+    }
+    close("B", &model.input_matrix().unwrap(), &b, 1e-15);
+    let actions = [1.0, 0.0, 0.0, 3.0, 7.0, 7.0];
+    let offsets = model.offsets(Some(&actions), 3).unwrap().unwrap();
+    let own = model.law().transition_offset;
+    for (t, pushed) in [[0.0; 3], [0.5, 0.0, 0.3], [0.0, -3.0, 0.6]]
+        .iter()
+        .enumerate()
+    {
+        let want: Vec<f64> = own.iter().zip(pushed).map(|(b, u)| b + u).collect();
+        close(&format!("frame {t}"), &offsets[3 * t..][..3], &want, 1e-14);
+    }
+    assert!(model.offsets(Some(&actions[..4]), 3).is_err());
+    assert!(model.scale_actions(&[1.0, 0.0]).is_err());
 }

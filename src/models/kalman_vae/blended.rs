@@ -3,7 +3,7 @@
 use super::Objective;
 use super::weights::Weigher;
 use crate::error::{Error, Result};
-use crate::models::state_space::{Found, Starts};
+use crate::models::state_space::{Found, Known, Starts};
 use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::{BlendedStateSpace, Evidence};
@@ -137,12 +137,13 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
-        seen: Option<&[bool]>,
+        known: Known,
         rng: &mut Rng,
     ) -> Result<PerRow<F, Grad<F>>> {
         let noise = self
             .objective
             .noise(codes_rows(&codes) * self.law.size().0, rng);
+        let seen = known.seen;
         let read = match seen {
             None => codes.retaped(),
             Some(seen) => ops::gather_rows(codes.retaped(), &ops::last_seen(seen, steps))?,
@@ -151,18 +152,20 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         let evidence = Evidence {
             seen,
             published: noise.as_deref(),
+            actions: None,
         };
         Ok(laws::blended_log_likelihood(
             codes, logits, steps, evidence, &self.law,
         )?)
     }
 
-    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize, _: Known) -> Result<()> {
         let (made, _) = self.transitions(codes, steps, None)?;
         Ok(self.law.fit_code_noise(codes, steps, &made)?)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
+    fn infer(&self, codes: &[f64], steps: usize, known: Known) -> Result<Found> {
+        let seen = known.seen;
         let (made, weights) = self.transitions(codes, steps, seen)?;
         let p = self.law.size().1;
         let batch = Batch {
@@ -237,7 +240,7 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         Ok(self.law.affine_modes())
     }
 
-    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
+    fn published_gap(&self, codes: &[f64], steps: usize, _: Known) -> Result<Option<Gap>> {
         let (made, _) = self.transitions(codes, steps, None)?;
         let p = self.law.size().1;
         let batch = Batch {

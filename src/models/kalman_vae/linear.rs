@@ -3,7 +3,7 @@
 use super::Objective;
 use super::blended::codes_rows;
 use crate::error::Result;
-use crate::models::state_space::{Found, Starts};
+use crate::models::state_space::{Found, Known, Starts};
 use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::{Evidence, StateSpace};
@@ -30,6 +30,18 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
         self.space.size().0
     }
 
+    fn reads_actions(&self) -> bool {
+        true
+    }
+
+    fn scale_actions(&mut self, scale: &[f64]) -> Result<()> {
+        Ok(self.space.scale_actions(scale)?)
+    }
+
+    fn input_matrix(&self) -> Option<Vec<f64>> {
+        self.space.input_matrix()
+    }
+
     fn is_marginal(&self) -> bool {
         self.objective == Objective::Exact
     }
@@ -38,24 +50,25 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
-        seen: Option<&[bool]>,
+        known: Known,
         rng: &mut Rng,
     ) -> Result<PerRow<F, Grad<F>>> {
         let count = codes_rows(&codes) * self.space.law().latent;
         let noise = self.objective.noise(count, rng);
         let evidence = Evidence {
-            seen,
+            seen: known.seen,
             published: noise.as_deref(),
+            actions: known.acts(),
         };
         Ok(laws::log_likelihood(codes, steps, evidence, &self.space)?)
     }
 
-    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
-        self.space.fit_code_noise(codes, steps)
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize, known: Known) -> Result<()> {
+        self.space.fit_code_noise(codes, steps, known)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
-        Dynamics::infer(&self.space, codes, steps, seen)
+    fn infer(&self, codes: &[f64], steps: usize, known: Known) -> Result<Found> {
+        Dynamics::infer(&self.space, codes, steps, known)
     }
 
     fn rollout(&self, from: Starts, ahead: Ahead, rng: &mut Rng) -> Result<Vec<f64>> {
@@ -66,8 +79,8 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
         Some(self.space.law())
     }
 
-    fn published_gap(&self, codes: &[f64], steps: usize) -> Result<Option<Gap>> {
-        self.space.published_gap(codes, steps)
+    fn published_gap(&self, codes: &[f64], steps: usize, known: Known) -> Result<Option<Gap>> {
+        self.space.published_gap(codes, steps, known)
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! A law with modes that the state chooses, as the dynamics of a model.
 
 use crate::error::Result;
-use crate::models::state_space::{Found, Starts};
+use crate::models::state_space::{Found, Known, Starts};
 use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::SwitchingStateSpace;
@@ -44,20 +44,20 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         &self,
         codes: Mat<F, Grad<F>>,
         steps: usize,
-        seen: Option<&[bool]>,
+        known: Known,
         _: &mut Rng,
     ) -> Result<PerRow<F, Grad<F>>> {
         Ok(laws::switching_log_likelihood(
-            codes, steps, seen, &self.law,
+            codes, steps, known.seen, &self.law,
         )?)
     }
 
-    fn fit_code_noise(&mut self, codes: &[f64], steps: usize) -> Result<()> {
+    fn fit_code_noise(&mut self, codes: &[f64], steps: usize, _: Known) -> Result<()> {
         Ok(self.law.fit_code_noise(codes, steps, self.hypotheses)?)
     }
 
-    fn infer(&self, codes: &[f64], steps: usize, seen: Option<&[bool]>) -> Result<Found> {
-        let found = self.law.infer(codes, steps, seen, self.hypotheses)?;
+    fn infer(&self, codes: &[f64], steps: usize, known: Known) -> Result<Found> {
+        let found = self.law.infer(codes, steps, known.seen, self.hypotheses)?;
         Ok(Found {
             states: found.states,
             modes: Some(ModeWeights {

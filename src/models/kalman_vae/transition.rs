@@ -134,6 +134,8 @@ pub(super) struct Setting {
     pub constraint: Constraint,
     /// What is climbed.
     pub objective: Objective,
+    /// Components of an action; only one affine law is moved by them.
+    pub actions: usize,
 }
 
 impl Transition {
@@ -213,7 +215,7 @@ impl Transition {
         let (modes, sharpness) = match self {
             Self::Linear(_) => {
                 return Ok(Box::new(LinearLaw {
-                    space: StateSpace::constrained(free, constraint)?,
+                    space: StateSpace::constrained(free, constraint)?.driven(setting.actions)?,
                     objective: setting.objective,
                 }));
             }

@@ -102,6 +102,7 @@ fn trained(config: &AnyModel, steps: usize, rate: f64) -> Box<dyn Model<f32>> {
     let common = Common {
         background: mean.clone(),
         mean,
+        ..Common::default()
     };
     model.start_at(&common).unwrap();
     let mut adam = Adam::new();

@@ -66,7 +66,7 @@ pub fn rollout(
     checkpoint::load_model(&folder.weights(model, seed), trained.as_mut())?;
     fit_code_noise(trained.as_mut(), data.split("train")?, data.frames())?;
     let world = World::of(&data, &settings.split)?;
-    let background = common(data.split("train")?, data.frame_shape()).background;
+    let background = common(&data)?.background;
     let [_, h, w] = data.frame_shape();
     let mut stage = Stage {
         model: trained.as_ref(),

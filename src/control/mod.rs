@@ -1,0 +1,21 @@
+//! Acting on what a model believes: regulators of learned laws, search over rollouts, and the loop that they close.
+//!
+//! A controller of [`Pixels`] is given frames and its own last action, and nothing else: it filters them by the model and
+//! plans with the model. Beside it stand controllers that do nothing, act at random, or are told the true state: what a
+//! number of returns means is told by theirs in the same episodes.
+
+mod aim;
+mod belief;
+mod cem;
+mod controller;
+mod lqr;
+mod reading;
+mod trial;
+
+pub use aim::Aim;
+pub use belief::{Watcher, input_law, repeated};
+pub use cem::{Range, Search, Thought, search};
+pub use controller::{Controller, Now, Pixels, Planner, Restless, Still, TrueLqr, TrueSearch};
+pub use lqr::Lqr;
+pub use reading::{Reading, spread};
+pub use trial::{Course, Outcome, Trial};
