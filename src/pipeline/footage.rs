@@ -4,7 +4,7 @@
 use super::apply::ApplyOptions;
 use super::dataset_folder;
 use super::encode::reconstructing;
-use super::identify::{is_dataset, shown};
+use super::identify::{is_dataset, only_of_videos, shown};
 use super::train::build;
 use crate::array::Array;
 use crate::data::{Dataset, Scale};
@@ -176,19 +176,13 @@ impl Footage {
     }
 
     fn of_dataset(path: &Path, trained: &Trained, options: &ApplyOptions) -> Result<Self> {
-        for (flag, given) in [
+        let flags = [
             ("fps", options.fps.is_some()),
             ("crop", options.crop.is_some()),
             ("from", options.from.is_some()),
             ("to", options.to.is_some()),
-        ] {
-            if given {
-                return Err(Error::Experiment(format!(
-                    "--{flag} is for videos, {} is a dataset",
-                    path.display()
-                )));
-            }
-        }
+        ];
+        only_of_videos(path, &flags)?;
         let data = Dataset::open(&dataset_folder(path)?)?;
         let vectors = |data: &Dataset| !data.observed_columns().is_empty();
         if data.frame_shape() != trained.data.frame_shape()

@@ -122,19 +122,24 @@ pub(super) fn is_dataset(path: &Path) -> bool {
     path.join("manifest.json").exists() || RunFolder::new(path).config().exists()
 }
 
+/// Flags that are given where they mean nothing: `path` is a dataset.
+pub(super) fn only_of_videos(path: &Path, flags: &[(&str, bool)]) -> Result<()> {
+    match flags.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Error::Experiment(format!(
+            "--{flag} is for videos, {} is a dataset",
+            path.display()
+        ))),
+    }
+}
+
 fn of_dataset(path: &Path, options: &IdentifyOptions) -> Result<Source> {
-    for (flag, given) in [
+    let flags = [
         ("crop", options.crop.is_some()),
         ("from", options.from.is_some()),
         ("to", options.to.is_some()),
-    ] {
-        if given {
-            return Err(Error::Experiment(format!(
-                "--{flag} is for videos, {} is a dataset",
-                path.display()
-            )));
-        }
-    }
+    ];
+    only_of_videos(path, &flags)?;
     let data = Dataset::open(&dataset_folder(path)?)?;
     if !data.observed_columns().is_empty() {
         return Err(Error::file(
