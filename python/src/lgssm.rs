@@ -43,7 +43,7 @@ fn fixed(given: &Numbers, axes: usize, size: usize) -> PyResult<Vec<f64>> {
 }
 
 /// Values of every step, where there are such.
-fn varying<'a>(given: &'a Numbers, axes: usize) -> PyResult<Option<&'a [f64]>> {
+fn varying(given: &Numbers, axes: usize) -> PyResult<Option<&[f64]>> {
     optional((given.dimensions() != axes).then_some(given))
 }
 

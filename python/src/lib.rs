@@ -1,6 +1,6 @@
 //! The compiled half of the Python package `kinostate`: worlds, exact inference, trained models, runs.
 //!
-//! Thin on purpose: names, defaults and shapes of arguments are told and checked in Python (`python/kinostate/`); here arrays
+//! Thin on purpose: names, defaults and shapes of arguments are stated and checked in Python (`python/kinostate/`); here arrays
 //! become slices, the interpreter is let go while Rust works, and what goes wrong becomes a Python exception.
 
 mod arrays;

@@ -24,6 +24,9 @@ const CUT: usize = 25;
 
 type Trained = Box<dyn kinostate::models::Model<f32>>;
 
+/// Names, A_k (K, n, n), b_k (K, n) and what the modes share.
+type Modes<'py> = (Vec<String>, Made<'py>, Made<'py>, Bound<'py, PyDict>);
+
 /// One trained model and seed.
 #[pyclass(module = "kinostate._kinostate", frozen)]
 pub struct Model {
@@ -452,11 +455,7 @@ impl Model {
     }
 
     /// Names of the modes, A_k (K, n, n), b_k (K, n), and what they share; None where it has none that can be told apart.
-    #[allow(clippy::type_complexity)]
-    fn modes<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(Vec<String>, Made<'py>, Made<'py>, Bound<'py, PyDict>)>> {
+    fn modes<'py>(&self, py: Python<'py>) -> PyResult<Option<Modes<'py>>> {
         let modes = outside(py, || {
             self.read(|model| match model.state_space() {
                 Some(model) => model.modes(),

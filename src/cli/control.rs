@@ -17,7 +17,7 @@ pub(super) struct Control {
     /// How the model plans [default: lqg where it has a linear law, else cem]
     #[arg(long, value_enum)]
     planner: Option<PlannerName>,
-    /// How it is told the goal: a picture of it, or its place through a read-out [default: picture where it has a
+    /// How it is given the goal: a picture of it, or its place through a read-out [default: picture where it has a
     /// linear law, else place]
     #[arg(long, value_enum)]
     goal: Option<GoalName>,

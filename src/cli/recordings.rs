@@ -35,7 +35,7 @@ pub(super) struct Identify {
     /// Frames a second, where the file does not tell or is played slowly
     #[arg(long, value_name = "RATE")]
     fps: Option<f64>,
-    /// Pixels of the recording a metre: gravity is then told in m/s^2
+    /// Pixels of the recording a metre: gravity is then reported in m/s^2
     #[arg(long, value_name = "PIXELS")]
     px_per_m: Option<f64>,
     /// Of a video, look at this part of the pictures only, pixels from the left and from the top
@@ -208,7 +208,7 @@ Example:
 pub(super) struct Watch {
     #[command(flatten)]
     seen: Seen,
-    /// Moments that are told
+    /// Moments that are listed
     #[arg(long, value_name = "N", default_value_t = 10)]
     moments: usize,
 }

@@ -1,4 +1,4 @@
-//! What is to be reached: a place, told as an affine read-out of the state and its value there.
+//! What is to be reached: a place, given as an affine read-out of the state and its value there.
 
 use crate::error::{Error, Result};
 use nalgebra::{DMatrix, DVector};

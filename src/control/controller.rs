@@ -1,4 +1,4 @@
-//! Controllers: those that see pictures only, and those that are told the truth, to be compared with.
+//! Controllers: those that see pictures only, and those that are given the true state, to be compared with.
 
 use super::belief::{Watcher, repeated};
 use super::cem::{Range, Search, Thought, search};
@@ -18,9 +18,9 @@ pub struct Now<'a> {
     pub frame: &'a [u8],
     /// What was done before it, (k); empty at the first.
     pub acted: &'a [f64],
-    /// The true state (D): for those that are told.
+    /// The true state (D): for controllers that are given it.
     pub state: &'a [f64],
-    /// The world's true parameters (P): for those that are told.
+    /// The world's true parameters (P): for controllers that are given them.
     pub parameters: &'a [f64],
 }
 

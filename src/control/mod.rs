@@ -1,7 +1,7 @@
 //! Acting on what a model believes: regulators of learned laws, search over rollouts, and the loop that they close.
 //!
 //! A controller of [`Pixels`] is given frames and its own last action, and nothing else: it filters them by the model and
-//! plans with the model. Beside it stand controllers that do nothing, act at random, or are told the true state: what a
+//! plans with the model. Beside it stand controllers that do nothing, act at random, or are given the true state: what a
 //! number of returns means is told by theirs in the same episodes.
 
 mod aim;

@@ -18,7 +18,7 @@ pub struct Body {
     pub brightness: Vec<f64>,
     /// Whether it is seen; (T).
     pub seen: Vec<bool>,
-    /// Whether its size is told; (T).
+    /// Whether its size is known; (T).
     pub sized: Vec<bool>,
     /// Standard deviation of the noise of a pixel, 0 to 1.
     pub noise: f64,
@@ -257,6 +257,7 @@ fn choose(blobs: Vec<Vec<Blob>>) -> Option<Chosen> {
 }
 
 impl Body {
+    /// One that is seen in none of the frames.
     pub(super) fn blank(steps: usize) -> Self {
         Self {
             place: vec![[f64::NAN; 2]; steps],
@@ -288,7 +289,7 @@ impl Body {
     }
 
     /// Where nearly all frames have one size, a frame with another shows a body that is partly hidden or has met
-    /// something else: its centre is not told.
+    /// something else: its centre is not known.
     fn doubt_other_sizes(&mut self) {
         let sizes = |body: &Self| -> Vec<f64> {
             let all = body.seen.iter().zip(&body.size);

@@ -56,7 +56,7 @@ pub struct Answer {
     pub correlation: f64,
     /// Why the clips can't tell, or what to be careful about; empty where all is well.
     pub doubts: Vec<String>,
-    /// Whether all constants are told and no other law is as probable.
+    /// Whether all constants are determined and no other law is as probable.
     pub certain: bool,
 }
 

@@ -145,7 +145,7 @@ impl FromStr for Asked {
 pub struct Settings {
     /// Time between frames, s.
     pub dt: f64,
-    /// Pixels of the recording for a pixel of these frames, where they were scaled down: lengths are told in the former.
+    /// Pixels of the recording for a pixel of these frames, where they were scaled down: lengths are reported in the former.
     pub zoom: f64,
     /// The law, where it is known.
     pub law: Option<Asked>,
@@ -222,7 +222,7 @@ pub fn identify(clips: &[Clip], settings: &Settings) -> Result<Outcome> {
     let bodies: Vec<Body> = bodies
         .into_iter()
         .zip(clips)
-        .map(|(body, clip)| body.unwrap_or_else(|| Body::unseen(steps(clip))))
+        .map(|(body, clip)| body.unwrap_or_else(|| Body::blank(steps(clip))))
         .collect();
     let variation = variation(&bodies);
     let of_places = settings
@@ -268,17 +268,6 @@ pub fn identify(clips: &[Clip], settings: &Settings) -> Result<Outcome> {
 }
 
 impl Body {
-    fn unseen(steps: usize) -> Self {
-        Self {
-            place: vec![[f64::NAN; 2]; steps],
-            size: vec![f64::NAN; steps],
-            brightness: vec![f64::NAN; steps],
-            seen: vec![false; steps],
-            sized: vec![false; steps],
-            noise: 0.0,
-        }
-    }
-
     /// Rows of a code, and which of them count.
     fn code(&self, code: Code) -> (Vec<f64>, Vec<bool>) {
         let both = || self.seen.iter().zip(&self.sized).map(|(a, b)| *a && *b);

@@ -12,7 +12,7 @@
 //! | `filtered` | clip, frame, size | mean of the first latent given frames up to t |
 //! | `smoothed` | clip, frame, size | given all frames |
 //! | `predicted` | clip, frame, size | given the first `context` frames only: filtered before, open loop after |
-//! | `predicted_zeroed`, `predicted_shuffled` | clip, frame, size | the same with wrong actions: none at all, and those of the next clip (where actions are read) |
+//! | `predicted_zeroed`, `predicted_shuffled` | clip, frame, size | the same with no actions, and with those of the next clip |
 //! | `<latent>_filtered`, .. | as the latent says | the same of the model's other latents (`modes_filtered`, `h_filtered`); without the frame axis where there is one a clip |
 //! | `.._var`, `.._cov` | .., size / .., size, with | variance, or covariance, of the array of that name |
 //! | `.._kl` | clip, frame | divergence from the prior, nats |

@@ -43,7 +43,7 @@ pub enum Planning {
     Shooting,
 }
 
-/// How the model is told where to go.
+/// How the goal is given to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoalAs {
@@ -61,7 +61,7 @@ pub struct ControlOptions {
     pub model: PathBuf,
     /// How it plans; `None`: LQG where it has a linear law, else CEM.
     pub planning: Option<Planning>,
-    /// How the goal is told; `None`: by a picture where the model has a linear law, else by its place.
+    /// How the goal is given; `None`: by a picture where the model has a linear law, else by its place.
     pub goal_as: Option<GoalAs>,
     /// Episodes.
     pub episodes: usize,
