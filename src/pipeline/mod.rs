@@ -15,6 +15,7 @@ mod list;
 mod marks;
 mod missing;
 mod plot;
+mod projector;
 mod rollout;
 mod sweep;
 mod train;
