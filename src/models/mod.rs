@@ -209,6 +209,7 @@ models! {
     lg_vae::LgVae,
     predictive::Predictive,
     rvae::Rvae,
+    srvp::Srvp,
     svg::Svg,
     vae::Vae,
 }
