@@ -99,6 +99,21 @@ fn examples() -> Vec<AnyModel> {
             ..svg()
         },
     ];
+    let rssm = Rssm::example;
+    let with_states = [
+        Rssm {
+            ahead: Foresight::default(),
+            frames: ImagesConfig::examples()[1].clone(),
+            ..rssm()
+        },
+        Rssm {
+            reward: RewardConfig {
+                weight: 0.0,
+                ..RewardConfig::default()
+            },
+            ..rssm()
+        },
+    ];
     let predictive = Predictive::example;
     let coded = [
         Predictive {
@@ -116,6 +131,7 @@ fn examples() -> Vec<AnyModel> {
     all.extend(coded.map(AnyModel::Predictive));
     all.extend(kalman.map(AnyModel::KalmanVae));
     all.extend(recurrent.map(AnyModel::Rvae));
+    all.extend(with_states.map(AnyModel::Rssm));
     all.extend(fed_back.map(AnyModel::Svg));
     all.extend(constrained.map(AnyModel::LgVae));
     all
@@ -133,6 +149,7 @@ fn clips<F: Float>() -> Clips<F> {
         steps: STEPS,
         seen: None,
         actions: None,
+        rewards: None,
     }
 }
 
@@ -355,6 +372,7 @@ fn the_bound_of_what_is_seen_is_the_bound_of_the_marginal() {
             steps: SHORT,
             seen: None,
             actions: None,
+            rewards: None,
         };
         let masked = Clips {
             seen: Some(Seen {
@@ -626,6 +644,7 @@ fn frames_of_another_size_are_an_error() {
             steps: 4,
             seen: None,
             actions: None,
+            rewards: None,
         };
         let asked = [Query::about(Given::Alone), Query::about(Given::UpTo)];
         let found = model.infer(&wrong, &asked, &mut noise());
