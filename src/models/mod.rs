@@ -17,6 +17,7 @@ mod recurrent;
 mod reward;
 mod sequence;
 mod state_space;
+mod stochastic;
 mod transition;
 
 use crate::error::Result;
@@ -33,10 +34,11 @@ pub use frames::{FrameVae, FramesConfig};
 pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
-pub use recurrent::{Before, Cell, Foresight, RecurrentVae};
+pub use recurrent::{Before, Cell, Foresight, Look, RecurrentVae};
 pub use reward::{RewardConfig, symexp, symlog};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, Known, StateSpaceModel};
+pub use stochastic::{Classes, Distribution, Head, Variables, ZKind};
 pub use transition::{Transition, TransitionConfig};
 
 /// One query about clips: beliefs given what, and which of their frames are observed.

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! All given the actions u. Training climbs log p(x_t | s_t) less the divergence of [`Balance`], and log p(r_t | s_t) of
-//! [`RewardConfig`]; what is reported as the bound is the ELBO above.
+//! [`RewardConfig`]; what is reported as the bound is the ELBO above. With `kind: { categorical: .. }` z is a row of
+//! one-hot vectors, `latent` of them.
 //!
 //! Source: Hafner et al. 2019 (PlaNet) and 2023 (DreamerV3). Departures:
 //! 1. z enters the GRU without a layer between, with layer norm in the GRU as DreamerV3 has it;
@@ -21,11 +22,14 @@
 use super::balance::Balance;
 use super::images::positive;
 use super::reward::RewardConfig;
-use super::{Before, Cell, Foresight, ImagesConfig, RecurrentVae, Sizes};
+use super::{
+    Before, Cell, Distribution, Foresight, Head, ImagesConfig, Look, RecurrentVae, Sizes,
+    Variables, ZKind,
+};
 use crate::error::{Result, all};
 use crate::seeds::Rng;
-use nn::layers::{GaussianHead, Gru};
-use nn::ops::{self, Gaussian};
+use nn::layers::Gru;
+use nn::ops;
 use nn::{Float, Mat, Module, Param, Track};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +41,8 @@ pub struct Rssm {
     /// Dimensions of z.
     #[schemars(range(min = 1, max = 1024))]
     pub latent: usize,
+    /// What they are.
+    pub kind: ZKind,
     /// Units of h.
     #[schemars(range(min = 1, max = 4096))]
     pub units: usize,
@@ -54,6 +60,7 @@ impl Default for Rssm {
     fn default() -> Self {
         Self {
             latent: 16,
+            kind: ZKind::default(),
             units: 128,
             balance: Balance::default(),
             reward: RewardConfig::default(),
@@ -68,6 +75,7 @@ impl Rssm {
     pub fn example() -> Self {
         Self {
             latent: 2,
+            kind: ZKind::default(),
             units: 5,
             balance: Balance::none(),
             reward: RewardConfig {
@@ -87,6 +95,7 @@ impl Rssm {
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
         all([
             positive(&format!("{at}.latent"), self.latent, 1024),
+            self.kind.check(&format!("{at}.kind")),
             positive(&format!("{at}.units"), self.units, 4096),
             self.balance.check(&format!("{at}.balance")),
             self.reward.check(&format!("{at}.reward")),
@@ -104,14 +113,15 @@ impl Rssm {
         sizes: Sizes,
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, RssmCell<F>>> {
-        let (n, h, k) = (self.latent, self.units, self.frames.features());
-        let acts = sizes.actions;
+        let (h, k, acts) = (self.units, self.frames.features(), sizes.actions);
+        let z = self.kind.variables(self.latent);
+        let n = z.width();
         let cell = RssmCell {
             config: self.clone(),
             features: k,
             path: Gru::new(n + acts, h, true, rng)?,
-            prior: GaussianHead::with_hidden(h, h, n, 1.0, rng)?,
-            posterior: GaussianHead::with_hidden(h + k, h, n, 0.5, rng)?,
+            prior: z.head(h, h, 1.0, rng)?,
+            posterior: z.head(h + k, h, 0.5, rng)?,
         };
         let images = self.frames.build(sizes.frame, h + n, rng)?;
         let reward = self.reward.build(sizes.rewards, h + n, h, rng)?;
@@ -127,17 +137,17 @@ pub struct RssmCell<F: Float> {
     config: Rssm,
     features: usize,
     path: Gru<F>,
-    prior: GaussianHead<F>,
-    posterior: GaussianHead<F>,
+    prior: Head<F>,
+    posterior: Head<F>,
 }
 
 impl<F: Float> Cell<F> for RssmCell<F> {
     fn units(&self) -> usize {
-        self.config.units + self.config.latent
+        self.config.units + self.latent().width()
     }
 
-    fn latent(&self) -> usize {
-        self.config.latent
+    fn latent(&self) -> Variables {
+        self.config.kind.variables(self.config.latent)
     }
 
     fn remembered(&self) -> usize {
@@ -152,7 +162,7 @@ impl<F: Float> Cell<F> for RssmCell<F> {
         self.config.balance
     }
 
-    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, _steps: usize) -> Result<Mat<F, T>> {
+    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, _look: &mut Look) -> Result<Mat<F, T>> {
         Ok(features.clone())
     }
 
@@ -163,18 +173,18 @@ impl<F: Float> Cell<F> for RssmCell<F> {
         Ok(self.path.step(&before.beside(&z)?, &last)?)
     }
 
-    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Gaussian<F, T>> {
-        Ok(self.prior.forward(before.state)?)
+    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Distribution<F, T>> {
+        self.prior.forward(before.state)
     }
 
     fn posterior<T: Track<F>>(
         &self,
         memory: &Mat<F, T>,
         before: &Before<F, T>,
-        _prior: &Gaussian<F, T>,
-    ) -> Result<Gaussian<F, T>> {
+        _prior: &Distribution<F, T>,
+    ) -> Result<Distribution<F, T>> {
         let both = ops::concat(&[before.state, memory])?;
-        Ok(self.posterior.forward(&both)?)
+        self.posterior.forward(&both)
     }
 
     fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>> {

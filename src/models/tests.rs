@@ -114,6 +114,29 @@ fn examples() -> Vec<AnyModel> {
             ..rssm()
         },
     ];
+    let two_of_three = ZKind::Categorical(Classes {
+        classes: 3,
+        ..Classes::default()
+    });
+    let chosen = [
+        AnyModel::Rvae(Rvae {
+            kind: two_of_three,
+            ..rvae()
+        }),
+        AnyModel::Svg(Svg {
+            kind: two_of_three,
+            ..svg()
+        }),
+        AnyModel::Svg(Svg {
+            kind: two_of_three,
+            prior: svg::SvgPrior::Fixed,
+            ..svg()
+        }),
+        AnyModel::Rssm(Rssm {
+            kind: two_of_three,
+            ..Rssm::example()
+        }),
+    ];
     let predictive = Predictive::example;
     let coded = [
         Predictive {
@@ -133,8 +156,25 @@ fn examples() -> Vec<AnyModel> {
     all.extend(recurrent.map(AnyModel::Rvae));
     all.extend(with_states.map(AnyModel::Rssm));
     all.extend(fed_back.map(AnyModel::Svg));
+    all.extend(chosen);
     all.extend(constrained.map(AnyModel::LgVae));
     all
+}
+
+/// The same with probabilities in place of draws of classes. A draw is a step function of what is learned: a difference sees
+/// nothing through it, and the straight-through gradient is that of the probabilities, by definition and with its own test
+/// (`nn::ops::Categorical`). What is left to be checked of a model is everything around the draw: here it is exact.
+fn differentiable(config: &AnyModel) -> AnyModel {
+    let mut config = config.clone();
+    let kind = match &mut config {
+        AnyModel::Rvae(own) => &mut own.kind,
+        AnyModel::Svg(own) => &mut own.kind,
+        _ => return config,
+    };
+    if let ZKind::Categorical(own) = kind {
+        own.relaxed = true;
+    }
+    config
 }
 
 /// Two clips of random grey pixels.
@@ -286,9 +326,39 @@ fn gradients_agree(
 
 #[test]
 fn every_gradient_of_every_model_agrees_with_finite_differences() {
-    for config in examples() {
+    for config in examples().iter().map(differentiable) {
         for (weight, clips) in [(1.0, clips::<f64>()), (0.3, partly_seen())] {
             gradients_agree(&config, build::<f64>(&config), weight, &clips);
+        }
+    }
+}
+
+/// What a draw of classes passes on: the network behind it is trained by the draw, the one before it through the draw.
+#[test]
+fn gradients_pass_straight_through_draws_of_classes() {
+    for config in examples() {
+        if differentiable(&config) == config {
+            continue;
+        }
+        let gradient = |config: &AnyModel| -> Vec<(String, Vec<f64>)> {
+            let mut model = build::<f64>(config);
+            move_off_kinks(model.as_mut());
+            // Without the divergence all that reaches the posterior comes through draws.
+            let climbed = climbed(model.as_ref(), &clips(), 0.0);
+            let gradients = nn::tensor::backward(climbed).unwrap();
+            let mut list = Vec::new();
+            model.parameters("", &mut list);
+            let own = list
+                .iter()
+                .filter(|(name, _)| name.starts_with("posterior"));
+            own.map(|(name, p)| (name.clone(), p.gradient(&gradients)))
+                .collect()
+        };
+        let (drawn, relaxed) = (gradient(&config), gradient(&differentiable(&config)));
+        assert!(!drawn.is_empty(), "{config:?}");
+        for ((name, drawn), (_, relaxed)) in drawn.iter().zip(&relaxed) {
+            assert!(drawn.iter().any(|&g| g != 0.0), "{config:?}: {name}");
+            assert_ne!(drawn, relaxed, "{config:?}: {name}: no draw was made");
         }
     }
 }
