@@ -224,3 +224,148 @@ impl Controller for Arm {
         Ok(vec![one + two, two])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Course, Ilqr, Objective, Range, Score, Search, Still, Task, Thought};
+    use super::super::{Outcome, TrueIlqr, TrueSearch};
+    use super::*;
+    use simulators::{Cartpole, PendulumV1, Reacher, TwoRooms, Video};
+
+    fn course<'a>(world: &'a dyn Simulator, video: &'a Video, dt: f64, steps: usize) -> Course<'a> {
+        Course {
+            world,
+            video,
+            dt,
+            task: Task::World,
+            place: Vec::new(),
+            steps,
+            seeds: Seeds::new(7),
+        }
+    }
+
+    /// Means of return and score of the classical controller and of one that does nothing, and the last costs.
+    fn means(name: &str, course: &Course, episodes: u64) -> [f64; 4] {
+        let score = Score::of(name, 2.0);
+        let mut sums = [0.0; 4];
+        for i in 0..episodes {
+            let trial = course.trial(i).unwrap();
+            let own = classical(name, course.world, course.dt, &trial.parameters);
+            let mut told = own.unwrap().unwrap();
+            let mut still = Still(course.world.action_limits().len());
+            let found = course.run(&trial, told.as_mut(), false).unwrap();
+            let idle = course.run(&trial, &mut still, false).unwrap();
+            let own = [
+                found.total(),
+                score.value(&found),
+                score.value(&idle),
+                *found.distances.last().unwrap(),
+            ];
+            for (sum, value) in sums.iter_mut().zip(own) {
+                *sum += value / episodes as f64;
+            }
+        }
+        println!("{name}: {sums:?}");
+        sums
+    }
+
+    #[test]
+    fn energy_shaping_swings_gymnasiums_pendulum_up_with_its_return() {
+        let (world, video) = (PendulumV1::default(), Video::default());
+        let course = course(&world, &video, 0.05, 200);
+        let [total, upright, idle, _] = means("pendulum_v1", &course, 40);
+        // Gymnasium's own episodes: -144.7 +- 89.2, so a mean of 40 is within 45 of it at 3 standard errors; upright 1.00
+        // and .03.
+        assert!((-190.0..=-100.0).contains(&total), "{total}");
+        assert!(upright > 0.99 && idle < 0.15, "{upright} {idle}");
+    }
+
+    #[test]
+    fn the_regulator_of_the_linearised_law_keeps_the_pole_up() {
+        let (world, video) = (Cartpole::default(), Video::default());
+        let course = course(&world, &video, 0.05, 100);
+        let [total, kept, idle, _] = means("cartpole", &course, 4);
+        assert_eq!((total, kept), (0.0, 1.0));
+        assert!(idle < 0.7, "{idle}");
+    }
+
+    #[test]
+    fn the_way_through_the_door_leads_to_every_goal_and_straight_on_to_few() {
+        let world = TwoRooms {
+            other_room: true,
+            ..TwoRooms::default()
+        };
+        let video = Video::default();
+        let course = course(&world, &video, 0.2, 50);
+        let [_, reached, idle, last] = means("two_rooms", &course, 30);
+        assert_eq!((reached, idle), (1.0, 0.0));
+        assert!(last < 0.1, "{last}");
+    }
+
+    #[test]
+    fn the_arms_joints_come_to_the_target() {
+        let (world, video) = (Reacher::default(), Video::default());
+        let course = course(&world, &video, 0.1, 60);
+        let [_, reached, idle, last] = means("reacher", &course, 6);
+        assert!(reached == 1.0 && idle < 0.6, "{reached} {idle}");
+        // Critically damped at 2/s: after 6 s e^-12 of some px is left.
+        assert!(last < 0.1, "{last}");
+    }
+
+    #[test]
+    fn the_linearised_law_of_the_pendulum_is_its_derivative() {
+        let world = PendulumV1::default();
+        let law = linearised(&world, 0.05, &[0.0, 0.0, 0.0, 1.0], &[10.0, 1.0, 1.0]).unwrap();
+        // w+ = w + (15 sin a + 3 u) dt, a+ = a + w+ dt at a = 0.
+        let near = |got: f64, want: f64| assert!((got - want).abs() < 1e-6, "{got} {want}");
+        near(law.state[(1, 0)], 0.75);
+        near(law.state[(1, 1)], 1.0);
+        near(law.state[(0, 0)], 1.0 + 0.75 * 0.05);
+        near(law.input[(1, 0)], 0.15);
+        near(law.input[(0, 0)], 0.15 * 0.05);
+        near(law.offset[1], 0.0);
+    }
+
+    /// A planner that searches in the world itself predicts what comes.
+    #[test]
+    fn plans_in_the_true_simulator_cost_what_they_were_expected_to() {
+        let (world, video) = (PendulumV1::default(), Video::default());
+        let course = course(&world, &video, 0.05, 12);
+        let range = Range {
+            scale: vec![1.2],
+            limits: world.action_limits(),
+        };
+        let mut trial = course.trial(1).unwrap();
+        trial.judge = Some(Objective::Task);
+        let mut by = TrueSearch {
+            world: &world,
+            dt: 0.05,
+            objective: Objective::Task,
+            search: Search {
+                horizon: 10,
+                candidates: 20,
+                iterations: 2,
+                elites: 5,
+            },
+            range: range.clone(),
+            thought: Thought::default(),
+            plan: None,
+        };
+        let found: Outcome = course.run(&trial, &mut by, false).unwrap();
+        assert_eq!(found.judged.len(), 3);
+        for plan in &found.judged {
+            assert_eq!((plan.chosen, plan.drawn), (0.0, 0.0));
+        }
+        let mut near = TrueIlqr {
+            world: &world,
+            dt: 0.05,
+            ilqr: Ilqr {
+                horizon: 10,
+                iterations: 2,
+            },
+            range,
+            thought: Vec::new(),
+        };
+        assert!(course.run(&trial, &mut near, false).unwrap().total() >= -12.0 * 17.0);
+    }
+}

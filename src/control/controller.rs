@@ -135,6 +135,33 @@ pub struct TrueSearch<'a> {
     pub range: Range,
     /// What was thought of last.
     pub thought: Thought,
+    /// The plan of the last action.
+    pub plan: Option<Plan>,
+}
+
+/// Searches, and keeps what was chosen beside a draw of the first iteration.
+fn planned(
+    setting: &Search,
+    range: &Range,
+    last: &Thought,
+    mut costs: impl FnMut(&[f64], &mut Rng) -> Result<Vec<f64>>,
+    rng: &mut Rng,
+) -> Result<(Thought, Option<Plan>)> {
+    let size = setting.horizon * range.scale.len();
+    let (mut least, mut drawn) = (f64::INFINITY, None);
+    let watched = |candidates: &[f64], rng: &mut Rng| -> Result<Vec<f64>> {
+        let found = costs(candidates, rng)?;
+        drawn.get_or_insert_with(|| (candidates[size..2 * size].to_vec(), found[1]));
+        least = found.iter().copied().fold(least, f64::min);
+        Ok(found)
+    };
+    let thought = search(setting, range, last, watched, rng)?;
+    let plan = drawn.map(|drawn| Plan {
+        actions: thought.0.clone(),
+        cost: least,
+        drawn,
+    });
+    Ok((thought, plan))
 }
 
 impl Controller for TrueSearch<'_> {
@@ -151,8 +178,13 @@ impl Controller for TrueSearch<'_> {
             let each = candidates.chunks_exact(size);
             each.map(|actions| one(actions, rng)).collect()
         };
-        self.thought = search(&self.search, &self.range, &self.thought, costs, rng)?;
+        let found = planned(&self.search, &self.range, &self.thought, costs, rng)?;
+        (self.thought, self.plan) = found;
         Ok(self.thought.0[..k].to_vec())
+    }
+
+    fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
     }
 }
 
@@ -276,22 +308,11 @@ impl Controller for Pixels<'_> {
             Planner::Lqg(lqr) => Ok(lqr.act(self.belief.need(&name)?.data())),
             Planner::Search(setting, draws) => {
                 let many = repeated(&self.belief, setting.candidates)?;
-                let size = setting.horizon * self.range.scale.len();
-                // What the last iteration found, and a draw of the first one.
-                let (mut least, mut drawn) = (f64::INFINITY, None);
-                let costs = |candidates: &[f64], rng: &mut Rng| -> Result<Vec<f64>> {
-                    let found = self.costs(&many, (setting.horizon, *draws), candidates, rng)?;
-                    drawn.get_or_insert_with(|| (candidates[size..2 * size].to_vec(), found[1]));
-                    least = found.iter().copied().fold(least, f64::min);
-                    Ok(found)
+                let costs = |candidates: &[f64], rng: &mut Rng| {
+                    self.costs(&many, (setting.horizon, *draws), candidates, rng)
                 };
-                let thought = search(setting, &self.range, &self.thought, costs, rng)?;
-                self.plan = drawn.map(|drawn| Plan {
-                    actions: thought.0.clone(),
-                    cost: least,
-                    drawn,
-                });
-                self.thought = thought;
+                let found = planned(setting, &self.range, &self.thought, costs, rng)?;
+                (self.thought, self.plan) = found;
                 Ok(self.thought.0[..self.range.scale.len()].to_vec())
             }
         }

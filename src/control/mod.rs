@@ -9,6 +9,7 @@ mod belief;
 mod cem;
 mod classical;
 mod controller;
+mod ilqr;
 mod lqr;
 mod reading;
 mod task;
@@ -22,6 +23,7 @@ pub use controller::{
     Controller, Now, Objective, Pixels, Plan, Planner, Restless, Still, TrueLqr, TrueSearch,
     true_cost,
 };
+pub use ilqr::{Ilqr, Law, TrueIlqr, WorldLaw};
 pub use lqr::Lqr;
 pub use reading::{Reading, spread};
 pub use task::{Score, Task, target};

@@ -368,6 +368,7 @@ mod tests {
                 },
                 range: range.clone(),
                 thought: Thought::default(),
+                plan: None,
             };
             let (mut still, mut random) = (Still(2), Restless(range.clone()));
             let all: [&mut dyn Controller; 4] = [&mut told, &mut ceiling, &mut still, &mut random];
