@@ -181,7 +181,8 @@ impl Controller for Through {
 }
 
 /// The joints of `reacher` to the angles at which the arm's end is at the target, of which the nearer are chosen at the
-/// start: torque I (w0^2 error - 2 w0 velocity) on each link, w0 = 2/s, I its moment of inertia about its joint.
+/// start: torque I (w0^2 error - 2 w0 velocity) on each link beside what damping takes, w0 = 2/s, I its moment of inertia
+/// about its joint.
 struct Arm {
     /// On which side the elbow is, 1 or -1.
     elbow: Option<f64>,
@@ -189,7 +190,7 @@ struct Arm {
 
 impl Controller for Arm {
     fn act(&mut self, now: &Now, _: &mut Rng) -> Result<Vec<f64>> {
-        let (&[a, b, va, vb, x, y, ..], &[l1, l2, m1, m2, _, to_x, to_y]) =
+        let (&[a, b, va, vb, x, y, ..], &[l1, l2, m1, m2, damping, to_x, to_y]) =
             (now.state, now.parameters)
         else {
             return Ok(vec![0.0; 2]);
@@ -220,8 +221,8 @@ impl Controller for Arm {
         let torque = |inertia: f64, off: f64, speed: f64| inertia * (4.0 * off - 4.0 * speed);
         let one = torque((m1 / 3.0 + m2) * l1 * l1, first, va);
         let two = torque(m2 * l2 * l2 / 3.0, second, vb);
-        // The second motor pushes the first link back.
-        Ok(vec![one + two, two])
+        // The second motor pushes the first link back; what the joints' damping takes is given back.
+        Ok(vec![one + two + damping * va, two + damping * (vb - va)])
     }
 }
 
@@ -262,9 +263,10 @@ mod tests {
                 *found.distances.last().unwrap(),
             ];
             for (sum, value) in sums.iter_mut().zip(own) {
-                *sum += value / episodes as f64;
+                *sum += value;
             }
         }
+        let sums = sums.map(|sum| sum / episodes as f64);
         println!("{name}: {sums:?}");
         sums
     }

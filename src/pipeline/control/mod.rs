@@ -527,7 +527,7 @@ impl<'a> Stage<'a> {
             "controller".to_string(),
             format!("{} [95 %]", self.score.word()),
             "return ± sd".into(),
-            format!("{} ({})", self.last(), self.unit),
+            page::with_unit(self.last(), &self.unit),
             "ms a step".into(),
         ]];
         for (name, begin) in self.controllers() {

@@ -143,6 +143,14 @@ impl ControlRow {
     }
 }
 
+/// A quantity with its unit, where it has one.
+pub(super) fn with_unit(what: &str, unit: &str) -> String {
+    match unit {
+        "1" => what.into(),
+        unit => format!("{what} ({unit})"),
+    }
+}
+
 impl ControlReport {
     /// Mean distance from the goal in every frame, of all controllers.
     pub(super) fn figure(&self) -> Figure {
@@ -164,7 +172,7 @@ impl ControlReport {
         });
         let mut panels = vec![Panel {
             x_label: "step".into(),
-            y_label: format!("{} ({})", self.measured(), self.unit),
+            y_label: with_unit(self.measured(), &self.unit),
             series: series.collect(),
             y_range: None,
         }];
@@ -252,10 +260,9 @@ impl ControlReport {
             self.score.told(&self.unit),
         );
         text += &format!(
-            "| controller | {} [95 %] | return ± sd | {} ({}) |\n|---|---|---|---|\n",
+            "| controller | {} [95 %] | return ± sd | {} |\n|---|---|---|---|\n",
             self.score.word(),
-            self.last,
-            self.unit
+            with_unit(&self.last, &self.unit),
         );
         for row in &self.rows {
             text += &format!("| {} |\n", row.cells().join(" | "));
