@@ -107,6 +107,7 @@ analyses! {
     shift::Shift,
     futures::Futures,
     ledger::Ledger,
+    next_frame::NextFrame,
 }
 
 #[cfg(test)]
