@@ -61,7 +61,7 @@ pub use config::{DataConfig, NEEDED};
 pub use dataset::{Dataset, Split};
 pub use generate::generate;
 pub use import::{Import, ImportSource};
-pub use impossible::{IMPOSSIBLE, Impossible, event_of, violation_columns};
+pub use impossible::{Event, IMPOSSIBLE, Impossible, event_of, violation_columns};
 pub use inspect::{Sheet, describe, frames_for_sheet};
 pub use manifest::{Made, Manifest, Missing, Origin};
 pub use observe::{Noise, Observe, Scale, places};

@@ -210,9 +210,9 @@ impl From<File> for Experiment {
                 train_sequences: train_sequences.unwrap_or(usual.train_sequences),
             },
             analyses: file.analyses.unwrap_or_else(|| {
-                let shifted = !file.data.further_splits().is_empty();
+                let shifted = file.data.is_shifted();
                 let exact = file.data.exact_law().is_some();
-                kinds::all_analyses(shifted, rollout.is_some(), exact)
+                kinds::all_analyses(shifted, rollout.is_some(), exact, file.data.has_pairs())
             }),
             rollout,
             data: file.data,
@@ -290,9 +290,10 @@ impl Experiment {
         }
         if free("analyses") {
             let data = &experiment.data;
-            let shifted = !data.further_splits().is_empty();
+            let shifted = data.is_shifted();
             let exact = data.exact_law().is_some();
-            experiment.analyses = kinds::all_analyses(shifted, experiment.rollout.is_some(), exact);
+            let sampled = experiment.rollout.is_some();
+            experiment.analyses = kinds::all_analyses(shifted, sampled, exact, data.has_pairs());
         }
         let frame = experiment.data.frame_shape();
         for (name, model) in &mut experiment.models {
