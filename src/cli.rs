@@ -78,6 +78,8 @@ enum Command {
     Export(exchange::Export),
     /// Make a dataset of your own arrays, images, videos or trajectories
     Import(Box<exchange::Import>),
+    /// Make an array of pictures for worlds that show some, of images or JSON arrays of digits
+    Pictures(exchange::Pictures),
 }
 
 #[derive(Args, Debug)]
@@ -223,6 +225,7 @@ impl Cli {
     /// # Errors
     /// Whatever failed; [`Error::exit_code`] is the process's.
     pub fn run(self) -> Result<()> {
+        nn::Level::asked().map_err(Error::Experiment)?;
         let (work, steps) = match self.command {
             Command::Run(work) => (work, &Step::ALL[..]),
             Command::Generate(work) => (work, &[Step::Generate][..]),
@@ -244,6 +247,7 @@ impl Cli {
             }
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
+            Command::Pictures(pictures) => return print(&pictures.run()?),
             Command::Apply(apply) => return print(&apply.run()?),
             Command::Watch(watch) => return print(&watch.run()?),
             Command::Identify(identify) => return print(&identify.run()?),

@@ -3,7 +3,7 @@
     pip install ./python pygame && python python/benches/pixels.py [--side 64] [--seconds 5]
 
 Steps are counted by second of processor time, of all threads together, so that other work on the machine does not
-count. Both draw every step and give it as (H, W, 3) bytes. Gymnasium's environment draws with pygame on a screen of this size
+count. Both draw every step as (H, W, C) bytes, ours in grey, as models take them, and in colour. Gymnasium's environment draws with pygame on a screen of this size
 (its own is 500 pixels a side); kinostate's are 64 in one call, and one alone."""
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def rate(step, count: int, seconds: float) -> float:
     return done / (time.process_time() - start)
 
 
-def ours(count: int, side: int, seconds: float) -> float:
+def ours(count: int, side: int, colour: bool, seconds: float) -> float:
     """Steps a second of so many of our pendulums in one call."""
-    video = {"width": side, "height": side, "colour": True}
+    video = {"width": side, "height": side, "colour": colour}
     envs = gymnasium.make_vec("kinostate/PendulumV1-v0", num_envs=count, video=video)
     seen, _ = envs.reset(seed=0)
-    assert seen.shape == (count, side, side, 3), seen.shape
+    assert seen.shape == (count, side, side, 3 if colour else 1), seen.shape
     actions = [envs.action_space.sample() for _ in range(16)]
     turn = iter(range(10**9))
     return rate(lambda: envs.step(actions[next(turn) % 16]), count, seconds)
@@ -66,10 +66,12 @@ def main() -> None:
     asked = parser.parse_args()
     theirs = gymnasiums(asked.side, asked.seconds)
     print(f"{asked.side} x {asked.side} pixels; steps by second of processor time")
-    print(f"gymnasium Pendulum-v1, one        {theirs:10.0f} steps/s")
-    for count in (1, 64):
-        own = ours(count, asked.side, asked.seconds)
-        print(f"kinostate PendulumV1-v0, {count:2} a call {own:9.0f} steps/s   {own / theirs:6.1f} x")
+    print(f"{'gymnasium Pendulum-v1, one':32} {theirs:11.0f} steps/s")
+    for colour in (False, True):
+        for count in (1, 64):
+            own = ours(count, asked.side, colour, asked.seconds)
+            what = f"kinostate, {'colour' if colour else 'grey'}, {count} a call"
+            print(f"{what:32} {own:11.0f} steps/s   {own / theirs:6.1f} x")
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ mod inspect;
 mod list;
 mod marks;
 mod missing;
+mod next_frame;
 mod plot;
 mod projector;
 mod rollout;
 mod sweep;
 mod train;
 mod trained;
+mod violations;
 mod watch;
 
 pub use apply::{ApplyOptions, apply};
