@@ -12,10 +12,15 @@
 //! A cell may hear frames, too: s_t goes on with the features of x_t itself, or, where x_t is missing or drawn, with those of
 //! the frame that was decoded from s_t. The frame is decoded before it is heard, from the part of a state that is shown.
 //!
+//! What a cell can compute of frame t before it is seen, it computes once ([`Cell::advance`]): h_t of an `rssm`. Prior,
+//! posterior and transition are given that in place of s_{t-1}.
+//!
 //! Where the world is driven, s_{t-1} comes with the action u_{t-1} that acted from frame t-1 to frame t, in all three.
 //! A belief about frame t so never depends on what is done after it.
 
+use super::balance::Balance;
 use super::images::{at_least_zero, positive, seen_pixels};
+use super::reward::RewardHead;
 use super::stochastic::shares;
 use super::{
     Actions, Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Model, Query,
@@ -118,6 +123,21 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// Features or a state of another size.
     fn hear<T: Track<F>>(&self, _features: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
         Ok(state.clone())
+    }
+    /// Whether g_t reads frame t alone: a belief goes on from s_{t-1}, whatever was seen before.
+    fn forgets(&self) -> bool {
+        false
+    }
+    /// What training climbs of the divergence.
+    fn balance(&self) -> Balance {
+        Balance::none()
+    }
+    /// What prior, posterior and transition are given in place of s_{t-1}.
+    ///
+    /// # Errors
+    /// A state of another size.
+    fn advance<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Mat<F, T>> {
+        Ok(before.state.clone())
     }
     /// s_{-1} of B clips.
     ///
@@ -226,6 +246,8 @@ pub struct RecurrentVae<F: Float, C> {
     images: Images<F>,
     cell: C,
     ahead: Foresight,
+    /// What the world's task gives.
+    reward: Option<RewardHead<F>>,
     /// Size of every component of an action, (A); none where nothing acts.
     scale: Vec<f64>,
 }
@@ -238,6 +260,7 @@ struct Unrolled<F: Float, T> {
     memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
     posteriors: Vec<Distribution<F, T>>,
+    priors: Vec<Distribution<F, T>>,
     /// (B, 1) each.
     divergences: Vec<Mat<F, T>>,
 }
@@ -249,8 +272,16 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             images,
             cell,
             ahead,
+            reward: None,
             scale: Vec::new(),
         }
+    }
+
+    /// The same with a head for what the world's task gives.
+    #[must_use]
+    pub(super) fn rewarded(mut self, reward: Option<RewardHead<F>>) -> Self {
+        self.reward = reward;
+        self
     }
 
     /// The same with actions of A components.
@@ -299,6 +330,19 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     /// (B, T)), prior where not; draws of z, or its modes without `rng`.
     fn unroll<T: Track<F>>(
         &self,
+        given: (&Mat<F, T>, Option<&Mat<F, T>>),
+        steps: usize,
+        seen: Option<&[bool]>,
+        rng: Option<&mut Rng>,
+    ) -> Result<Unrolled<F, T>> {
+        let start = self.cell.start(size(given.0).0 / steps.max(1))?;
+        self.unroll_from(start, given, steps, seen, rng)
+    }
+
+    /// The same from s_{-1} (B, h).
+    fn unroll_from<T: Track<F>>(
+        &self,
+        mut state: Mat<F, T>,
         (features, acted): (&Mat<F, T>, Option<&Mat<F, T>>),
         steps: usize,
         seen: Option<&[bool]>,
@@ -318,12 +362,12 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             rng: rng.as_deref_mut(),
         };
         let memory = self.cell.memory(&features, &mut look)?;
-        let mut state = self.cell.start(clips)?;
         let mut out = Unrolled {
             acted: acted.cloned(),
             memory,
             states: Vec::with_capacity(steps),
             posteriors: Vec::with_capacity(steps),
+            priors: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
         };
         for t in 0..steps {
@@ -332,6 +376,11 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 state: &state,
                 action: action.as_ref(),
                 first: t == 0,
+            };
+            let advanced = self.cell.advance(&before)?;
+            let before = Before {
+                state: &advanced,
+                ..before
             };
             let prior = self.cell.prior(&before)?;
             let own = ops::frame(&out.memory, t, steps)?;
@@ -361,6 +410,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             out.states.push(state.clone());
             out.divergences.push(posterior.kl(&prior)?);
             out.posteriors.push(posterior);
+            out.priors.push(prior);
         }
         Ok(out)
     }
@@ -388,6 +438,11 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 action: action.as_ref(),
                 first: false,
             };
+            let advanced = self.cell.advance(&before)?;
+            let before = Before {
+                state: &advanced,
+                ..before
+            };
             let z = self.cell.prior(&before)?.sample(rng)?;
             state = self.cell.transition(&z, &before)?;
             if self.cell.hears() {
@@ -399,17 +454,17 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         Ok(states)
     }
 
-    /// log p of the frames after a random one under draws from the prior alone.
+    /// log p of the frames after a random one under draws from the prior alone, and of the rewards that came with them.
     fn foresight(
         &self,
         found: &Unrolled<F, Grad<F>>,
         clips: &Clips<F>,
         seen: Option<&[bool]>,
         rng: &mut Rng,
-    ) -> Result<Option<PerRow<F, Grad<F>>>> {
+    ) -> Result<Vec<Term<F>>> {
         let (steps, k) = (clips.steps, self.ahead.frames);
         if k == 0 || steps <= k {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let from = rng.random_range(0..steps - k);
         let own = |h: usize| {
@@ -427,17 +482,68 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
             seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
         });
-        let states = self.shown(&ops::stack(&states)?)?;
-        let mut term = self
+        let states = ops::stack(&states)?;
+        let shown = self.shown(&states)?;
+        let frames = self
             .images
-            .log_likelihood(&states, &frames, own.as_deref())?;
+            .log_likelihood(&shown, &frames, own.as_deref())?;
         // At the places of these frames among all.
-        let mut rows = vec![0.0; clips.sequences * steps];
-        for (i, row) in term.rows.iter().enumerate() {
-            rows[i / k * steps + from + 1 + i % k] = *row;
+        let placed = |mut term: PerRow<F, Grad<F>>| {
+            let mut rows = vec![0.0; clips.sequences * steps];
+            for (i, row) in term.rows.iter().enumerate() {
+                rows[i / k * steps + from + 1 + i % k] = *row;
+            }
+            term.rows = rows;
+            term
+        };
+        let weight = self.ahead.weight;
+        let mut terms = vec![Term::new("foresight", placed(frames), weight)];
+        if let (Some(head), Some(rewards)) = (&self.reward, &clips.rewards) {
+            let cut = |clip: &[f64]| clip[from + 1..from + 1 + k].to_vec();
+            let own: Vec<f64> = rewards.chunks_exact(steps).flat_map(cut).collect();
+            let density = placed(head.log_density(&states, &own)?);
+            terms.push(Term::new(
+                "foresight_reward",
+                density,
+                weight * head.weight(),
+            ));
         }
-        term.rows = rows;
-        Ok(Some(term))
+        Ok(terms)
+    }
+
+    /// What training climbs beside the bound at a weight of the latents.
+    fn beside(
+        &self,
+        found: &Unrolled<F, Grad<F>>,
+        clips: &Clips<F>,
+        pixels: Option<&[bool]>,
+        latent_weight: f64,
+        rng: &mut Rng,
+    ) -> Result<Vec<Term<F>>> {
+        let mut terms = Vec::new();
+        let balance = self.cell.balance();
+        if !balance.is_none() {
+            let pairs = found.posteriors.iter().zip(&found.priors);
+            let each: Vec<_> = pairs
+                .map(|(q, p)| balance.divergence(q, p))
+                .collect::<Result<_>>()?;
+            let all = ops::stack(&each)?; // (B*T, 1)
+            let all = PerRow {
+                rows: wide(&all),
+                sum: ops::sum(&all)?,
+            };
+            terms.push(Term::minus("balanced_kl", all, latent_weight));
+        }
+        if let (Some(head), Some(rewards)) = (&self.reward, &clips.rewards) {
+            let density = head.log_density(&ops::stack(&found.states)?, rewards)?;
+            terms.push(Term::new("reward", density, head.weight()));
+        }
+        // It rises with the latents' weight: before the decoder has found what moves, it would only learn the mean.
+        for mut term in self.foresight(found, clips, pixels, rng)? {
+            term.weight *= latent_weight;
+            terms.push(term);
+        }
+        Ok(terms)
     }
 
     /// Beliefs of one query from features without a tape.
@@ -506,6 +612,9 @@ impl<F: Float, C: Cell<F>> Module<F> for RecurrentVae<F, C> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
         self.images.parameters(at, out);
         self.cell.parameters(at, out);
+        if let Some(head) = &mut self.reward {
+            head.parameters(&format!("{at}reward"), out);
+        }
     }
 }
 
@@ -557,16 +666,21 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             rows: wide(&kl),
             sum: ops::sum(&kl)?,
         };
+        // Where the divergence is balanced, it is told and not climbed.
+        let climbed = match at.beside > 0.0 && !self.cell.balance().is_none() {
+            true => 0.0,
+            false => at.latent_weight,
+        };
         let mut terms = vec![
             Term::new("reconstruction", reconstruction, 1.0),
-            Term::minus("negative_kl", kl, at.latent_weight),
+            Term::minus("negative_kl", kl, climbed),
         ];
-        if at.beside > 0.0
-            && let Some(ahead) = self.foresight(&found, clips, pixels.as_deref(), rng)?
-        {
-            // It rises with the latents' weight: before the decoder has found what moves, it would only learn the mean.
-            let weight = self.ahead.weight * at.beside * at.latent_weight;
-            terms.push(Term::new("foresight", ahead, weight).beside_the_bound());
+        if at.beside > 0.0 {
+            let pixels = pixels.as_deref();
+            for mut term in self.beside(&found, clips, pixels, at.latent_weight, rng)? {
+                term.weight *= at.beside;
+                terms.push(term.beside_the_bound());
+            }
         }
         if at.beside > 0.0
             && let Some((name, weight, rows)) = self.cell.beside(&found.states)?
@@ -612,6 +726,45 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let states = Array::new(shape, wide(&ops::stack(&states)?))?;
         out.insert("s", &Beliefs::FUTURES, states)?;
         Ok(out)
+    }
+
+    fn follow(&self, last: Option<&Beliefs>, clips: &Clips<F>) -> Result<Option<Beliefs>> {
+        if !self.cell.forgets() || clips.steps != 1 {
+            return Ok(None);
+        }
+        let (b, h) = (clips.sequences, self.cell.units());
+        let (state, acted) = match last {
+            None => (self.cell.start(b)?, self.scaled(None, b)?),
+            Some(last) => {
+                let last = last.need("s")?;
+                let own = |clip: usize| last.row(clip)[last.row(clip).len() - h..].to_vec();
+                let state = (0..b).flat_map(own).map(F::of).collect();
+                let acted = clips.actions.as_ref().map(|a| a.values.as_slice());
+                (matrix(state, b, h)?, self.scaled(acted, b)?)
+            }
+        };
+        let features = self.images.features(clips)?;
+        let (given, seen) = ((&features, acted.as_ref()), clips.seen.as_ref());
+        let seen = seen.map(|seen| seen.frames.as_slice());
+        let found = self.unroll_from::<NoTape>(state, given, 1, seen, None)?;
+        let mut out = Beliefs::default();
+        let array = |values: Vec<f64>| Array::new([b, 1, values.len() / b.max(1)], values);
+        let (mean, var) = found.posteriors[0].stored();
+        out.insert("s", &Beliefs::STATES, array(wide(&found.states[0]))?)?;
+        out.insert("z", &Beliefs::STATES, array(mean)?)?;
+        if let Some(var) = var {
+            out.insert("z_var", &Beliefs::STATES, array(var)?)?;
+        }
+        Ok(Some(out))
+    }
+
+    fn rewards(&self, beliefs: &Beliefs) -> Result<Option<Vec<f64>>> {
+        let Some(head) = &self.reward else {
+            return Ok(None);
+        };
+        let (states, h) = (beliefs.need("s")?.data(), self.cell.units());
+        let own = states.iter().map(|&v| F::of(v)).collect();
+        Ok(Some(head.expected(&matrix(own, states.len() / h, h)?)?))
     }
 
     fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, known_states};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
-use crate::train::{self, Job, actions, at_once, clips};
+use crate::train::{self, Job, actions, at_once, clips, rewards};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// Sequences whose latents are watched during training.
@@ -338,6 +338,7 @@ pub(super) fn build(
     let sizes = Sizes {
         frame,
         actions: data.action_columns().len(),
+        rewards: rewards(data.split("train")?, &[0]).is_some(),
     };
     let mut built = config.build(sizes, &mut Seeds::new(seed).stream("init", start as u64))?;
     built.start_at(&common(data)?)?;

@@ -36,6 +36,7 @@ pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32
             pixels: None,
         }),
         actions: actions(split, indices, steps),
+        rewards: rewards(split, indices),
     })
 }
 
@@ -47,6 +48,20 @@ pub fn actions(split: &Split, indices: &[usize], steps: usize) -> Option<Actions
         size: values.len() / (indices.len() * steps).max(1),
         values,
     })
+}
+
+/// What came with every frame of these sequences, (B, T): minus the [cost](Split::costs) of the frame before; NaN at
+/// t = 0. Nothing where the world has no task.
+pub fn rewards(split: &Split, indices: &[usize]) -> Option<Vec<f64>> {
+    let of = |&i: &usize| {
+        let costs = split.costs(i);
+        let later = costs.len().saturating_sub(1);
+        let first = (!costs.is_empty()).then_some(f64::NAN);
+        let rest = costs.into_iter().take(later).map(|cost| -cost);
+        first.into_iter().chain(rest)
+    };
+    let all: Vec<f64> = indices.iter().flat_map(of).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// Which frames of these sequences are seen, (B, T); nothing where all frames of the dataset are.

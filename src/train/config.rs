@@ -15,6 +15,11 @@ pub struct TrainConfig {
     /// Sequences per step, B.
     #[schemars(range(min = 1))]
     pub batch: usize,
+    /// Frames that a step sees of each of its sequences, from a random one on; all where it is left out. Long recordings
+    /// then give many clips, of which most do not begin where a world begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2))]
+    pub window: Option<usize>,
     /// Parts that a batch is cut into, each with its own tape on its own thread. Part of the configuration and not of the
     /// machine, because sums of floats depend on the cut: the same bytes come out on any number of threads.
     #[schemars(range(min = 1))]
@@ -86,6 +91,7 @@ impl Default for TrainConfig {
         Self {
             steps: 3000,
             batch: 32,
+            window: None,
             micro_batches: 4,
             learning_rate: LearningRate::default(),
             gradient_clip: 10.0,
@@ -156,6 +162,11 @@ impl TrainConfig {
         }
         if self.batch == 0 {
             bad("batch", "a positive number", &self.batch);
+        }
+        if let Some(window) = self.window
+            && window < 2
+        {
+            bad("window", "at least 2 frames", &window);
         }
         if self.micro_batches == 0 || self.micro_batches > self.batch {
             bad(

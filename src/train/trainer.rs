@@ -15,6 +15,7 @@ use crate::store::events::{Events, Summary};
 use dfdx::prelude::{Cpu, Gradients};
 use nn::optimiser::Adam;
 use nn::tensor::value;
+use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -223,11 +224,17 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                     .seeds
                     .stream("train/noise", (at * config.micro_batches + i) as u64);
                 let mut clips = clips(job.train, part, job.steps)?;
+                if let Some(window) = config.window.filter(|frames| *frames < job.steps) {
+                    let of = (at * config.micro_batches + i) as u64;
+                    let mut rng = job.seeds.stream("train/window", of);
+                    let last = job.steps - window;
+                    let from: Vec<usize> =
+                        part.iter().map(|_| rng.random_range(0..=last)).collect();
+                    clips = clips.window(&from, window)?;
+                }
                 let first = (at * config.batch + i * cut) as u64;
-                let hidden =
-                    config
-                        .missing
-                        .draw(job.seeds, (first, part.len()), job.steps, job.frame);
+                let (sizes, steps) = ((first, part.len()), clips.steps);
+                let hidden = config.missing.draw(job.seeds, sizes, steps, job.frame);
                 clips.seen = both(clips.seen.take(), hidden);
                 let (gradients, (mut terms, seen)) =
                     climb(model, &clips, schedule, player, &mut rng)?;
