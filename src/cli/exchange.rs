@@ -1,11 +1,11 @@
-//! `kinostate export` and `kinostate import`.
+//! `kinostate export`, `kinostate import` and `kinostate pictures`.
 
 use clap::Args;
 use kinostate::Result;
 use kinostate::data;
 use kinostate::exchange::{
-    self, Axes, Crop, Decimal, ExportOptions, Format, ImportOptions, Origin, Separator, Shade,
-    Size, View, column,
+    self, Axes, Crop, Decimal, ExportOptions, Format, ImportOptions, Origin, PicturesOptions,
+    Separator, Shade, Size, View, column,
 };
 use kinostate::pipeline::dataset_folder;
 use kinostate::progress::Progress;
@@ -48,6 +48,37 @@ impl Export {
             .iter()
             .map(|path| format!("{}\n", path.display()))
             .collect())
+    }
+}
+
+/// What `pictures` accepts.
+#[derive(Args, Debug)]
+pub(super) struct Pictures {
+    /// Images, JSON arrays of brightness, folders of them, and folders of such folders, in the order of their names
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// The array to write, .npy: bytes (N, H, W), 255 = white
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Scale the pictures to this size
+    #[arg(long, value_name = "WxH")]
+    scale: Option<Size>,
+    /// Size of the pictures in a JSON array, which does not tell it
+    #[arg(long, value_name = "WxH", default_value = "28x28")]
+    json_size: Size,
+}
+
+impl Pictures {
+    /// Does it and tells what was written.
+    pub(super) fn run(self) -> Result<String> {
+        let options = PicturesOptions {
+            scale: self.scale,
+            json_size: self.json_size,
+            out: self.out,
+        };
+        let [n, height, width] = exchange::pictures(&self.sources, &options)?;
+        let out = options.out.display();
+        Ok(format!("{out}: {n} pictures of {width}x{height}\n"))
     }
 }
 

@@ -136,6 +136,12 @@ impl Fit for super::Predictive {
     }
 }
 
+impl Fit for super::Srvp {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+    }
+}
+
 impl Fit for super::Svg {
     fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
         self.frames.fit(&format!("{at}.frames"), frame, free);

@@ -233,6 +233,7 @@ models! {
     predictive::Predictive,
     rssm::Rssm,
     rvae::Rvae,
+    srvp::Srvp,
     svg::Svg,
     vae::Vae,
 }

@@ -349,6 +349,22 @@ pub fn shares<F: Float, T: Track<F>>(
     Ok(ops::constant(values, rows, columns)?)
 }
 
+/// sum_t share_t x_t of every clip: x (B*T, c) and a share for each of its rows, to (B, c).
+///
+/// # Errors
+/// Another number of shares.
+pub fn picked<F: Float, T: Track<F>>(
+    x: &Mat<F, T>,
+    share: &[f64],
+    steps: usize,
+) -> Result<Mat<F, T>> {
+    let (rows, columns) = size(x);
+    let scaled = share.iter().map(|s| F::of(s * steps as f64));
+    let all = scaled.flat_map(|s| std::iter::repeat_n(s, columns));
+    let shares = ops::constant(all.collect(), rows, columns)?;
+    Ok(ops::mean_over_frames(&ops::multiply(x, &shares)?, steps)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

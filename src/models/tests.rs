@@ -157,6 +157,12 @@ fn examples() -> Vec<AnyModel> {
     all.extend(with_states.map(AnyModel::Rssm));
     all.extend(fed_back.map(AnyModel::Svg));
     all.extend(chosen);
+    all.push(AnyModel::Srvp(Srvp {
+        first: 1,
+        residual: 0.0,
+        frames: ImagesConfig::examples()[1].clone(),
+        ..Srvp::example()
+    }));
     all.extend(constrained.map(AnyModel::LgVae));
     all
 }
