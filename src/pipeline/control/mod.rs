@@ -247,7 +247,7 @@ impl<'a> Stage<'a> {
             )));
         }
         if !model.claims().actions {
-            let message = "a model that reads actions expected: lg_vae, kalman_vae with transition linear, rssm, rvae, svg";
+            let message = "a model that reads actions expected: lg_vae, kalman_vae with transition linear, rssm, rvae, srvp, svg";
             return Err(wrong(message.into()));
         }
         let split = data.split("train")?;
