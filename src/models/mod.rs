@@ -34,7 +34,7 @@ pub use frames::{FrameVae, FramesConfig};
 pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
-pub use recurrent::{Before, Cell, Foresight, Look, RecurrentVae};
+pub use recurrent::{Before, Cell, Foresight, Look, Lowered, RecurrentVae};
 pub use reward::{RewardConfig, symexp, symlog};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, Known, StateSpaceModel};

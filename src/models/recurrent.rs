@@ -85,6 +85,17 @@ impl<F: Float, T: Track<F>> Before<'_, F, T> {
     }
 }
 
+/// What training lowers beside the bound.
+#[derive(Debug)]
+pub struct Lowered<F: Float, T> {
+    /// As the log has it.
+    pub name: &'static str,
+    /// Its weight.
+    pub weight: f64,
+    /// Its value for every clip and frame, (B*T, 1).
+    pub values: Mat<F, T>,
+}
+
 /// One frame of a recurrent model. States are (B, h), latents (B, n).
 pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// Values of a state, h.
@@ -158,14 +169,11 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn told<T: Track<F>>(&self, _memory: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
         Ok(state.clone())
     }
-    /// What stands beside the bound and is lowered with this weight: its name, and its values of s_0 .. s_{T-1}, (B*T, 1).
+    /// What stands beside the bound and is lowered, of s_0 .. s_{T-1}.
     ///
     /// # Errors
     /// States of another size.
-    fn beside<T: Track<F>>(
-        &self,
-        _states: &[Mat<F, T>],
-    ) -> Result<Option<(&'static str, f64, Mat<F, T>)>> {
+    fn beside<T: Track<F>>(&self, _states: &[Mat<F, T>]) -> Result<Option<Lowered<F, T>>> {
         Ok(None)
     }
     /// p(z_t | s_{t-1}, u_{t-1}).
@@ -683,13 +691,14 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             }
         }
         if at.beside > 0.0
-            && let Some((name, weight, rows)) = self.cell.beside(&found.states)?
+            && let Some(lowered) = self.cell.beside(&found.states)?
         {
-            let lowered = PerRow {
-                rows: wide(&rows),
-                sum: ops::sum(&rows)?,
+            let values = PerRow {
+                rows: wide(&lowered.values),
+                sum: ops::sum(&lowered.values)?,
             };
-            terms.push(Term::minus(name, lowered, weight * at.beside).beside_the_bound());
+            let weight = lowered.weight * at.beside;
+            terms.push(Term::minus(lowered.name, values, weight).beside_the_bound());
         }
         Ok(terms)
     }

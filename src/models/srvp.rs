@@ -25,7 +25,7 @@
 //! 5. where the world is driven, prior, posterior and f read the action since the frame before.
 
 use super::images::{at_least_zero, positive};
-use super::recurrent::{Look, Shared};
+use super::recurrent::{Look, Lowered, Shared};
 use super::stochastic::picked;
 use super::{
     Before, Cell, Distribution, Foresight, Head, ImagesConfig, RecurrentVae, Sizes, Transition,
@@ -291,10 +291,7 @@ impl<F: Float> Cell<F> for SrvpCell<F> {
     }
 
     /// |f(y_{t-1}, z_t)|^2, which is what a state has moved by.
-    fn beside<T: Track<F>>(
-        &self,
-        states: &[Mat<F, T>],
-    ) -> Result<Option<(&'static str, f64, Mat<F, T>)>> {
+    fn beside<T: Track<F>>(&self, states: &[Mat<F, T>]) -> Result<Option<Lowered<F, T>>> {
         if self.config.residual == 0.0 {
             return Ok(None);
         }
@@ -303,8 +300,11 @@ impl<F: Float> Cell<F> for SrvpCell<F> {
             let step = ops::subtract(&self.place(&two[1])?, &self.place(&two[0])?)?;
             moved.push(ops::row_sums(&ops::square(&step)?)?);
         }
-        let squares = ops::stack(&moved)?; // (B*T, 1)
-        Ok(Some(("residuals", self.config.residual, squares)))
+        Ok(Some(Lowered {
+            name: "residuals",
+            weight: self.config.residual,
+            values: ops::stack(&moved)?, // (B*T, 1)
+        }))
     }
 }
 
