@@ -45,6 +45,7 @@ mod room;
 mod scene;
 mod steps;
 mod video;
+mod violation;
 
 pub use distribution::Distribution;
 pub use episode::Episode;
@@ -55,6 +56,7 @@ pub use record::{Recording, energy_columns, future, record};
 pub use render::{render, render_as, render_without};
 pub use scene::{Outline, Rectangle, Shape};
 pub use video::{Camera, Video};
+pub use violation::{Pair, Staging, Violation};
 
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};

@@ -34,7 +34,7 @@ pub use crate::measure::kinematics::Kinematics;
 pub use baselines::baselines;
 pub use finding::{Definition, Finding, Metric, NamedFigure, Table};
 pub use monitor::monitor;
-pub use study::{Footage, SplitStudy, Study, TrainingPoint};
+pub use study::{Footage, ImpossiblePairs, Peer, SplitStudy, Study, TrainingPoint};
 
 use crate::error::Result;
 use schemars::JsonSchema;
@@ -108,6 +108,7 @@ analyses! {
     futures::Futures,
     ledger::Ledger,
     next_frame::NextFrame,
+    violations::Violations,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Everything about one trained model and one seed, as plain arrays: what an analysis reads.
 
 use crate::array::Array;
-use crate::data::Split;
+use crate::data::{Event, Split};
 use crate::error::{Error, Result};
 use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig, LawInputs};
 use crate::measure::arrays::sizes;
@@ -25,6 +25,8 @@ pub struct Study {
     pub test: SplitStudy,
     /// Splits of other worlds by name: what a read-out or a law makes of what it was not fitted on.
     pub shifts: Vec<(String, SplitStudy)>,
+    /// Pairs of a possible and an impossible clip, where the dataset has some.
+    pub impossible: Option<ImpossiblePairs>,
     /// Name and unit of every state column.
     pub state_columns: Vec<Column>,
     /// Time between frames, s.
@@ -84,6 +86,28 @@ pub struct SplitStudy {
     pub actions: Array,
     /// Physical parameters, (N, P); may be empty.
     pub parameters: Array,
+}
+
+/// Clips 2i and 2i + 1 are the same until something happens in the second that the world's physics rules out.
+#[derive(Clone, Debug, Default)]
+pub struct ImpossiblePairs {
+    /// The clips, (2 P, T).
+    pub clips: SplitStudy,
+    /// What happens in pair i, and the first frame that may show it, (P).
+    pub events: Vec<Event>,
+    /// Judges beside the model.
+    pub peers: Vec<Peer>,
+}
+
+/// Somebody else's surprise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peer {
+    /// Who.
+    pub name: String,
+    /// Unit of the costs.
+    pub unit: String,
+    /// Cost of every frame, (2 P, T).
+    pub costs: Array,
 }
 
 /// Where the frames of a split are. Those of a dataset stay on disk, memory-mapped, until they are looked at.

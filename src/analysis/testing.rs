@@ -196,6 +196,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         validation: split(n / 2, walls, 1),
         test: split(n, walls, 2),
         shifts: Vec::new(),
+        impossible: None,
         state_columns: columns(),
         dt: DT,
         encode: EncodeConfig {

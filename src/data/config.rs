@@ -1,5 +1,6 @@
 //! The `data:` section of an experiment.
 
+use super::impossible::{IMPOSSIBLE, Impossible};
 use super::observe::Observe;
 use super::oracle::{ORACLE, Oracle};
 use super::pictures::Pictures;
@@ -41,6 +42,9 @@ pub struct DataConfig {
     /// A split `oracle` whose contexts have many true futures, simulated again from the same true state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oracle: Option<Oracle>,
+    /// A split `impossible` of pairs: a clip, and the same with an event that the world's physics rules out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impossible: Option<Impossible>,
     /// Seed of the dataset; independent of the training seeds.
     #[serde(default)]
     pub seed: u64,
@@ -85,10 +89,12 @@ impl DataConfig {
             self.check_pictures(),
             self.check_observe(),
             self.check_oracle(),
+            self.check_impossible(),
         ])
     }
 
-    /// Number of sequences of every split, those of shifts after the others, the oracle's last.
+    /// Number of sequences of every split, those of shifts after the others, then the oracle's and
+    /// the impossible pairs.
     pub fn all_splits(&self) -> IndexMap<String, usize> {
         let shifts = self
             .shifts
@@ -98,7 +104,15 @@ impl DataConfig {
             .oracle
             .map(|oracle| (ORACLE.to_string(), oracle.contexts));
         let splits = self.splits.clone().into_iter();
-        splits.chain(shifts).chain(oracle).collect()
+        let impossible = self
+            .impossible
+            .as_ref()
+            .map(|pairs| (IMPOSSIBLE.to_string(), 2 * pairs.pairs));
+        splits
+            .chain(shifts)
+            .chain(oracle)
+            .chain(impossible)
+            .collect()
     }
 
     /// Looks and shapes of pictures mean nothing where none are drawn.
@@ -133,6 +147,13 @@ impl DataConfig {
             return [observe.columns.len(), 1, 1];
         }
         [self.video.channels(), self.video.height, self.video.width]
+    }
+
+    /// Names of what is counted in every interval: the world's contacts, and violations where there are pairs.
+    pub fn event_columns(&self) -> Vec<Column> {
+        let mut columns = self.simulator.event_columns();
+        columns.extend(self.impossible.iter().flat_map(Impossible::columns));
+        columns
     }
 
     /// Number of sequences in every shard of a split of `sequences`.

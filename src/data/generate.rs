@@ -1,6 +1,7 @@
 //! From a configuration to a dataset folder: shard by shard, resumable, with memory independent of the number of sequences.
 
 use super::config::DataConfig;
+use super::impossible::IMPOSSIBLE;
 use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
 use super::observe::Observe;
@@ -238,16 +239,23 @@ impl<'a> Source<'a> {
             return Ok((motion, shown, futures));
         }
         let mut look_rng = Seeds::new(*seed).stream(&self.look_stream, i as u64);
-        let recording = simulators::record(
-            &*self.simulator,
-            &self.video,
-            *frames,
-            *dt,
-            &mut rng,
-            &mut look_rng,
-        );
-        let recording = recording.map_err(failed)?;
+        let recorded = match self.split {
+            IMPOSSIBLE if self.config.impossible.is_some() => {
+                self.config.impossible_clip(&self.simulator, &self.video, i)
+            }
+            _ => simulators::record(
+                &*self.simulator,
+                &self.video,
+                *frames,
+                *dt,
+                &mut rng,
+                &mut look_rng,
+            )
+            .map(|recording| (recording, None)),
+        };
+        let (recording, event) = recorded.map_err(failed)?;
         let mut motion = recording.trajectory;
+        self.config.with_violations(&mut motion, event);
         let shown = Shown::Pictures(recording.frames);
         motion.parameters.extend(recording.look.numbers);
         self.columns

@@ -228,6 +228,11 @@ impl Manifest {
                         row h - 1 is h frames after the last seen one";
             arrays.insert("futures".into(), what.into());
         }
+        if config.impossible.is_some() {
+            let what = "u8 (n, T, E): event_columns; number of contacts in the interval before frame t; \
+                        impossible_<kind> is 1 where that happens";
+            arrays.insert("events".into(), what.into());
+        }
         Self {
             origin: Origin::new(Made::Simulated(config.clone())),
             arrays,
@@ -239,7 +244,7 @@ impl Manifest {
             },
             state_columns: simulator.state_columns(),
             parameter_columns,
-            event_columns: simulator.event_columns(),
+            event_columns: config.event_columns(),
             action_columns,
             energy_columns,
             missing: Missing::default(),

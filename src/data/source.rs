@@ -3,6 +3,7 @@
 use super::config::{DataConfig, NEEDED};
 use super::dataset::Dataset;
 use super::difference::differences;
+use super::impossible::IMPOSSIBLE;
 use super::manifest::{MANIFEST, Manifest};
 use super::oracle::{ORACLE, Oracle};
 use crate::error::{Error, Result};
@@ -209,6 +210,16 @@ impl DataSource {
             Self::Simulated(config) => config.oracle,
             Self::Stored(_) => None,
         }
+    }
+
+    /// Whether there are impossible pairs.
+    pub fn has_pairs(&self) -> bool {
+        self.splits().contains_key(IMPOSSIBLE)
+    }
+
+    /// Whether there are splits of other worlds.
+    pub fn is_shifted(&self) -> bool {
+        self.further_splits().iter().any(|name| name != IMPOSSIBLE)
     }
 
     /// Names of the splits beside those that training and analysis ask for: shifts, and others of a stored dataset. The

@@ -7,7 +7,8 @@ pub use crate::models::AnyModel;
 pub use crate::train::TrainConfig;
 
 /// Every registered analysis with its defaults: what an experiment without `analyses:` runs. Shifts are compared, futures
-/// and next frames measured, and the exact Kalman filter is taken, where there are some and where it is known.
+/// and next frames measured, impossible pairs judged, and the exact Kalman filter is taken, where there are some and where
+/// it is known.
 pub(super) fn all_analyses(
     data: &DataSource,
     sampled: bool,
@@ -15,9 +16,10 @@ pub(super) fn all_analyses(
 ) -> Vec<AnyAnalysis> {
     let mut all = AnyAnalysis::all_defaults();
     all.retain(|analysis| match analysis.name() {
-        "shift" => !data.further_splits().is_empty(),
+        "shift" => data.is_shifted(),
         "futures" => sampled,
         "next_frame" => next_frames,
+        "violations" => data.has_pairs(),
         "kalman" => data.exact_law().is_some(),
         _ => true,
     });

@@ -23,6 +23,7 @@ pub mod plane;
 pub mod regression;
 pub mod scores;
 pub mod surprise;
+pub mod track_surprise;
 pub mod tracker;
 pub mod trivial;
 pub mod validity;

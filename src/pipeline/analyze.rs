@@ -1,6 +1,7 @@
 //! The analyze stage: everything about one trained model as a [`Study`], and what each analysis finds in it.
 
 use super::plot::draw;
+use super::violations::peers;
 
 use crate::analysis::ablation::{Variant, ablation as compare};
 use crate::analysis::agreement::{SeedLatents, agreement as seed_agreement};
@@ -26,7 +27,10 @@ pub(super) fn analyze(
     progress: &Progress,
 ) -> Result<()> {
     let dataset = Dataset::open(&dataset(experiment, folder))?;
-    let study = study(experiment, &dataset, model, seed, folder)?;
+    let mut study = study(experiment, &dataset, model, seed, folder)?;
+    if let Some(pairs) = &mut study.impossible {
+        pairs.peers = peers(&dataset)?;
+    }
     let findings = folder.findings(model, seed);
     std::fs::create_dir_all(&findings).map_err(Error::io(&findings))?;
     let bar = progress.bar("analyze", experiment.analyses.len() as u64, "analyses");

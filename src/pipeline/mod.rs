@@ -20,6 +20,7 @@ mod rollout;
 mod sweep;
 mod train;
 mod trained;
+mod violations;
 mod watch;
 
 pub use apply::{ApplyOptions, apply};

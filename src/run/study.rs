@@ -1,9 +1,9 @@
 //! Everything about one trained model and seed, read from a run folder and its dataset.
 
 use super::RunFolder;
-use crate::analysis::{Footage, SplitStudy, Study, TrainingPoint};
+use crate::analysis::{Footage, ImpossiblePairs, SplitStudy, Study, TrainingPoint};
 use crate::array::Array;
-use crate::data::{DataConfig, Dataset, Split};
+use crate::data::{DataConfig, Dataset, IMPOSSIBLE, Split, event_of, violation_columns};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::latents::{Beliefs, Decoder, EncodeConfig, JsonFile, LawInputs};
@@ -46,8 +46,13 @@ pub fn study(
             .data
             .further_splits()
             .into_iter()
+            .filter(|name| !has_pairs(dataset, name))
             .map(|name| Ok((name.clone(), split(&name, usize::MAX)?)))
             .collect::<Result<_>>()?,
+        impossible: match has_pairs(dataset, IMPOSSIBLE) {
+            true => Some(pairs(dataset, split(IMPOSSIBLE, usize::MAX)?)?),
+            false => None,
+        },
         state_columns: dataset.state_columns().to_vec(),
         dt: dataset.dt(),
         encode: EncodeConfig::load(&folder.encode(model, seed))?,
@@ -63,7 +68,10 @@ pub fn study(
             true => Some(AffineModes::load(&modes)?),
             false => None,
         },
-        event_columns: dataset.event_columns().to_vec(),
+        event_columns: contacts(dataset)
+            .into_iter()
+            .map(|k| dataset.event_columns()[k].clone())
+            .collect(),
         action_columns: dataset.action_columns().to_vec(),
         parameter_columns: dataset.parameter_columns().to_vec(),
         decoder: match decoder.exists() {
@@ -103,9 +111,51 @@ pub(crate) fn of_data(dataset: &Dataset, split: &Split, n: usize) -> Result<Spli
         },
         vectors: vectors(dataset, split, n)?,
         actions: actions(dataset, split, n)?,
-        events: (0..n).flat_map(|i| split.events(i)).copied().collect(),
+        events: contact_counts(dataset, split, n),
         ..SplitStudy::default()
     })
+}
+
+/// Whether this is the split of impossible pairs, with their events.
+fn has_pairs(dataset: &Dataset, name: &str) -> bool {
+    let there = dataset.split_names().any(|split| split == name);
+    name == IMPOSSIBLE && there && !violation_columns(dataset.event_columns()).is_empty()
+}
+
+/// The pairs of a split, with their events.
+///
+/// # Errors
+/// A second clip of a pair in which nothing happens.
+fn pairs(dataset: &Dataset, clips: SplitStudy) -> Result<ImpossiblePairs> {
+    let split = dataset.split(IMPOSSIBLE)?;
+    let event = |pair: usize| {
+        let found = event_of(dataset.event_columns(), split.events(2 * pair + 1));
+        found.ok_or_else(|| {
+            let clip = 2 * pair + 1;
+            let message = format!("split {IMPOSSIBLE}, clip {clip}: expected an event, got none");
+            Error::file(dataset.dir(), message)
+        })
+    };
+    Ok(ImpossiblePairs {
+        clips,
+        events: (0..split.len() / 2).map(event).collect::<Result<_>>()?,
+        peers: Vec::new(),
+    })
+}
+
+/// The event columns that are contacts, not violations.
+fn contacts(dataset: &Dataset) -> Vec<usize> {
+    let violations = violation_columns(dataset.event_columns());
+    let all = 0..dataset.event_columns().len();
+    all.filter(|k| violations.iter().all(|(other, _)| other != k))
+        .collect()
+}
+
+/// Counts of contacts of the first `n` sequences, (N, T, E).
+fn contact_counts(dataset: &Dataset, split: &Split, n: usize) -> Vec<u8> {
+    let (kept, all) = (contacts(dataset), dataset.event_columns().len().max(1));
+    let rows = (0..n).flat_map(|i| split.events(i).chunks_exact(all));
+    rows.flat_map(|row| kept.iter().map(|&k| row[k])).collect()
 }
 
 /// What acts in the first `n` sequences; nothing where nothing does.

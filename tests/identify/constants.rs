@@ -68,7 +68,8 @@ fn check(name: &str, found: &Identified, gammas: [f64; 2], factor: f64) {
     assert!(off0 < 0.01 * factor && off1 < most1 * factor, "{name}");
 }
 
-const CLEAN: Disturbed = Disturbed {
+/// Not disturbed.
+pub const CLEAN: Disturbed = Disturbed {
     noise: 0.0,
     clutter: false,
     jitter: 0.0,
@@ -76,7 +77,8 @@ const CLEAN: Disturbed = Disturbed {
     bar: None,
 };
 
-fn disturbances() -> Vec<(&'static str, Disturbed)> {
+/// Every way of disturbing a clip, one at a time.
+pub fn disturbances() -> Vec<(&'static str, Disturbed)> {
     vec![
         (
             "noise",
@@ -136,7 +138,7 @@ fn a_disturbed_swinging_clip_tells_both_constants_to_three_times_the_bound() {
 }
 
 /// Three clips of a critically damped system that start with different velocities.
-const STARTS: [[f64; 2]; 3] = [[1.0, 0.0], [-0.8, 4.0], [0.2, -4.0]];
+pub const STARTS: [[f64; 2]; 3] = [[1.0, 0.0], [-0.8, 4.0], [0.2, -4.0]];
 
 #[test]
 fn three_critically_damped_clips_of_brightness_tell_both_constants() {

@@ -2,4 +2,5 @@
 
 mod clips;
 mod constants;
+mod fresh;
 mod recordings;

@@ -75,8 +75,10 @@ fn every_gradient_of_every_driven_model_agrees_with_finite_differences() {
     }
     readers.sort_unstable();
     readers.dedup();
-    let kinds = ["kalman_vae", "lg_vae", "rssm", "rvae", "srvp", "svg"];
-    assert_eq!(readers, kinds);
+    assert_eq!(
+        readers,
+        ["kalman_vae", "lg_vae", "rssm", "rvae", "srvp", "svg"]
+    );
 }
 
 /// Everything that a model says of clips: its terms, its beliefs, its rollouts under `ahead`.

@@ -24,7 +24,8 @@ use crate::train::checkpoint;
 use context::{Context, Found};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use world::{BRANCH_FRAMES, World};
+use world::BRANCH_FRAMES;
+pub(super) use world::World;
 
 /// Contexts held at once.
 const HELD: usize = 16;

@@ -1,6 +1,6 @@
 //! What is true of a context: where its bodies are and will be, what they look like, and its pictures.
 
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, IMPOSSIBLE, Split};
 use crate::error::{Error, Result};
 use crate::measure::tracker::{Settings, Template, Tracker, unit};
 use crate::seeds::Seeds;
@@ -21,7 +21,7 @@ struct Body {
 }
 
 /// The world of a split, as far as it is known.
-pub(super) struct World<'a> {
+pub(in crate::pipeline) struct World<'a> {
     simulator: AnySimulator,
     video: Video,
     camera: Camera,
@@ -196,7 +196,9 @@ impl<'a> World<'a> {
     }
 
     fn look(&self, i: usize) -> Result<Look> {
-        let mut rng = Seeds::new(self.seed).stream(&format!("look/{}", self.name), i as u64);
+        // The clips of a pair look the same.
+        let index = if self.name == IMPOSSIBLE { i / 2 } else { i };
+        let mut rng = Seeds::new(self.seed).stream(&format!("look/{}", self.name), index as u64);
         let look = self.video.looks.draw(&self.simulator.parts(), &mut rng);
         look.map_err(Error::Simulator)
     }
