@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub(super) struct Export {
     /// A dataset folder, or a run folder with one
     dataset: PathBuf,
-    /// Format: npz, hdf5, mp4, gif or png
+    /// Format: npz, hdf5, flat-hdf5 (stable-worldmodel), lerobot, mp4, gif or png
     #[arg(long, value_name = "FORMAT")]
     to: Format,
     /// Folder to write to; files that are there are replaced
@@ -28,6 +28,15 @@ pub(super) struct Export {
     /// Sequences of each split at most [default: all; 8 for mp4 and gif]
     #[arg(long, value_name = "N")]
     sequences: Option<usize>,
+    /// LeRobot: pictures as H.264 videos, by the program ffmpeg, in place of PNG files
+    #[arg(long)]
+    video: bool,
+    /// Write a dataset card beside it, README.md, as the Hugging Face Hub shows it
+    #[arg(long)]
+    card: bool,
+    /// The licence that the card names, such as mit or cc-by-4.0 [default: unknown]
+    #[arg(long, value_name = "NAME", requires = "card")]
+    license: Option<String>,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -41,6 +50,9 @@ impl Export {
             splits: self.splits,
             sequences: self.sequences,
             out: self.out,
+            video: self.video,
+            card: self.card,
+            license: self.license,
         };
         let progress = Progress::new(self.quiet, None)?;
         let made = exchange::export(&dataset, self.to, &options, &progress)?;
@@ -84,11 +96,12 @@ impl Pictures {
 
 const SOURCES: &str = "\
 Sources, told apart by their endings and first bytes:
-  .npz .h5 .mat     arrays: frames and states (N, T, D) where there are any; of our own HDF5 export, every split
+  .npz .h5 .mat     arrays: frames and states (N, T, D) where there are any; of our own HDF5 export, every split;
+                    stable-worldmodel's flat HDF5 with ep_len and ep_offset
   .npy              frames alone, or trajectories (N, T, D) or (T, D) drawn as a ball
   .csv .tsv .txt    tables of trajectories, plain or of trackpy, TrackMate, SLEAP, DeepLabCut; drawn as balls
   .tif              a stack: its pages are frames
-  FOLDER            images in the order of their names, in it or in folders in it; or files of one of the other kinds,
+  FOLDER            a LeRobot dataset of version 3.0; or images in the order of their names, in it or in folders in it; or files of one of the other kinds,
                     each a recording
   others            a video, read by the program ffmpeg
 
@@ -142,7 +155,7 @@ pub(super) struct Import {
     /// Arrays: a letter an axis of the frames, N sequences, T frames, C channels, H rows, W columns, in their order
     #[arg(long, value_name = "LETTERS")]
     axes: Option<Axes>,
-    /// Archives: the array of frames [default: frames or images]
+    /// Archives: the array of frames [default: frames or images]; LeRobot: the camera [default: the first]
     #[arg(long, value_name = "KEY")]
     frames: Option<String>,
     /// Archives: the array of states [default: states or state, where there is one]; video, images: a table, a row a frame

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, known_states};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
+use crate::train::init::Init;
 use crate::train::{self, Job, actions, at_once, clips, rewards};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -108,6 +109,10 @@ pub fn train(
         seeds: Seeds::new(seed),
         folder: &path,
         build: &|start| build(experiment, model, seed, start, &data),
+        init: match (&experiment.train.init_from, &experiment.train.init_weights) {
+            (Some(from), Some(weights)) => Some(Init::of(from, weights, model, seed)?),
+            _ => None,
+        },
         watch: &watch,
         pictures: Some(&pictures),
         progress,

@@ -7,6 +7,7 @@ mod batches;
 pub mod checkpoint;
 mod config;
 mod health;
+pub mod init;
 mod missing;
 mod starts;
 mod trainer;
