@@ -372,8 +372,8 @@ fn a_balanced_divergence_is_climbed_and_the_bound_is_told_without_it() {
     // Both sides are linear in their weights: g(1, 1/4) = 3/4 g(1, 0) + 1/4 g(1, 1).
     let (_, one_sided) = with(1.0, 0.0, 0.0);
     for (k, (name, want)) in unbalanced.iter().enumerate() {
-        for i in 0..want.len() {
-            let mixed = 0.75 * one_sided[k].1[i] + 0.25 * want[i];
+        for (i, want) in want.iter().enumerate() {
+            let mixed = 0.75 * one_sided[k].1[i] + 0.25 * want;
             let got = balanced[k].1[i];
             // Roundings of gradients of order 10.
             assert!((got - mixed).abs() < 1e-10, "{name}: {got} {mixed}");
