@@ -223,6 +223,7 @@ impl Cli {
     /// # Errors
     /// Whatever failed; [`Error::exit_code`] is the process's.
     pub fn run(self) -> Result<()> {
+        nn::Level::asked().map_err(Error::Experiment)?;
         let (work, steps) = match self.command {
             Command::Run(work) => (work, &Step::ALL[..]),
             Command::Generate(work) => (work, &[Step::Generate][..]),

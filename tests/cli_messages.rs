@@ -43,6 +43,23 @@ fn wrong(text: &str) -> String {
 }
 
 #[test]
+fn an_instruction_set_that_is_none_is_told_before_anything_is_done() {
+    let with = |level: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinostate"));
+        command.env("KINOSTATE_SIMD", level).arg("schema");
+        command.output().unwrap()
+    };
+    let output = with("fast");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(output.stdout.is_empty());
+    for part in ["KINOSTATE_SIMD", "portable", "got \"fast\"", "unset it"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(with("portable").status.success());
+}
+
+#[test]
 fn every_mistake_names_its_place_and_what_was_expected() {
     let cases: [(&str, &str, &str, &[&str]); 11] = [
         (

@@ -31,7 +31,8 @@ data:
   splits: {{ train: 8, validation: 2, test: 3 }}
   oracle: {{ contexts: 5, futures: 3, seen: 3, horizon: 9 }}
 rollout: {{ long: 12, samples: 4 }}
-analyses: [futures: {{}}, ledger: {{}}]
+encode: {{ next_frame_draws: 3 }}
+analyses: [futures: {{}}, ledger: {{}}, next_frame: {{}}]
 train: {{ steps: 2, batch: 4, validate_every: 2, law_from: 1 }}
 {models}"
     );
@@ -88,6 +89,11 @@ fn every_model_gives_futures_the_same_on_one_and_two_threads_and_none_twice() {
         });
         let (one, two) = (both.next().unwrap(), both.next().unwrap());
         assert!(one == two, "{kind}: other bytes on two threads than on one");
+        let next =
+            std::fs::read_to_string(outs[0].join(model).join("seed-0/findings/next_frame.json"));
+        let predicted = next.unwrap().contains("next_frame_error/model");
+        // A model of single frames predicts none.
+        assert_eq!(predicted, kind != "vae", "{kind}: next frames");
         let rollouts = Rollouts::open(&outs[0].join(model).join("seed-0/rollouts/oracle")).unwrap();
         let info = &rollouts.info;
         assert_eq!(info.refused, None, "{kind}");

@@ -108,6 +108,7 @@ analyses! {
     futures::Futures,
     ledger::Ledger,
     violations::Violations,
+    next_frame::NextFrame,
 }
 
 #[cfg(test)]

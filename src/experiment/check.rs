@@ -170,6 +170,10 @@ impl Experiment {
                 format!("expected 1 to {most} (data.frames less encode.always_seen), got {block}")
             });
         }
+        let draws = encode.next_frame_draws;
+        found.require(draws <= 1000, "encode.next_frame_draws", || {
+            format!("expected 0 to 1000, got {draws}")
+        });
         let (got, train) = (encode.train_sequences, self.data.sequences("train"));
         let path = "encode.train_sequences";
         found.require((1..=train).contains(&got), path, || {

@@ -86,6 +86,13 @@ pub struct EncodeSettings {
     /// Training sequences encoded to fit probes: 1000, or all there are when fewer. A linear read-out of some ten latents is
     /// settled by far fewer; what it costs is disk.
     pub train_sequences: usize,
+    /// Draws whose mean is the prediction of each next frame of the test split; 0 for no such prediction.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub next_frame_draws: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl EncodeSettings {
@@ -100,6 +107,7 @@ impl EncodeSettings {
             blocks: [5, 9, 15].into_iter().filter(fits).collect(),
             always_seen,
             train_sequences: 1000.min(train),
+            next_frame_draws: 0,
         }
     }
 
@@ -181,6 +189,11 @@ struct EncodeFile {
     /// Training sequences encoded to fit probes: by default 1000, or all there are when fewer.
     #[schemars(range(min = 1))]
     train_sequences: Option<usize>,
+    /// Draws whose mean is the prediction of each next frame of the test split, for the analysis `next_frame`; by default 0,
+    /// no such prediction: it decodes that many times more frames than the rest of the stage.
+    #[serde(default)]
+    #[schemars(range(max = 1000))]
+    next_frame_draws: usize,
 }
 
 fn one_seed() -> Vec<u64> {
@@ -195,6 +208,7 @@ impl From<File> for Experiment {
             blocks,
             always_seen,
             train_sequences,
+            next_frame_draws,
         } = file.encode;
         let usual = EncodeSettings::usual(&file.data);
         let rollout = RolloutSettings::resolve(file.rollout, &file.data);
@@ -208,11 +222,10 @@ impl From<File> for Experiment {
                 blocks: blocks.unwrap_or(usual.blocks),
                 always_seen: always_seen.unwrap_or(usual.always_seen),
                 train_sequences: train_sequences.unwrap_or(usual.train_sequences),
+                next_frame_draws,
             },
             analyses: file.analyses.unwrap_or_else(|| {
-                let shifted = file.data.is_shifted();
-                let exact = file.data.exact_law().is_some();
-                kinds::all_analyses(shifted, rollout.is_some(), exact, file.data.has_pairs())
+                kinds::all_analyses(&file.data, rollout.is_some(), next_frame_draws > 0)
             }),
             rollout,
             data: file.data,
@@ -289,11 +302,11 @@ impl Experiment {
             }
         }
         if free("analyses") {
-            let data = &experiment.data;
-            let shifted = data.is_shifted();
-            let exact = data.exact_law().is_some();
-            let sampled = experiment.rollout.is_some();
-            experiment.analyses = kinds::all_analyses(shifted, sampled, exact, data.has_pairs());
+            let (sampled, next) = (
+                experiment.rollout.is_some(),
+                experiment.encode.next_frame_draws > 0,
+            );
+            experiment.analyses = kinds::all_analyses(&experiment.data, sampled, next);
         }
         let frame = experiment.data.frame_shape();
         for (name, model) in &mut experiment.models {

@@ -4,6 +4,7 @@ use crate::array::Array;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What the positions along an axis stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +177,35 @@ impl Beliefs {
         Ok(out)
     }
 
+    /// Those of the first frames alone; what has no frames stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for more frames than there are.
+    pub fn first_frames(&self, frames: usize) -> Result<Self> {
+        self.frames_within(|_| 0..frames)
+    }
+
+    /// That of the last frame alone, which keeps its axis; what has no frames stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there is no frame.
+    pub fn last_frame(&self) -> Result<Self> {
+        self.frames_within(|all| all.saturating_sub(1)..all.max(1))
+    }
+
+    /// Some frames, chosen from how many there are.
+    fn frames_within(&self, kept: impl Fn(usize) -> Range<usize>) -> Result<Self> {
+        let mut out = Self::default();
+        for (name, Named { axes, array }) in &self.arrays {
+            let array = match axes.iter().position(|&axis| axis == Axis::Frame) {
+                Some(at) => within(array, at, kept(array.shape()[at]))?,
+                None => array.clone(),
+            };
+            out.insert(name.clone(), axes, array)?;
+        }
+        Ok(out)
+    }
+
     /// The beliefs about the clips of all parts, one after the other.
     ///
     /// # Errors
@@ -205,6 +235,24 @@ impl Beliefs {
 fn length(axes: &[Axis], array: &Array, axis: Axis) -> Option<usize> {
     let at = axes.iter().position(|&own| own == axis)?;
     Some(array.shape()[at])
+}
+
+/// Some positions along an axis.
+fn within(array: &Array, axis: usize, kept: Range<usize>) -> Result<Array> {
+    let mut shape = array.shape().to_vec();
+    if kept.end > shape[axis] {
+        return Err(Error::Shape(format!(
+            "at least {} frames expected, got {}",
+            kept.end, shape[axis]
+        )));
+    }
+    let inner: usize = shape[axis + 1..].iter().product();
+    let block = (shape[axis] * inner).max(1);
+    let blocks = array.data().chunks_exact(block);
+    let data = blocks.flat_map(|block| &block[kept.start * inner..kept.end * inner]);
+    let data = data.copied().collect();
+    shape[axis] = kept.len();
+    Array::new(shape, data)
 }
 
 /// Arrays one after the other along an axis.
@@ -247,6 +295,21 @@ mod tests {
         );
         assert_eq!(all.length(Axis::Clip), Some(3));
         assert_eq!(all.length(Axis::Frame), None);
+    }
+
+    #[test]
+    fn the_first_frames_and_the_last_are_cut_from_every_clip() {
+        let mut all = beliefs(2, 0.0);
+        let frames = Array::new([2, 3, 2], (0..12).map(f64::from).collect()).unwrap();
+        all.insert("s", &Beliefs::STATES, frames).unwrap();
+        let cut = all.first_frames(2).unwrap();
+        let kept = [0.0, 1.0, 2.0, 3.0, 6.0, 7.0, 8.0, 9.0];
+        assert_eq!(cut.get("s").unwrap().data(), kept);
+        assert_eq!(cut.get("z"), all.get("z"));
+        assert!(all.first_frames(4).is_err());
+        let last = all.last_frame().unwrap();
+        assert_eq!(last.get("s").unwrap().shape(), [2, 1, 2]);
+        assert_eq!(last.get("s").unwrap().data(), [4.0, 5.0, 10.0, 11.0]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod tensor;
 pub use dfdx::prelude::NoneTape as NoTape;
 pub use error::{Error, Result};
 pub use float::Float;
+pub use kernels::level::{self, Level};
 pub use layers::{decoder, encoder};
 pub use ops::Activation;
 pub use param::{Module, Param};

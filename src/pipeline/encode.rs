@@ -1,6 +1,7 @@
 //! The encode stage: the latents of one trained model, and what can only be computed with the model itself.
 
 use super::missing::{Missing, bright};
+use super::next_frame::next_frames;
 use super::train::build;
 use crate::analysis::Metric;
 use crate::array::Array;
@@ -19,6 +20,7 @@ use crate::store::json;
 use crate::train::{Evaluated, actions, at_once, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Sequences that one part of the work holds at most.
 const CUT: usize = 25;
@@ -92,6 +94,9 @@ pub fn encode(
             };
             part.tests(trained.as_ref(), &missing, &mut arrays)?;
             arrays.extend(surprise(bound, steps)?)?;
+        }
+        if name == "test" && settings.next_frame_draws > 0 {
+            arrays.extend(part.next_frames(trained.as_ref(), settings.next_frame_draws)?)?;
         }
         arrays.save(&folder.split(model, seed, name))?;
         part.untrained(untrained.as_ref())?
@@ -286,6 +291,46 @@ impl Part<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Squared errors of the predictions of next frames, and those of the first clips as grey values 0..=255.
+    fn next_frames(&self, model: &dyn Model<f32>, draws: usize) -> Result<Beliefs> {
+        let in_time = model.latents().iter().any(|latent| latent.in_time);
+        if self.split.scale().is_some() || !in_time {
+            // Vectors are no pictures; a model of single frames predicts none.
+            return Ok(Beliefs::default());
+        }
+        let films = FILMS.min(self.count);
+        let shown = Mutex::new(Vec::new());
+        let mut out = self.each("next_frame", |from, to, rng| {
+            let clips = self.clips(from, to)?;
+            let query = [Query::about(Given::UpTo)];
+            let filtered = model.infer(&clips, &query, rng)?.pop().unwrap_or_default();
+            let own = films.saturating_sub(from).min(to - from);
+            let found = next_frames(
+                model,
+                (&clips, self.split, from),
+                &filtered,
+                (draws, own),
+                rng,
+            )?;
+            if own > 0 {
+                shown
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((from, found.film));
+            }
+            let mut out = Beliefs::default();
+            let errors = Array::new([to - from, self.steps], found.errors)?;
+            out.insert("next_frame_errors", &Beliefs::FRAMES, errors)?;
+            Ok(out)
+        })?;
+        let mut shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
+        shown.sort_by_key(|&(from, _)| from);
+        let pixels: Vec<f32> = shown.into_iter().flat_map(|(_, film)| film).collect();
+        let film = self.film(&pixels, films)?;
+        out.insert("film_next", &[Axis::Shown, Axis::Frame, Axis::Pixel], film)?;
+        Ok(out)
     }
 
     fn predict_and_impute(

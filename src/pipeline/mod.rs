@@ -14,6 +14,7 @@ mod inspect;
 mod list;
 mod marks;
 mod missing;
+mod next_frame;
 mod plot;
 mod rollout;
 mod sweep;

@@ -2,9 +2,11 @@
 //!
 //! No fused multiply-add is asked for and lanes are added in a fixed order, so every instruction set gives the same bytes.
 
+use super::level::Level;
+
 const LANES: usize = 16;
 
-/// Compiles `$body` once per instruction set and calls the widest that the machine has.
+/// Compiles `$body` once per instruction set and calls that of the level in use.
 macro_rules! dispatch {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block) => {
         $(#[$doc])*
@@ -17,14 +19,12 @@ macro_rules! dispatch {
                 fn avx512($($arg: $ty),*) $(-> $out)? { body($($arg),*) }
                 #[target_feature(enable = "avx2")]
                 fn avx2($($arg: $ty),*) $(-> $out)? { body($($arg),*) }
-                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512bw") {
-                    // SAFETY: the features were detected on this machine.
-                    return unsafe { avx512($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the feature was detected on this machine.
-                    return unsafe { avx2($($arg),*) };
+                match Level::in_use() {
+                    // SAFETY: no level is in use that this machine lacks.
+                    Level::Amx | Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: the same.
+                    Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    Level::Portable => {}
                 }
             }
             body($($arg),*)

@@ -3,6 +3,7 @@
 pub(crate) mod bf16;
 pub(crate) mod direct;
 pub(crate) mod elementwise;
+pub mod level;
 pub(crate) mod product;
 pub(crate) mod readout;
 pub(crate) mod simd;

@@ -2,6 +2,8 @@
 //!
 //! Both vector sets use fused multiply-adds in the same order, so they give the same bytes; plain Rust rounds twice.
 
+use super::level::Level;
+
 /// Lanes of a vector.
 pub(crate) const LANES: usize = 16;
 
@@ -43,7 +45,7 @@ pub(crate) trait Kernel {
     fn run<L: Lanes>(self);
 }
 
-/// Runs a kernel with the widest instruction set that this machine has.
+/// Runs a kernel with the instruction set in use.
 pub(crate) fn dispatch<K: Kernel>(kernel: K) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -55,13 +57,12 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) {
         fn avx2<K: Kernel>(kernel: K) {
             kernel.run::<x86::Avx2>();
         }
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the feature was detected on this machine.
-            return unsafe { avx512(kernel) };
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the features were detected on this machine.
-            return unsafe { avx2(kernel) };
+        match Level::in_use() {
+            // SAFETY: no level is in use that this machine lacks.
+            Level::Amx | Level::Avx512 => return unsafe { avx512(kernel) },
+            // SAFETY: the same.
+            Level::Avx2 => return unsafe { avx2(kernel) },
+            Level::Portable => {}
         }
     }
     kernel.run::<Plain>();

@@ -3,6 +3,7 @@
 //! A tile is 16 rows of 64 bytes. One instruction adds the product of a tile of 16 x 32 bf16 and one of 32 x 16 to a tile of 16 x 16 f32.
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, vol. 1, ch. 18 (TDPBF16PS).
 
+use super::level::Level;
 use std::marker::PhantomData;
 
 /// Rows and columns of what [`Tiles::block`] computes: two tiles each way, so that every loaded tile is used twice.
@@ -11,15 +12,16 @@ pub(crate) const SIDE: usize = 32;
 pub(crate) const PANEL: usize = SIDE * SIDE;
 
 /// Whether this machine has the unit and the system lets us use it.
-pub(crate) fn available() -> bool {
+pub(super) fn found() -> bool {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    {
-        use std::sync::OnceLock;
-        static ALLOWED: OnceLock<bool> = OnceLock::new();
-        *ALLOWED.get_or_init(unit::allowed)
-    }
+    return unit::allowed();
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
     false
+}
+
+/// Whether the unit is used.
+pub(crate) fn available() -> bool {
+    Level::in_use() == Level::Amx
 }
 
 /// A left factor: row i of 32 at `start + i * stride`, and `offsets` of its columns, 32 at a time; all in bytes.
@@ -84,7 +86,7 @@ mod unit {
     const TILE_DATA: libc::c_ulong = 18;
     const ARCH_REQ_XCOMP_PERM: libc::c_ulong = 0x1023;
 
-    /// Asks the system, once for all threads that start later and this one.
+    /// Asks the system, for all threads that start later and this one.
     pub fn allowed() -> bool {
         let vectors = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")

@@ -12,6 +12,7 @@ use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::train::{Job, Steps, TrainConfig};
 use clock::{Budget, Time, measure, peak_memory};
+use nn::Level;
 use nn::ops::Precision;
 use rayon::ThreadPool;
 use serde::Serialize;
@@ -46,6 +47,8 @@ pub struct Row {
     pub dec: &'static str,
     /// Number type of the networks.
     pub prec: &'static str,
+    /// Instruction set of the kernels, see [`Level`].
+    pub level: &'static str,
     /// Worker threads.
     pub threads: usize,
     /// Times.
@@ -166,6 +169,7 @@ impl Bench {
             sequences,
             dec: "subpixel",
             prec: name(precision),
+            level: Level::in_use().name(),
             threads,
             time,
             fps: (steps * sequences) as f64 / time.ms * 1e3,
