@@ -78,6 +78,8 @@ enum Command {
     Export(exchange::Export),
     /// Make a dataset of your own arrays, images, videos or trajectories
     Import(Box<exchange::Import>),
+    /// Make an array of pictures for worlds that show some, of images or JSON arrays of digits
+    Pictures(exchange::Pictures),
 }
 
 #[derive(Args, Debug)]
@@ -245,6 +247,7 @@ impl Cli {
             }
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
+            Command::Pictures(pictures) => return print(&pictures.run()?),
             Command::Apply(apply) => return print(&apply.run()?),
             Command::Watch(watch) => return print(&watch.run()?),
             Command::Identify(identify) => return print(&identify.run()?),

@@ -106,3 +106,104 @@ fn tensorboard_shows_every_logged_number_reconstructions_and_figures() {
         }
     }
 }
+
+/// What the plugins of settings and of embeddings find in a folder.
+const PLUGINS: &str = "
+import json, sys
+from google.protobuf import text_format
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+runs = EventMultiplexer().AddRunsFromDirectory(sys.argv[1])
+runs.Reload()
+out = {}
+for run, tags in runs.PluginRunToTagToContent('hparams').items():
+    start = metadata.parse_session_start_info_plugin_data(tags['_hparams_/session_start_info'])
+    end = metadata.parse_session_end_info_plugin_data(tags['_hparams_/session_end_info'])
+    assert end.status == 1, end
+    kinds = {name: value.WhichOneof('kind') for name, value in start.hparams.items()}
+    values = {name: getattr(value, kinds[name]) for name, value in start.hparams.items()}
+    config = ProjectorConfig()
+    figures = sys.argv[1] + '/' + run + '/figures/'
+    text_format.Parse(open(figures + 'projector_config.pbtxt').read(), config)
+    one, = config.embeddings
+    tensors = [line.split('\\t') for line in open(figures + one.tensor_path)]
+    labels = [line.rstrip('\\n').split('\\t') for line in open(figures + one.metadata_path)]
+    assert len(labels) == len(tensors) + 1 and {len(row) for row in labels} == {len(labels[0])}
+    assert all(float(v) == float(v) for row in tensors for v in row)
+    out[run] = [values, one.tensor_name, len(tensors), labels[0], runs.Scalars(run, 'validation/elbo')[-1].step]
+print(json.dumps(out))
+";
+
+#[test]
+fn tensorboard_lays_the_runs_of_a_sweep_beside_each_other_and_projects_their_latents() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = "sweep: { grid: { train.learning_rate.peak: [0.001, 0.002] } }\n";
+    let text = run_support::EXPERIMENT.replace("steps: 16", "steps: 4") + sweep;
+    std::fs::write(folder.path().join("tiny.yaml"), text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kinostate"))
+        .args([
+            "run",
+            "tiny.yaml",
+            "--quiet",
+            "--threads",
+            "2",
+            "--out",
+            "all",
+        ])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let root = folder.path().join("all");
+    if shown(&root).is_none() {
+        return;
+    }
+    let output = Command::new(python())
+        .args(["-c", PLUGINS])
+        .arg(&root)
+        .env("PYTHONWARNINGS", "ignore")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = found.as_object().unwrap();
+    assert_eq!(found.len(), 2, "{found:?}");
+    let mut peaks = Vec::new();
+    for (run, told) in found {
+        assert!(run.ends_with("/first/seed-0"), "{run}");
+        let settings = told[0].as_object().unwrap();
+        assert_eq!(settings.len(), 3, "{settings:?}");
+        assert_eq!(
+            (&settings["model"], &settings["seed"]),
+            (&"first".into(), &0.0.into())
+        );
+        peaks.push(settings["train.learning_rate.peak"].as_f64().unwrap());
+        // 8 test sequences of 8 frames.
+        assert_eq!(
+            (&told[1], &told[2], &told[4]),
+            (&"smoothed".into(), &64.into(), &4.into())
+        );
+        let names: Vec<_> = told[3]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| n.as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "sequence",
+                "frame",
+                "x (px)",
+                "y (px)",
+                "vx (px/s)",
+                "vy (px/s)"
+            ]
+        );
+    }
+    peaks.sort_by(f64::total_cmp);
+    assert_eq!(peaks, [0.001, 0.002]);
+}

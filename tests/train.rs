@@ -6,7 +6,12 @@ use kinostate::latents::Given;
 use kinostate::models::{AnyModel, Model, Query};
 use kinostate::progress::Progress;
 use kinostate::seeds::Seeds;
-use kinostate::train::{Job, LearningRate, MissingConfig, Starts, TrainConfig, train};
+use kinostate::store::checksum::Checksum;
+use kinostate::store::tensors;
+use kinostate::train::init::{self, Init};
+use kinostate::train::{
+    Job, LearningRate, MissingConfig, Record, Starts, TrainConfig, checkpoint, train,
+};
 use nalgebra::{DMatrix, SymmetricEigen};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +71,7 @@ fn run(
             true => Err(Error::Interrupted("here".into())),
             false => Ok(vec![]),
         },
+        init: None,
         pictures: None,
         progress: &Progress::hidden(),
     })
@@ -198,6 +204,7 @@ fn covariances_stay_positive_definite_while_f32_networks_learn_from_200_frames()
         folder: folder.path(),
         build: &|start| model().build(data.frame_shape(), &mut seeds.stream("init", start as u64)),
         watch: &watch,
+        init: None,
         pictures: None,
         progress: &Progress::hidden(),
     })
@@ -264,6 +271,7 @@ fn a_tournament_keeps_the_start_with_the_best_validation_elbo_and_its_steps() {
                     kinostate::train::evaluate(model, split, usize::MAX, 6, seeds)?.means[0].1;
                 Err(Error::Interrupted("judged".into()))
             },
+            init: None,
             pictures: None,
             progress: &Progress::hidden(),
         });
@@ -366,9 +374,108 @@ fn every_encoder_and_decoder_trains() {
             folder: &path,
             build: &|_| parse(text).build(data.frame_shape(), &mut seeds.stream("init", 0)),
             watch: &|_| Ok(vec![]),
+            init: None,
             pictures: None,
             progress: &Progress::hidden(),
         })
         .unwrap();
     }
+}
+
+/// A model whose weights come from another run starts where that one ended, and says which tensors it took.
+#[test]
+fn weights_of_another_run_are_taken_and_other_shapes_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let first = folder.path().join("first");
+    run(&data, &first, &config(), 1, 0).unwrap();
+    let found = init::resolve(&first, ["any"].into_iter(), &[3]).unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["model.safetensors"]);
+    let init = Init::of(&first, &found, "any", 3).unwrap();
+    let mut taken = model()
+        .build(data.frame_shape(), &mut Seeds::new(5).stream("init", 0))
+        .unwrap();
+    let told = init.take(taken.as_mut()).unwrap();
+    assert!(told.new.is_empty() && told.left_out.is_empty(), "{told:?}");
+    let mut whole = model()
+        .build(data.frame_shape(), &mut Seeds::new(5).stream("init", 0))
+        .unwrap();
+    checkpoint::load_model(&first.join("model.safetensors"), whole.as_mut()).unwrap();
+    assert_eq!(
+        checkpoint::parameters(taken.as_mut()),
+        checkpoint::parameters(whole.as_mut())
+    );
+    // A file of other sizes, one more tensor and one less.
+    let (mut tensors, metadata) = tensors::load(first.join("model.safetensors")).unwrap();
+    let gone = tensors.remove(0).name;
+    tensors[0].name = "other".into();
+    let path = folder.path().join("model.safetensors");
+    tensors::save(&path, &tensors, &metadata).unwrap();
+    let of = |sha256: String| Init {
+        weights: path.clone(),
+        sha256,
+    };
+    let sum = || Checksum::of_file(&path).unwrap().sha256;
+    let told = of(sum()).take(taken.as_mut()).unwrap();
+    assert!(told.new.contains(&gone) && told.new.len() == 2, "{told:?}");
+    assert_eq!(told.left_out, ["other"]);
+    let changed = of("0".repeat(64))
+        .take(taken.as_mut())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        changed.contains("other weights than the experiment was resolved for"),
+        "{changed}"
+    );
+    for tensor in &mut tensors {
+        tensor.shape.insert(0, 1);
+    }
+    tensors::save(&path, &tensors, &metadata).unwrap();
+    let wrong = of(sum()).take(taken.as_mut()).unwrap_err().to_string();
+    let differ = tensors.len() - 1;
+    assert!(
+        wrong.contains(&format!("{differ} tensors have another shape")),
+        "{wrong}"
+    );
+    let missing = init::resolve(&folder.path().join("no"), ["a"].into_iter(), &[3]).unwrap_err();
+    let missing = missing.to_string();
+    assert!(missing.contains("a/seed-3/model.safetensors"), "{missing}");
+}
+
+/// Training stops when nothing has become better, at the same place whether it was interrupted or not.
+#[test]
+fn patience_ends_a_training_and_an_interrupted_one_ends_at_the_same_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 6);
+    let patient = TrainConfig {
+        steps: 4000,
+        // So small that no weight moves: the first validation stays the best.
+        learning_rate: LearningRate {
+            peak: 1e-30,
+            ..LearningRate::default()
+        },
+        patience: Some(2),
+        ..config()
+    };
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    run(&data, &whole, &patient, 1, 0).unwrap();
+    let text = std::fs::read_to_string(whole.join("metrics.jsonl")).unwrap();
+    let records: Vec<Record> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let last = records.last().unwrap();
+    assert_eq!(last.step, 12, "the first validation is after 4 steps");
+    assert_eq!(last.values["validation/since_best"], 2.0);
+    let elbo = |record: &Record| record.values["validation/elbo"];
+    let best = &records[records.len() - 3];
+    assert!(records.iter().all(|record| elbo(record) <= elbo(best)));
+    let metadata = tensors::load(whole.join("model.safetensors")).unwrap().1;
+    assert_eq!(metadata["step"], best.step.to_string());
+    let _ = run(&data, &parts, &patient, 1, 2);
+    run(&data, &parts, &patient, 1, 0).unwrap();
+    assert!(bytes(&whole) == bytes(&parts));
+    // One that has stopped stays stopped.
+    run(&data, &parts, &patient, 1, 1).unwrap();
+    assert!(bytes(&whole) == bytes(&parts));
 }

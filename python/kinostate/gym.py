@@ -33,9 +33,22 @@ def register() -> None:
 
 
 class _Common:
-    """What one environment and many share."""
+    """What one environment and many share: settings, spaces, actions.
 
-    def _begin(self, world, dt, frames, video, observe, render_mode, parameters) -> None:
+    `world` is a `World`, or a name with the world's `video` and parameters; `dt` s between its `frames` frames;
+    `observe` is `pixels` or `state`; `render_mode` is `rgb_array` or None."""
+
+    def __init__(
+        self,
+        world="bouncing_ball",
+        *,
+        dt=None,
+        frames=200,
+        video=None,
+        observe="pixels",
+        render_mode=None,
+        **parameters,
+    ):
         if not isinstance(world, World):
             world = World(world, video=video, **parameters)
         elif video is not None or parameters:
@@ -57,6 +70,8 @@ class _Common:
             self._seen = gymnasium.spaces.Box(0, 255, (h, w, c), np.uint8)
         else:
             self._seen = gymnasium.spaces.Box(-np.inf, np.inf, (len(world.state_columns),), np.float64)
+        self.metadata = self.metadata | {"render_fps": max(1, round(1 / self.dt))}
+        self._episodes = None
 
     def _actions(self, action, count: int) -> np.ndarray:
         size = len(self.world.action_columns)
@@ -74,21 +89,9 @@ class WorldEnv(_Common, gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
 
-    def __init__(
-        self,
-        world="bouncing_ball",
-        *,
-        dt=None,
-        frames=200,
-        video=None,
-        observe="pixels",
-        render_mode=None,
-        **parameters,
-    ):
-        self._begin(world, dt, frames, video, observe, render_mode, parameters)
-        self.metadata = self.metadata | {"render_fps": max(1, round(1 / self.dt))}
+    def __init__(self, world="bouncing_ball", **settings):
+        super().__init__(world, **settings)
         self.action_space, self.observation_space = self._action, self._seen
-        self._episodes = None
 
     def _look(self):
         self._state = self._episodes.state()[0]
@@ -121,25 +124,12 @@ class WorldVectorEnv(_Common, VectorEnv):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20, "autoreset_mode": AutoresetMode.NEXT_STEP}
 
-    def __init__(
-        self,
-        num_envs=1,
-        world="bouncing_ball",
-        *,
-        dt=None,
-        frames=200,
-        video=None,
-        observe="pixels",
-        render_mode=None,
-        **parameters,
-    ):
-        self._begin(world, dt, frames, video, observe, render_mode, parameters)
-        self.metadata = self.metadata | {"render_fps": max(1, round(1 / self.dt))}
+    def __init__(self, num_envs=1, world="bouncing_ball", **settings):
+        super().__init__(world, **settings)
         self.num_envs = num_envs
         self.single_action_space, self.single_observation_space = self._action, self._seen
         self.action_space = batch_space(self._action, num_envs)
         self.observation_space = batch_space(self._seen, num_envs)
-        self._episodes = None
 
     def _look(self):
         self._state = self._episodes.state()

@@ -152,6 +152,7 @@ impl Shown<'_> {
                 size,
                 values: all[of(size)].to_vec(),
             }),
+            rewards: None,
         })
     }
 

@@ -372,8 +372,13 @@ impl Episodes {
                 if !last || c == 1 {
                     return Ok(picture);
                 }
-                let pixel = |i: usize| picture[i % c * h * w + i / c];
-                Ok((0..picture.len()).map(pixel).collect())
+                let mut pixels = vec![0; picture.len()];
+                for (k, plane) in picture.chunks_exact(h * w).enumerate() {
+                    for (pixel, &value) in pixels.chunks_exact_mut(c).zip(plane) {
+                        pixel[k] = value;
+                    }
+                }
+                Ok(pixels)
             };
             all.par_iter_mut().map(one).collect::<Result<Vec<_>>>()
         })?;

@@ -1,6 +1,7 @@
 //! Worlds whose futures are left to chance, against what can be enumerated or computed.
 
 use rand_chacha::rand_core::SeedableRng;
+use simulators::coin_bounce::Kick;
 use simulators::{CoinBounce, LinearGaussian, MovingSprites, Rng, Simulator, Weather, future};
 
 const DT: f64 = 0.2; // s
@@ -367,4 +368,106 @@ fn sprites_move_straight_until_a_wall_draws_them_anew() {
     // From the rule in numpy, 4,000 paths of 25 frames (the first has no hit): 0.119; standard error 0.001 each.
     println!("{rate:.4} hits a frame, chi-square {chi:.1} of 35");
     assert!((rate - 0.119).abs() < 0.008, "{rate}");
+}
+
+/// Kicks are events: where the interval before a frame has none the ball moves as the closed form says from the state before,
+/// bounces included; where it has one the place goes on from there at another velocity, whose speed is a drawn one.
+#[test]
+fn without_a_kick_the_ball_moves_exactly_and_with_one_its_speed_is_drawn_anew() {
+    let (frames, n) = (60, 400);
+    let world = CoinBounce {
+        flip: 0.0,
+        kick: Some(Kick::default()),
+        ..CoinBounce::default()
+    };
+    let bouncing = &world.ball;
+    let kinds = world.event_columns().len();
+    let (mut kicks, mut farthest) = (0_u32, 0.0_f64);
+    for seed in 0..n {
+        let motion = world.simulate(frames, DT, &mut rng(seed)).unwrap();
+        for t in 1..frames {
+            let [before, now] = [t - 1, t].map(|t| &motion.states[4 * t..4 * t + 4]);
+            let hits = &motion.events[t * kinds..(t + 1) * kinds];
+            if hits[kinds - 1] == 0 {
+                let want = bouncing.exact(before, &motion.parameters, DT).unwrap();
+                let off = |i: usize| (now[i] - want[i]).abs();
+                farthest = farthest.max(off(0)).max(off(1));
+                assert!(off(2) < 1e-6 && off(3) < 1e-6, "seed {seed}, frame {t}");
+                continue;
+            }
+            kicks += u32::from(hits[kinds - 1]);
+            // Without gravity and with elastic walls the speed of a frame is that of the last kick.
+            let speed = now[2].hypot(now[3]);
+            assert!((10.0..=15.0).contains(&speed), "seed {seed}: {speed} px/s");
+            let time = motion.event_times[t * kinds + kinds - 1];
+            let frame = (t - 1) as f64 * DT;
+            assert!((time - frame).abs() < 1e-9, "{time} s, frame at {frame} s");
+            let way = (now[0] - before[0]).hypot(now[1] - before[1]);
+            assert!(way <= speed * DT + 1e-6, "seed {seed}: {way} px in {DT} s");
+        }
+    }
+    // An impact costs at most 1e-10 px in position; a frame has a few.
+    assert!(farthest < 1e-8, "{farthest} px");
+    let of = f64::from((frames - 1) as u32 * n as u32);
+    let (mean, std) = (0.02 * of, (0.02 * 0.98 * of).sqrt());
+    println!("{kicks} kicks, expected {mean:.0} +- {std:.0}; {farthest:.1e} px off without one");
+    assert!((f64::from(kicks) - mean).abs() < 6.0 * std, "{kicks}");
+}
+
+/// True futures of one state: a share (1 - p)^h has met no kick after h frames, and these are the exact one.
+#[test]
+fn futures_of_a_kicked_ball_are_the_exact_one_as_often_as_no_kick_falls() {
+    let (horizon, n) = (20, 3000);
+    let world = CoinBounce {
+        flip: 0.0,
+        kick: Some(Kick::default()),
+        ..CoinBounce::default()
+    };
+    let start = world.simulate(1, DT, &mut rng(3)).unwrap();
+    let certain = CoinBounce {
+        kick: None,
+        ..world.clone()
+    };
+    let path = future(
+        &certain,
+        &start.states,
+        &start.parameters,
+        horizon + 1,
+        DT,
+        &mut rng(0),
+    )
+    .unwrap();
+    let mut kept = vec![0_u32; horizon + 1];
+    for seed in 0..n {
+        let own = future(
+            &world,
+            &start.states,
+            &start.parameters,
+            horizon + 1,
+            DT,
+            &mut rng(seed),
+        )
+        .unwrap();
+        let same = |h: usize| {
+            let at = 4 * h..4 * h + 4;
+            let pairs = own.states[at.clone()].iter().zip(&path.states[at]);
+            pairs.clone().all(|(a, b)| (a - b).abs() < 1e-6)
+        };
+        (0..=horizon)
+            .filter(|&h| same(h))
+            .for_each(|h| kept[h] += 1);
+    }
+    for h in [0, 1, 5, 20] {
+        let p = 0.98_f64.powi(h as i32);
+        let (mean, std) = (p * n as f64, (p * (1.0 - p) * n as f64).sqrt());
+        println!(
+            "h {h}: {} of {n} without a kick, expected {mean:.0} +- {std:.0}",
+            kept[h]
+        );
+        assert!(
+            (f64::from(kept[h]) - mean).abs() <= 6.0 * std,
+            "h {h}: {}",
+            kept[h]
+        );
+    }
 }

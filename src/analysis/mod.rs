@@ -107,8 +107,8 @@ analyses! {
     shift::Shift,
     futures::Futures,
     ledger::Ledger,
-    violations::Violations,
     next_frame::NextFrame,
+    violations::Violations,
 }
 
 #[cfg(test)]

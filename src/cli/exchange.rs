@@ -1,11 +1,11 @@
-//! `kinostate export` and `kinostate import`.
+//! `kinostate export`, `kinostate import` and `kinostate pictures`.
 
 use clap::Args;
 use kinostate::Result;
 use kinostate::data;
 use kinostate::exchange::{
-    self, Axes, Crop, Decimal, ExportOptions, Format, ImportOptions, Origin, Separator, Shade,
-    Size, View, column,
+    self, Axes, Crop, Decimal, ExportOptions, Format, ImportOptions, Origin, PicturesOptions,
+    Separator, Shade, Size, View, column,
 };
 use kinostate::pipeline::dataset_folder;
 use kinostate::progress::Progress;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub(super) struct Export {
     /// A dataset folder, or a run folder with one
     dataset: PathBuf,
-    /// Format: npz, hdf5, mp4, gif or png
+    /// Format: npz, hdf5, flat-hdf5 (stable-worldmodel), lerobot, mp4, gif or png
     #[arg(long, value_name = "FORMAT")]
     to: Format,
     /// Folder to write to; files that are there are replaced
@@ -28,6 +28,15 @@ pub(super) struct Export {
     /// Sequences of each split at most [default: all; 8 for mp4 and gif]
     #[arg(long, value_name = "N")]
     sequences: Option<usize>,
+    /// LeRobot: pictures as H.264 videos, by the program ffmpeg, in place of PNG files
+    #[arg(long)]
+    video: bool,
+    /// Write a dataset card beside it, README.md, as the Hugging Face Hub shows it
+    #[arg(long)]
+    card: bool,
+    /// The licence that the card names, such as mit or cc-by-4.0 [default: unknown]
+    #[arg(long, value_name = "NAME", requires = "card")]
+    license: Option<String>,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -41,6 +50,9 @@ impl Export {
             splits: self.splits,
             sequences: self.sequences,
             out: self.out,
+            video: self.video,
+            card: self.card,
+            license: self.license,
         };
         let progress = Progress::new(self.quiet, None)?;
         let made = exchange::export(&dataset, self.to, &options, &progress)?;
@@ -51,13 +63,45 @@ impl Export {
     }
 }
 
+/// What `pictures` accepts.
+#[derive(Args, Debug)]
+pub(super) struct Pictures {
+    /// Images, JSON arrays of brightness, folders of them, and folders of such folders, in the order of their names
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// The array to write, .npy: bytes (N, H, W), 255 = white
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Scale the pictures to this size
+    #[arg(long, value_name = "WxH")]
+    scale: Option<Size>,
+    /// Size of the pictures in a JSON array, which does not tell it
+    #[arg(long, value_name = "WxH", default_value = "28x28")]
+    json_size: Size,
+}
+
+impl Pictures {
+    /// Does it and tells what was written.
+    pub(super) fn run(self) -> Result<String> {
+        let options = PicturesOptions {
+            scale: self.scale,
+            json_size: self.json_size,
+            out: self.out,
+        };
+        let [n, height, width] = exchange::pictures(&self.sources, &options)?;
+        let out = options.out.display();
+        Ok(format!("{out}: {n} pictures of {width}x{height}\n"))
+    }
+}
+
 const SOURCES: &str = "\
 Sources, told apart by their endings and first bytes:
-  .npz .h5 .mat     arrays: frames and states (N, T, D) where there are any; of our own HDF5 export, every split
+  .npz .h5 .mat     arrays: frames and states (N, T, D) where there are any; of our own HDF5 export, every split;
+                    stable-worldmodel's flat HDF5 with ep_len and ep_offset
   .npy              frames alone, or trajectories (N, T, D) or (T, D) drawn as a ball
   .csv .tsv .txt    tables of trajectories, plain or of trackpy, TrackMate, SLEAP, DeepLabCut; drawn as balls
   .tif              a stack: its pages are frames
-  FOLDER            images in the order of their names, in it or in folders in it; or files of one of the other kinds,
+  FOLDER            a LeRobot dataset of version 3.0; or images in the order of their names, in it or in folders in it; or files of one of the other kinds,
                     each a recording
   others            a video, read by the program ffmpeg
 
@@ -111,7 +155,7 @@ pub(super) struct Import {
     /// Arrays: a letter an axis of the frames, N sequences, T frames, C channels, H rows, W columns, in their order
     #[arg(long, value_name = "LETTERS")]
     axes: Option<Axes>,
-    /// Archives: the array of frames [default: frames or images]
+    /// Archives: the array of frames [default: frames or images]; LeRobot: the camera [default: the first]
     #[arg(long, value_name = "KEY")]
     frames: Option<String>,
     /// Archives: the array of states [default: states or state, where there is one]; video, images: a table, a row a frame

@@ -12,13 +12,16 @@ use nn::tensor::matrix;
 
 /// A filter that is shown one frame after the other.
 ///
-/// Of a model with one linear law it keeps the codes of the frames and runs the exact filter over them: a frame is
-/// looked at once. Any other model is asked anew about all frames so far.
+/// Of a model with one linear law it keeps the codes of the frames and runs the exact filter over them, and of one that
+/// [follows](Model::follow) the last belief: a frame is looked at once. Any other model is asked anew about all frames
+/// so far.
 pub struct Watcher<'a> {
     model: &'a dyn Model<f32>,
     /// Components of an action.
     actions: usize,
     law: Option<(Lgssm, Vec<f64>)>,
+    /// The last belief of a model that follows.
+    last: Option<Beliefs>,
     /// Pixels in [0, 1] of all frames so far; codes of them where there is a law.
     seen: Vec<f32>,
     codes: Vec<f64>,
@@ -34,6 +37,7 @@ impl<'a> Watcher<'a> {
             model,
             actions,
             law: law(model),
+            last: None,
             seen: Vec::new(),
             codes: Vec::new(),
             frames: 0,
@@ -66,10 +70,34 @@ impl<'a> Watcher<'a> {
                 self.filtered(law, input)
             }
             _ => {
+                if let Some(found) = self.followed(&pixels, acted)? {
+                    self.last = Some(found.clone());
+                    return Ok(found);
+                }
                 self.seen.extend(pixels);
                 self.asked(rng)
             }
         }
+    }
+
+    /// By the model, from its last belief.
+    fn followed(&self, pixels: &[f32], acted: &[f64]) -> Result<Option<Beliefs>> {
+        let own = match self.frames {
+            1 => vec![0.0; self.actions],
+            _ => acted.to_vec(),
+        };
+        let clips = Clips {
+            frames: matrix(pixels.to_vec(), 1, pixels.len())?,
+            sequences: 1,
+            steps: 1,
+            seen: None,
+            actions: Some(Actions {
+                size: self.actions,
+                values: own,
+            }),
+            rewards: None,
+        };
+        self.model.follow(self.last.as_ref(), &clips)
     }
 
     /// By the exact filter over the codes so far.
@@ -111,6 +139,7 @@ impl<'a> Watcher<'a> {
                 // The last row acts on nothing that is seen.
                 values: [self.acted.clone(), vec![0.0; self.actions]].concat(),
             }),
+            rewards: None,
         };
         let found = self
             .model

@@ -38,6 +38,40 @@ pub trait Controller {
     fn believed(&self) -> Result<Option<Vec<f32>>> {
         Ok(None)
     }
+    /// The plan that the last action is the first of; none for those that do not plan.
+    fn plan(&self) -> Option<&Plan> {
+        None
+    }
+    /// Keeps the last belief, from which [`Self::imagined`] goes on.
+    fn mark(&mut self) {}
+    /// The frames after the belief that was kept, pixels in [0, 1], under what was done since then (frames, k), none of
+    /// them seen; none for those that believe nothing.
+    ///
+    /// # Errors
+    /// What a model fails with.
+    fn imagined(&self, _acted: &[f64], _rng: &mut Rng) -> Result<Option<Vec<f32>>> {
+        Ok(None)
+    }
+}
+
+/// Actions that were thought of, and what they were expected to cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// (H, k).
+    pub actions: Vec<f64>,
+    /// Of the H frames, as the planner has it.
+    pub cost: f64,
+    /// The same of actions that were drawn and not chosen: what the model errs by where nobody looks for its errors.
+    pub drawn: (Vec<f64>, f64),
+}
+
+/// What search makes small.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Objective {
+    /// The distance from a place.
+    Aim(Aim),
+    /// What the world's task costs: as a model predicts it, or as the world has it.
+    Task,
 }
 
 /// Does nothing.
@@ -93,14 +127,41 @@ pub struct TrueSearch<'a> {
     pub world: &'a dyn Simulator,
     /// Time between frames, s.
     pub dt: f64,
-    /// What is to be reached, of all state columns.
-    pub aim: Aim,
+    /// What is to be reached; a place in all state columns.
+    pub objective: Objective,
     /// How it is searched.
     pub search: Search,
     /// How actions are drawn.
     pub range: Range,
     /// What was thought of last.
     pub thought: Thought,
+    /// The plan of the last action.
+    pub plan: Option<Plan>,
+}
+
+/// Searches, and keeps what was chosen beside a draw of the first iteration.
+fn planned(
+    setting: &Search,
+    range: &Range,
+    last: &Thought,
+    mut costs: impl FnMut(&[f64], &mut Rng) -> Result<Vec<f64>>,
+    rng: &mut Rng,
+) -> Result<(Thought, Option<Plan>)> {
+    let size = setting.horizon * range.scale.len();
+    let (mut least, mut drawn) = (f64::INFINITY, None);
+    let watched = |candidates: &[f64], rng: &mut Rng| -> Result<Vec<f64>> {
+        let found = costs(candidates, rng)?;
+        drawn.get_or_insert_with(|| (candidates[size..2 * size].to_vec(), found[1]));
+        least = found.iter().copied().fold(least, f64::min);
+        Ok(found)
+    };
+    let thought = search(setting, range, last, watched, rng)?;
+    let plan = drawn.map(|drawn| Plan {
+        actions: thought.0.clone(),
+        cost: least,
+        drawn,
+    });
+    Ok((thought, plan))
 }
 
 impl Controller for TrueSearch<'_> {
@@ -109,22 +170,51 @@ impl Controller for TrueSearch<'_> {
             self.range.scale.len(),
             self.search.horizon * self.range.scale.len(),
         );
+        let (world, dt) = (self.world, self.dt);
         let one = |actions: &[f64], rng: &mut Rng| -> Result<f64> {
-            let mut ahead = Episode::resume(self.world, now.state, now.parameters, self.dt, rng)?;
-            let mut cost = 0.0;
-            for action in actions.chunks_exact(k) {
-                ahead.step(action)?;
-                cost += self.aim.cost(ahead.state(), action);
-            }
-            Ok(cost)
+            true_cost(world, dt, now, &self.objective, actions, rng)
         };
         let costs = |candidates: &[f64], rng: &mut Rng| -> Result<Vec<f64>> {
             let each = candidates.chunks_exact(size);
             each.map(|actions| one(actions, rng)).collect()
         };
-        self.thought = search(&self.search, &self.range, &self.thought, costs, rng)?;
+        let found = planned(&self.search, &self.range, &self.thought, costs, rng)?;
+        (self.thought, self.plan) = found;
         Ok(self.thought.0[..k].to_vec())
     }
+
+    fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+}
+
+/// What actions (H, k) cost from a true state on, by the simulator itself.
+///
+/// # Errors
+/// What the world fails with; [`Error::Shape`] for a world without a task where its cost is asked for.
+pub fn true_cost(
+    world: &dyn Simulator,
+    dt: f64,
+    now: &Now,
+    objective: &Objective,
+    actions: &[f64],
+    rng: &mut Rng,
+) -> Result<f64> {
+    let k = world.action_limits().len();
+    let mut ahead = Episode::resume(world, now.state, now.parameters, dt, rng)?;
+    let mut cost = 0.0;
+    for action in actions.chunks_exact(k.max(1)) {
+        let own = ahead.step(action)?;
+        cost += match objective {
+            Objective::Aim(aim) => aim.cost(ahead.state(), action),
+            Objective::Task => own.ok_or_else(no_task)?,
+        };
+    }
+    Ok(cost)
+}
+
+fn no_task() -> Error {
+    Error::Shape("control: a world with a task, whose cost counts, expected".into())
 }
 
 /// How a model's beliefs become actions.
@@ -141,24 +231,63 @@ pub struct Pixels<'a> {
     model: &'a dyn Model<f32>,
     watcher: Watcher<'a>,
     planner: Planner,
-    aim: Aim,
+    objective: Objective,
     range: Range,
     thought: Thought,
     belief: Beliefs,
+    marked: Beliefs,
+    plan: Option<Plan>,
 }
 
 impl<'a> Pixels<'a> {
     /// Nothing is seen yet.
-    pub fn new(model: &'a dyn Model<f32>, planner: Planner, aim: Aim, range: Range) -> Self {
+    pub fn new(
+        model: &'a dyn Model<f32>,
+        planner: Planner,
+        objective: Objective,
+        range: Range,
+    ) -> Self {
         Self {
             model,
             watcher: Watcher::new(model, range.scale.len()),
             planner,
-            aim,
+            objective,
             range,
             thought: Thought::default(),
             belief: Beliefs::default(),
+            marked: Beliefs::default(),
+            plan: None,
         }
+    }
+
+    /// What candidates (C, H, k) cost from beliefs of C clips on, the mean over draws.
+    fn costs(
+        &self,
+        from: &Beliefs,
+        (horizon, draws): (usize, usize),
+        candidates: &[f64],
+        rng: &mut Rng,
+    ) -> Result<Vec<f64>> {
+        let ahead = Ahead {
+            horizon,
+            draws,
+            actions: Some(candidates),
+        };
+        let futures = self.model.rollout(from, ahead, rng)?;
+        if let Objective::Aim(aim) = &self.objective {
+            let states = futures.need(&state_name(self.model)?)?;
+            return aim.costs(states.data(), candidates, horizon);
+        }
+        let rewards = self.model.rewards(&futures)?.ok_or_else(|| {
+            Error::Shape("control: a model that predicts rewards expected".into())
+        })?;
+        let count = candidates.len() / (horizon * self.range.scale.len()).max(1);
+        let mut costs = vec![0.0; count];
+        for (i, future) in rewards.chunks_exact(horizon + 1).enumerate() {
+            // Frame 0 is now: what came with it is past.
+            costs[i % count] -= future[1..].iter().sum::<f64>() / draws.max(1) as f64;
+        }
+        Ok(costs)
     }
 }
 
@@ -179,20 +308,36 @@ impl Controller for Pixels<'_> {
             Planner::Lqg(lqr) => Ok(lqr.act(self.belief.need(&name)?.data())),
             Planner::Search(setting, draws) => {
                 let many = repeated(&self.belief, setting.candidates)?;
-                let costs = |candidates: &[f64], rng: &mut Rng| -> Result<Vec<f64>> {
-                    let ahead = Ahead {
-                        horizon: setting.horizon,
-                        draws: *draws,
-                        actions: Some(candidates),
-                    };
-                    let futures = self.model.rollout(&many, ahead, rng)?;
-                    let states = futures.need(&name)?.data();
-                    self.aim.costs(states, candidates, setting.horizon)
+                let costs = |candidates: &[f64], rng: &mut Rng| {
+                    self.costs(&many, (setting.horizon, *draws), candidates, rng)
                 };
-                self.thought = search(setting, &self.range, &self.thought, costs, rng)?;
+                let found = planned(setting, &self.range, &self.thought, costs, rng)?;
+                (self.thought, self.plan) = found;
                 Ok(self.thought.0[..self.range.scale.len()].to_vec())
             }
         }
+    }
+
+    fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    fn mark(&mut self) {
+        self.marked = self.belief.clone();
+    }
+
+    fn imagined(&self, acted: &[f64], rng: &mut Rng) -> Result<Option<Vec<f32>>> {
+        let ahead = Ahead {
+            horizon: acted.len() / self.range.scale.len().max(1),
+            draws: 1,
+            actions: Some(acted),
+        };
+        let frames = self
+            .model
+            .decode(&self.model.rollout(&self.marked, ahead, rng)?)?;
+        // Without the frame of the belief itself.
+        let size = frames.len() / (ahead.horizon + 1);
+        Ok(Some(frames[size..].to_vec()))
     }
 
     fn believed(&self) -> Result<Option<Vec<f32>>> {

@@ -7,15 +7,24 @@
 mod aim;
 mod belief;
 mod cem;
+mod classical;
 mod controller;
+mod ilqr;
 mod lqr;
 mod reading;
+mod task;
 mod trial;
 
 pub use aim::Aim;
 pub use belief::{Watcher, input_law, repeated};
 pub use cem::{Range, Search, Thought, search};
-pub use controller::{Controller, Now, Pixels, Planner, Restless, Still, TrueLqr, TrueSearch};
+pub use classical::{classical, classical_name, linearised};
+pub use controller::{
+    Controller, Now, Objective, Pixels, Plan, Planner, Restless, Still, TrueLqr, TrueSearch,
+    true_cost,
+};
+pub use ilqr::{Ilqr, Law, TrueIlqr, WorldLaw};
 pub use lqr::Lqr;
 pub use reading::{Reading, spread};
-pub use trial::{Course, Outcome, Trial};
+pub use task::{Score, Task, target};
+pub use trial::{Course, IMAGINED, Judged, Outcome, Trial};

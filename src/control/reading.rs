@@ -16,6 +16,11 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// How far a place usually is from the mean.
+    pub fn spread(&self) -> f64 {
+        self.spread
+    }
+
     /// Some of the columns of a state of `width`; `spread` as in [`spread`].
     pub fn of_columns(place: &[usize], width: usize, spread: f64) -> Self {
         let entry = |i: usize, j: usize| f64::from(u8::from(place[i] == j));

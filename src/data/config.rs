@@ -3,6 +3,7 @@
 use super::impossible::{IMPOSSIBLE, Impossible};
 use super::observe::Observe;
 use super::oracle::{ORACLE, Oracle};
+use super::pictures::Pictures;
 use super::shift::Shift;
 use crate::error::{Error, Result, all};
 use indexmap::IndexMap;
@@ -18,6 +19,9 @@ pub struct DataConfig {
     #[serde(with = "serde_yaml::with::singleton_map_recursive")]
     #[schemars(with = "AnySimulator")]
     pub simulator: AnySimulator,
+    /// What `moving_sprites` shows, in place of its built-in shapes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
     /// How it is drawn.
     #[serde(default)]
     pub video: Video,
@@ -82,6 +86,7 @@ impl DataConfig {
                 .keys()
                 .map(|name| check_name("data.shifts", name))),
             self.check_shifts(),
+            self.check_pictures(),
             self.check_observe(),
             self.check_oracle(),
             self.check_impossible(),

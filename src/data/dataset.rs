@@ -8,7 +8,7 @@ use super::shard::{self, OpenShard};
 use crate::error::{Error, Result};
 use indexmap::IndexMap;
 use rayon::prelude::*;
-use simulators::Column;
+use simulators::{AnySimulator, Column};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub struct Split {
     sequences_per_shard: usize,
     /// Of the training split's vectors.
     scale: Option<Arc<Scale>>,
+    /// What tells costs.
+    world: Option<Arc<AnySimulator>>,
 }
 
 impl Dataset {
@@ -39,6 +41,10 @@ impl Dataset {
         let manifest = Manifest::read(dir)?;
         let made = &manifest.origin.made;
         let sequences = made.splits();
+        let world = match made {
+            Made::Simulated(config) => Some(Arc::new(config.simulator.clone())),
+            Made::Imported(_) => None,
+        };
         let mut splits = IndexMap::new();
         for (name, entries) in &manifest.splits {
             let sizes = manifest.sizes_of(name);
@@ -54,6 +60,7 @@ impl Dataset {
                 sequences: sequences[name],
                 sequences_per_shard: made.sequences_per_shard(),
                 scale: None,
+                world: world.clone(),
             };
             splits.insert(name.clone(), split);
         }
@@ -252,6 +259,22 @@ impl Split {
             .actions
             .as_ref()
             .map_or(&[], |actions| actions.row(row))
+    }
+
+    /// What the states and actions of sequence i cost by the task of its world, (T): cost t is of frame t and of the
+    /// action from there on ([`simulators::Simulator::cost`]). Empty where the world has no task; NaN where a state is not known.
+    pub fn costs(&self, i: usize) -> Vec<f64> {
+        let (Some(world), actions) = (&self.world, self.actions(i)) else {
+            return Vec::new();
+        };
+        let (width, size) = (world.state_columns().len(), world.action_columns().len());
+        if width == 0 || size == 0 || actions.is_empty() {
+            return Vec::new();
+        }
+        let states = self.states(i).chunks_exact(width);
+        let each = states.zip(actions.chunks_exact(size));
+        let cost = |(state, action)| world.cost(state, action, self.parameters(i));
+        each.map(cost).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// States of the true futures of sequence i, (M, H, D): row h - 1 is h frames after the last seen one. Empty but in

@@ -33,11 +33,17 @@ pub struct Shift {
 }
 
 impl DataConfig {
-    /// World and pictures of a split.
+    /// World and video of a split, with the pictures that the world shows.
     ///
     /// # Errors
-    /// [`Error::Experiment`] names the shift whose changes do not fit.
+    /// [`Error::Experiment`] names the shift whose changes do not fit; pictures that can't be read.
     pub fn of_split(&self, split: &str) -> Result<(AnySimulator, Video)> {
+        let (simulator, video) = self.settings_of(split)?;
+        Ok((self.showing(simulator)?, video))
+    }
+
+    /// The same without pictures.
+    fn settings_of(&self, split: &str) -> Result<(AnySimulator, Video)> {
         let Some(shift) = self.shifts.get(split) else {
             return Ok((self.simulator.clone(), self.video.clone()));
         };
@@ -71,7 +77,7 @@ impl DataConfig {
         if shift.sequences == 0 {
             return Err(wrong(&key("sequences"), "at least 1", 0));
         }
-        let (simulator, video) = self.of_split(split)?;
+        let (simulator, video) = self.settings_of(split)?;
         let section = format!("data.shifts.{split}");
         // Its keys are those below the simulator's name.
         let name = format!("{}.", simulator.name());

@@ -74,11 +74,18 @@ impl Facts {
 }
 
 impl DataSource {
-    /// Fills in what a stored dataset holds, unless the file tells.
+    /// Fills in what a stored dataset or a file of pictures holds, unless the file tells.
     ///
     /// # Errors
     /// [`Error::Experiment`] when there is no dataset.
     pub fn resolve(&mut self) -> Result<()> {
+        if let Self::Simulated(DataConfig {
+            pictures: Some(pictures),
+            ..
+        }) = self
+        {
+            return pictures.resolve();
+        }
         if let Self::Stored(stored @ Stored { facts: None, .. }) = self {
             let facts = Facts::read(&stored.dataset);
             stored.facts = Some(facts.map_err(|e| {

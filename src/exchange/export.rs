@@ -1,6 +1,6 @@
 //! A dataset in another format: which sequences, and which file writes them.
 
-use super::{gif, hdf5_export, images, npz_export, video};
+use super::{card, flat_export, gif, hdf5_export, images, lerobot, npz_export, video};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::progress::{Bar, Progress};
@@ -43,6 +43,10 @@ formats! {
     Npz = "npz", npz_export::write, None;
     /// HDF5, one file with a group a split: the same arrays, columns and units as attributes.
     Hdf5 = "hdf5", hdf5_export::write, None;
+    /// stable-worldmodel's HDF5, a file a split: the steps of all sequences in one array each.
+    FlatHdf5 = "flat-hdf5", flat_export::write, None;
+    /// LeRobot's folder of version 3.0: states, actions and pictures in Parquet, an episode a sequence.
+    LeRobot = "lerobot", lerobot::write, None;
     /// H.264 video, a file a sequence, by the program ffmpeg. Lossy: to look at.
     Mp4 = "mp4", video::write, Some(8);
     /// Animated GIF, a file a sequence: to look at.
@@ -77,6 +81,12 @@ pub struct ExportOptions {
     pub sequences: Option<usize>,
     /// The folder that is written to.
     pub out: PathBuf,
+    /// LeRobot: pictures as videos in place of PNG files.
+    pub video: bool,
+    /// Writes a dataset card beside it, README.md.
+    pub card: bool,
+    /// The licence that the card names, as the Hugging Face Hub spells it; `unknown` when not given.
+    pub license: Option<String>,
 }
 
 /// What a format's writer works on.
@@ -85,6 +95,7 @@ pub(super) struct Export<'a> {
     /// Name, split, and number of its sequences that are exported.
     pub splits: Vec<(&'a str, &'a Split, usize)>,
     pub out: &'a Path,
+    pub video: bool,
     pub bar: Bar,
 }
 
@@ -109,6 +120,11 @@ pub fn export(
         true => data.split_names().collect(),
         false => options.splits.iter().map(String::as_str).collect(),
     };
+    if options.video && format != Format::LeRobot {
+        return Err(Error::Experiment(format!(
+            "--video: expected --to lerobot, got {format}; --to mp4 writes a video a sequence"
+        )));
+    }
     let most = options.sequences.or(format.usual()).unwrap_or(usize::MAX);
     if most == 0 {
         return Err(Error::Experiment(
@@ -124,12 +140,18 @@ pub fn export(
         .collect::<Result<Vec<_>>>()?;
     std::fs::create_dir_all(&options.out).map_err(Error::io(&options.out))?;
     let total = splits.iter().map(|(_, _, n)| *n as u64).sum();
-    format.write(&Export {
+    let export = Export {
         data: &data,
         splits,
         out: &options.out,
+        video: options.video,
         bar: progress.bar("export", total, "sequences"),
-    })
+    };
+    let mut made = format.write(&export)?;
+    if options.card {
+        made.push(card::write(&export, format, options)?);
+    }
+    Ok(made)
 }
 
 impl Export<'_> {

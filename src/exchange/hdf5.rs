@@ -21,6 +21,12 @@ const ROOT: u64 = 48;
 pub enum Number {
     /// Unsigned, 1 byte.
     U8,
+    /// Signed, 4 bytes.
+    I32,
+    /// Signed, 8 bytes.
+    I64,
+    /// Single precision.
+    F32,
     /// Double precision.
     F64,
 }
@@ -55,7 +61,7 @@ pub struct Array {
 /// A group of arrays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
-    /// Its name in the file.
+    /// Its name in the file; without one its arrays stand at the root.
     pub name: String,
     /// Its arrays, in the order in which their values are written.
     pub arrays: Vec<Array>,
@@ -169,7 +175,8 @@ impl Number {
     fn bytes(self) -> u64 {
         match self {
             Self::U8 => 1,
-            Self::F64 => 8,
+            Self::I32 | Self::F32 => 4,
+            Self::I64 | Self::F64 => 8,
         }
     }
 
@@ -178,6 +185,13 @@ impl Number {
         match self {
             // Fixed point, little-endian, unsigned, 8 bits from bit 0.
             Self::U8 => vec![0x10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0],
+            // The same, signed (bit 3 of the flags), 32 and 64 bits.
+            Self::I32 => vec![0x10, 8, 0, 0, 4, 0, 0, 0, 0, 0, 32, 0],
+            Self::I64 => vec![0x10, 8, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0],
+            // IEEE 754 single: sign at bit 31, exponent of 8 bits at 23, mantissa of 23 bits at 0, bias 127.
+            Self::F32 => vec![
+                0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 0x7f, 0, 0, 0,
+            ],
             // IEEE 754 double: sign at bit 63, exponent of 11 bits at 52, mantissa of 52 bits at 0, bias 1023.
             Self::F64 => vec![
                 0x11, 0x20, 63, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0,
@@ -207,6 +221,14 @@ fn headers(
     let mut links = Vec::new();
     for group in groups {
         let place = all.len();
+        if group.name.is_empty() {
+            for (i, array) in group.arrays.iter().enumerate() {
+                links.push((array.name.as_str(), header(place + i)));
+                all.push(array_header(array, value(k))?);
+                k += 1;
+            }
+            continue;
+        }
         links.push((group.name.as_str(), header(place)));
         let inside = group.arrays.iter().enumerate();
         let inside: Vec<_> = inside

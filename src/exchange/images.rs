@@ -12,6 +12,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits};
 use rayon::prelude::*;
 use std::collections::VecDeque;
+use std::io::{BufRead, Seek};
 use std::path::{Path, PathBuf};
 
 /// The image files of one folder, in the order of their names; numbers in names count as numbers.
@@ -82,20 +83,31 @@ const ALLOCATION: u64 = 512 << 20;
 /// [`Error::Io`], or [`Error::File`] with what the decoder says.
 pub(super) fn decode(path: &Path) -> Result<(DynamicImage, bool)> {
     let reader = ImageReader::open(path).map_err(Error::io(path))?;
-    let mut reader = reader.with_guessed_format().map_err(Error::io(path))?;
+    let reader = reader.with_guessed_format().map_err(Error::io(path))?;
+    limited(reader).map_err(|e| Error::file(path, format!("expected an image: {e}")))
+}
+
+/// The same of the bytes of a file, with what is wrong with them.
+pub(super) fn decode_bytes(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
+    let reader = ImageReader::new(std::io::Cursor::new(bytes));
+    let reader = reader.with_guessed_format().map_err(|e| e.to_string())?;
+    let (picture, _) = limited(reader).map_err(|e| format!("expected an image: {e}"))?;
+    Ok(picture)
+}
+
+fn limited<R: BufRead + Seek>(
+    mut reader: ImageReader<R>,
+) -> image::ImageResult<(DynamicImage, bool)> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MOST);
     limits.max_image_height = Some(MOST);
     limits.max_alloc = Some(ALLOCATION);
     reader.limits(limits);
-    let read = || -> image::ImageResult<(DynamicImage, bool)> {
-        let mut decoder = reader.into_decoder()?;
-        let orientation = decoder.orientation()?;
-        let mut picture = DynamicImage::from_decoder(decoder)?;
-        picture.apply_orientation(orientation);
-        Ok((picture, orientation != Orientation::NoTransforms))
-    };
-    read().map_err(|e| Error::file(path, format!("expected an image: {e}")))
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok((picture, orientation != Orientation::NoTransforms))
 }
 
 impl Recording for Folder {
@@ -151,7 +163,11 @@ pub(super) fn write(export: &Export) -> Result<Vec<PathBuf>> {
 }
 
 /// A frame (C, H, W) as a PNG file.
-fn png(frame: &[u8], [channels, height, width]: [usize; 3], path: &Path) -> Result<Vec<u8>> {
+pub(super) fn png(
+    frame: &[u8],
+    [channels, height, width]: [usize; 3],
+    path: &Path,
+) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let (picture, colour) = match channels {
         1 => (frame.to_vec(), ExtendedColorType::L8),

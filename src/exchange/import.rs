@@ -2,8 +2,10 @@
 
 use super::beside::Beside;
 use super::clips::{Clips, Recording};
+use super::flat::{self, Flat};
 use super::frames::{Arrays, FRAMES};
 use super::kinds::{self, Kind};
+use super::lerobot::{self, LeRobot};
 use super::look::Look;
 use super::options::{GIB, ImportOptions, USUAL_CLIP};
 use super::origin::{Origin, Share};
@@ -278,15 +280,18 @@ fn kind_of(path: &Path, options: &ImportOptions) -> Result<Kind> {
     })
 }
 
-/// HDF5 files with a group for every split, as our own export writes them, become a source a split.
+/// HDF5 files with a group for every split, as our own export writes them, and LeRobot folders with these splits become a
+/// source a split.
 fn by_groups(origins: &[Origin], options: &ImportOptions) -> Result<Vec<(Origin, Option<String>)>> {
     let mut all = Vec::new();
     for origin in origins {
         let path = &origin.path;
-        let hdf5 = options.frames_key.is_none() && path.is_file() && Kind::of(path)? == Kind::Hdf5;
-        let groups = match hdf5 {
-            true => hdf5_store::groups(path, &FRAMES)?,
-            false => Vec::new(),
+        let groups = match Kind::of(path)? {
+            Kind::Hdf5 if options.frames_key.is_none() && path.is_file() => {
+                hdf5_store::groups(path, &FRAMES)?
+            }
+            Kind::LeRobot => lerobot_groups(origin)?,
+            _ => Vec::new(),
         };
         if groups.is_empty() {
             all.push((origin.clone(), None));
@@ -340,6 +345,18 @@ fn by_groups(origins: &[Origin], options: &ImportOptions) -> Result<Vec<(Origin,
     Ok(all)
 }
 
+/// The splits of a LeRobot folder that its source takes one by one; none where all episodes are divided as usual.
+fn lerobot_groups(origin: &Origin) -> Result<Vec<String>> {
+    let splits = lerobot::splits(&origin.path)?;
+    let has = |name: &str| splits.iter().any(|split| split == name);
+    let taken = match origin.divided {
+        true => NEEDED.iter().all(|needed| has(needed)),
+        // `test=FOLDER` takes the split of that name, where the folder is divided at all.
+        false => splits.len() > 1,
+    };
+    Ok(if taken { splits } else { Vec::new() })
+}
+
 /// Refuses at once what would be too large at its end.
 fn check_size(path: &Path, reader: &dyn Reader, limit: u64) -> Result<()> {
     let [c, h, w] = reader.frame_shape();
@@ -384,7 +401,7 @@ impl Source {
             group: group.map(String::from),
             files,
         };
-        let inside = match path.is_dir() && kind != Kind::Images {
+        let inside = match path.is_dir() && !matches!(kind, Kind::Images | Kind::LeRobot) {
             true => kinds::recordings(path)?,
             false => Vec::new(),
         };
@@ -412,8 +429,12 @@ impl Source {
             Kind::Npz | Kind::Hdf5 | Kind::Mat => {
                 let group = self.group.as_deref();
                 let mut store = stores::open(path, self.kind, group, out, limit)?;
+                if flat::is_one(&*store) {
+                    return Ok(Box::new(Flat::open(&mut *store, out, options)?));
+                }
                 Box::new(Arrays::open(&mut *store, out, options)?)
             }
+            Kind::LeRobot => Box::new(LeRobot::open(path, self.group.as_deref(), options)?),
             Kind::Npy => Box::new(Arrays::open_npy(path, out, options)?),
             Kind::Trajectories => Box::new(Trajectories::open_npy(path, out, options)?),
             Kind::Table => Box::new(Trajectories::open_tables(&self.files, limit, options)?),

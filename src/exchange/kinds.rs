@@ -1,6 +1,7 @@
 //! What a source is: told by its ending, and by its first bytes where the ending tells nothing. Only what is no text is
 //! given to the video program, which would read text as pictures of letters.
 
+use super::lerobot;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::Read;
@@ -27,6 +28,8 @@ pub(super) enum Kind {
     Images,
     /// A video file.
     Video,
+    /// LeRobot's folder.
+    LeRobot,
 }
 
 const ARRAYS: &[&str] = &[
@@ -58,6 +61,17 @@ const TABLE: &[&str] = &[
 ];
 const STACK: &[&str] = &["crop", "scale", "grey", "background", "white", "states"];
 const IMAGES: &[&str] = &["crop", "scale", "grey", "background", "states"];
+const LEROBOT: &[&str] = &[
+    "crop",
+    "scale",
+    "grey",
+    "background",
+    "frames",
+    "states",
+    "no-states",
+    "columns",
+    "derive-velocities",
+];
 const VIDEO: &[&str] = &["fps", "crop", "scale", "grey", "states", "keep-good"];
 /// What a table of states beside pictures takes.
 const STATES: &[&str] = &[
@@ -80,6 +94,7 @@ impl Kind {
             Self::Tiff => STACK,
             Self::Images => IMAGES,
             Self::Video => VIDEO,
+            Self::LeRobot => LEROBOT,
         }
     }
 
@@ -103,6 +118,7 @@ impl Kind {
             Self::Tiff => "a TIFF file",
             Self::Images => "a folder of images",
             Self::Video => "a video",
+            Self::LeRobot => "a LeRobot folder",
         }
     }
 
@@ -112,6 +128,9 @@ impl Kind {
     /// A path that is not there; a format that is known and not read, with the way round.
     pub fn of(path: &Path) -> Result<Self> {
         if path.is_dir() {
+            if lerobot::is_one(path) {
+                return Ok(Self::LeRobot);
+            }
             return Ok(match recordings(path)?.first() {
                 Some(first) => Self::of(first)?,
                 None => Self::Images,
@@ -171,7 +190,9 @@ fn way_round(ending: &str) -> Option<&'static str> {
             "a pickle, which is never read, since loading one runs what it says: save its arrays with numpy.savez"
         }
         "xls" | "xlsx" | "ods" => "a spreadsheet: save it as CSV",
-        "parquet" | "feather" | "arrow" => "a Parquet or Arrow table: save it with pandas' to_csv",
+        "parquet" | "feather" | "arrow" => {
+            "a Parquet or Arrow table: save it with pandas' to_csv; of a LeRobot dataset name the folder that holds meta/info.json"
+        }
         "zarr" => "a Zarr store: save its arrays with numpy.savez",
         "slp" => {
             "a SLEAP project: export it with `sleap-convert --format analysis.csv`, or as CSV in its menu"

@@ -246,8 +246,13 @@ impl Look {
 
 /// From RGB pixels (H, W, 3) to planes (3, H, W).
 fn planes(pixels: &[u8]) -> Vec<u8> {
-    (0..3)
-        .flat_map(|c| pixels.chunks_exact(3).map(move |pixel| pixel[c]))
+    planes_of(pixels, 3)
+}
+
+/// From pixels (H, W, C) to planes (C, H, W).
+pub(super) fn planes_of(pixels: &[u8], channels: usize) -> Vec<u8> {
+    (0..channels)
+        .flat_map(|c| pixels.chunks_exact(channels).map(move |pixel| pixel[c]))
         .collect()
 }
 

@@ -1,8 +1,8 @@
 //! Datasets out to other people's formats, and other people's recordings in.
 //!
 //! ```text
-//! export   dataset folder -> one .npz a split | one .h5 | clips as .mp4, .gif | frames as .png     one file a format
-//! import   .npz, .npy, .h5, .mat | images, TIFF | video (through the program ffmpeg) | tables -> dataset folder
+//! export   dataset folder -> one .npz a split | one .h5 | LeRobot | clips as .mp4, .gif | frames as .png     one file a format
+//! import   .npz, .npy, .h5, .mat | images, TIFF | video (through the program ffmpeg) | tables | LeRobot -> dataset folder
 //! ```
 //!
 //! An imported dataset is a dataset as any other: experiments name it as `data: { dataset: FOLDER }`. What is read from
@@ -11,10 +11,13 @@
 mod arrays;
 mod axes;
 mod beside;
+mod card;
 mod clips;
 mod export;
 mod ffmpeg;
 mod film;
+mod flat;
+mod flat_export;
 mod frames;
 mod gif;
 pub mod hdf5;
@@ -24,12 +27,14 @@ mod hdf5_store;
 mod images;
 mod import;
 mod kinds;
+mod lerobot;
 mod look;
 mod mat;
 mod npz;
 mod npz_export;
 mod options;
 mod origin;
+mod pictures;
 mod sequence;
 mod spool;
 mod stack;
@@ -47,5 +52,6 @@ pub use import::import;
 pub use look::{Crop, Shade, Size};
 pub use options::{ImportOptions, USUAL_CLIP, column};
 pub use origin::{Origin, Share};
+pub use pictures::{PicturesOptions, pictures};
 pub use table::{Decimal, Separator};
 pub use trajectories::View;

@@ -305,55 +305,73 @@ fn picture(from: &mut impl Read, path: &Path) -> Result<Option<DynamicImage>> {
     Ok(picture)
 }
 
-/// Writes an MP4 file a sequence.
+/// Writes an MP4 file a sequence, to look at.
 pub(super) fn write(export: &Export) -> Result<Vec<PathBuf>> {
     let (shape, dt) = (export.frame_shape(), export.data.dt());
-    export.each_sequence("mp4", |frames, path| clip(frames, shape, dt, path))
+    // Even sides, as the colour format wants.
+    let zoom = zoom(shape).next_multiple_of(2);
+    let [channels, height, width] = shape;
+    export.each_sequence("mp4", |frames, path| {
+        let frames = frames.chunks_exact(channels * height * width);
+        encode(frames, shape, zoom, &[], dt, path)
+    })
 }
 
-fn clip(frames: &[u8], shape: [usize; 3], dt: f64, path: &Path) -> Result<()> {
+/// Writes frames (C, H, W) as one MP4 file of their own size, to be read again frame by frame: a whole picture every other
+/// frame.
+///
+/// # Errors
+/// [`Error::Experiment`] for an odd size, which the colour format does not hold; what ffmpeg complains of.
+pub(super) fn film<'a>(
+    frames: impl Iterator<Item = &'a [u8]>,
+    shape: [usize; 3],
+    dt: f64,
+    path: &Path,
+) -> Result<()> {
+    let [_, height, width] = shape;
+    if height % 2 + width % 2 > 0 {
+        return Err(Error::Experiment(format!(
+            "--video: expected pictures of an even width and height, got {width}x{height}; without --video they are PNG files"
+        )));
+    }
+    encode(frames, shape, 1, &["-g", "2"], dt, path)
+}
+
+/// Gives frames to ffmpeg, each pixel `zoom` times in both directions.
+fn encode<'a>(
+    frames: impl Iterator<Item = &'a [u8]>,
+    shape: [usize; 3],
+    zoom: usize,
+    more: &[&str],
+    dt: f64,
+    path: &Path,
+) -> Result<()> {
     let [channels, height, width] = shape;
     let staged = Staged::beside(path)?;
     let kind = if channels == 1 { "gray" } else { "rgb24" };
-    // Even sides, as the colour format wants; a fixed rate of 16 (near lossless) and one thread: the same bytes each time.
-    let zoom = zoom(shape).next_multiple_of(2);
+    // A fixed rate of 16 (near lossless) and one thread: the same bytes each time.
     let filter = format!("scale=iw*{zoom}:ih*{zoom}:flags=neighbor,format=yuv420p");
-    let arguments: Vec<String> = [
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        kind,
-        "-s",
-        &format!("{width}x{height}"),
-        "-r",
-        &format!("{:.6}", 1.0 / dt),
-        "-i",
-        "pipe:0",
-        "-vf",
-        &filter,
-        "-c:v",
-        "libx264",
-        "-crf",
-        "16",
-        "-threads",
-        "1",
+    let (size, rate) = (format!("{width}x{height}"), format!("{:.6}", 1.0 / dt));
+    let mut arguments = vec![
+        "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", kind, "-s", &size, "-r", &rate, "-i",
+        "pipe:0", "-vf", &filter, "-c:v", "libx264", "-crf", "16", "-threads", "1",
+    ];
+    arguments.extend(more);
+    let file = ffmpeg::file(&staged.path);
+    arguments.extend([
         "-fflags",
         "+bitexact",
         "-flags:v",
         "+bitexact",
         "-movflags",
         "+faststart",
-        &ffmpeg::file(&staged.path),
-    ]
-    .map(String::from)
-    .into();
+        &file,
+    ]);
+    let arguments: Vec<String> = arguments.into_iter().map(String::from).collect();
     let mut running = ffmpeg::start("ffmpeg", &arguments, "writing an MP4 file")?;
     let mut fed = Ok(());
     if let Some(mut stdin) = running.child.stdin.take() {
-        for frame in frames.chunks_exact(channels * height * width) {
+        for frame in frames {
             fed = match channels {
                 1 => stdin.write_all(frame),
                 _ => stdin.write_all(&pixels(frame)),

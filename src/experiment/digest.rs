@@ -2,6 +2,7 @@
 
 use super::Experiment;
 use crate::error::{Error, Result};
+use crate::train::init::Init;
 use serde_yaml::Value;
 use sha2::{Digest, Sha256};
 
@@ -116,12 +117,29 @@ impl Experiment {
             // What a stored dataset holds matters, not where it stands.
             tree["data"] = tree["data"]["facts"].clone();
         }
+        if let Some(train) = tree["train"].as_mapping_mut() {
+            // Which weights training starts from matters, not where they stand.
+            train.remove("init_from");
+        }
+        let of_unit = |model: &str, seed: u64| {
+            let mut train = tree["train"].clone();
+            if let (Some(from), Some(all), Some(train)) = (
+                &self.train.init_from,
+                &self.train.init_weights,
+                train.as_mapping_mut(),
+            ) {
+                let own =
+                    Init::of(from, all, model, seed).map_or(String::new(), |init| init.sha256);
+                train.insert("init_weights".into(), own.into());
+            }
+            train
+        };
         let (sampled, driven) = (self.rollout.is_some(), self.data.is_driven());
         let unit = |model: &str, seed: u64, rest: &[&'static str]| {
             let mut parts = vec![
                 ("data", tree["data"].clone()),
                 ("model", tree["models"][model].clone()),
-                ("train", tree["train"].clone()),
+                ("train", of_unit(model, seed)),
                 ("seed", Value::from(seed)),
             ];
             if driven {

@@ -7,8 +7,8 @@ pub use crate::models::AnyModel;
 pub use crate::train::TrainConfig;
 
 /// Every registered analysis with its defaults: what an experiment without `analyses:` runs. Shifts are compared, futures
-/// and next frames measured, impossible pairs judged, and the exact Kalman filter is taken, where there are some and
-/// where it is known.
+/// and next frames measured, impossible pairs judged, and the exact Kalman filter is taken, where there are some and where
+/// it is known.
 pub(super) fn all_analyses(
     data: &DataSource,
     sampled: bool,

@@ -32,6 +32,7 @@ pub use schema::schema;
 use crate::data::{DataSource, ORACLE};
 use crate::error::{Error, Result};
 use crate::latents::EncodeConfig;
+use crate::train::init;
 use indexmap::IndexMap;
 use rollout::RolloutFile;
 use schemars::JsonSchema;
@@ -257,6 +258,17 @@ impl Experiment {
         resolved.map_err(|problems| sources.page(&problems, &overrides))
     }
 
+    /// Fills in the hashes of the weights that training starts from, unless the file tells.
+    fn resolve_init(&mut self) -> Result<()> {
+        let (Some(folder), None) = (&self.train.init_from, &self.train.init_weights) else {
+            return Ok(());
+        };
+        let models = self.models.keys().map(String::as_str);
+        let found = init::resolve(folder, models, &self.seeds)?;
+        self.train.init_weights = Some(found);
+        Ok(())
+    }
+
     /// With overrides, what a stored dataset holds, and defaults that follow from it.
     fn resolved(&self, sources: &Sources, sets: &[Set]) -> std::result::Result<Self, Vec<Problem>> {
         let free = |path: &str| !sources.says(path) && set::responsible(sets, path).is_none();
@@ -266,6 +278,9 @@ impl Experiment {
             let message = text.strip_prefix("data.dataset: ").unwrap_or(&text);
             vec![Problem::value("data.dataset", message)]
         })?;
+        experiment
+            .resolve_init()
+            .map_err(|e| vec![Problem::value("train.init_from", e.to_string())])?;
         // Defaults that follow from the data follow from the data as overridden.
         let usual = EncodeSettings::usual(&experiment.data);
         if free("encode.context") {
@@ -378,7 +393,7 @@ impl Experiment {
     }
 
     /// The resolved experiment as a tree of YAML values.
-    fn to_value(&self) -> Result<serde_yaml::Value> {
+    pub(crate) fn to_value(&self) -> Result<serde_yaml::Value> {
         serde_yaml::to_value(self)
             .map_err(|e| Error::Experiment(format!("the experiment can't be written as YAML: {e}")))
     }

@@ -235,6 +235,12 @@ fn here<'a>(schema: &'a Json, entries: &Entries) -> Option<&'a Json> {
         Some(_) => return None,
         None => {}
     }
+    // What may be left out stands beside nothing.
+    if let [one] = choices(schema)[..]
+        && referred(one).is_some()
+    {
+        return here(one, entries);
+    }
     let each = ["additionalProperties", "items"].map(|key| &schema[key]);
     match schema["properties"].is_object() {
         true => Some(schema),

@@ -20,7 +20,7 @@ pub enum Per {
 pub enum Kind {
     /// Real, with a mean and a variance or covariance.
     Gaussian,
-    /// One of so many classes for each of its dimensions; a belief is a table of probabilities.
+    /// One of so many classes, or several such variables after each other: a belief is their probabilities, `size` in all.
     Categorical(usize),
     /// Computed, without a distribution: a recurrent state.
     Deterministic,

@@ -17,6 +17,9 @@ pub struct Clips<F: Float> {
     pub seen: Option<Seen>,
     /// What acted on the world; `None` where nothing did or it was not recorded.
     pub actions: Option<Actions>,
+    /// What the world's task gave on the way to every frame, (B, T): minus the cost of the frame before and of what was
+    /// done there; NaN at t = 0 and where it is not known. `None` where there is no task.
+    pub rewards: Option<Vec<f64>>,
 }
 
 /// What acts on a world from frame t to frame t+1.
@@ -68,12 +71,18 @@ pub struct Sizes {
     pub frame: [usize; 3],
     /// Components of an action, A; 0 where nothing acts.
     pub actions: usize,
+    /// Whether the world has a task: rewards come with frames.
+    pub rewards: bool,
 }
 
 /// Frames of a world that is left to itself.
 impl From<[usize; 3]> for Sizes {
     fn from(frame: [usize; 3]) -> Self {
-        Self { frame, actions: 0 }
+        Self {
+            frame,
+            actions: 0,
+            rewards: false,
+        }
     }
 }
 
@@ -84,6 +93,51 @@ impl<F: Float> Clips<F> {
         self.seen
             .as_ref()
             .map_or(self.sequences * self.steps, count)
+    }
+
+    /// `frames` frames of every clip from its own first one on, (B) of `from`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for frames that are not there.
+    pub fn window(&self, from: &[usize], frames: usize) -> Result<Self> {
+        let (b, steps) = (self.sequences, self.steps);
+        if from.len() != b || frames == 0 || from.iter().any(|first| first + frames > steps) {
+            return Err(Error::Shape(format!(
+                "window: {frames} of {steps} frames of {b} clips expected, got clips from {from:?} on"
+            )));
+        }
+        let columns = size(&self.frames).1;
+        let rows = |clip: usize| {
+            let first = clip * steps + from[clip];
+            first..first + frames
+        };
+        let own = |width: usize| {
+            (0..b).map(move |clip| {
+                let own = rows(clip);
+                own.start * width..own.end * width
+            })
+        };
+        let pixels = own(columns).flat_map(|rows| values(&self.frames)[rows].iter().copied());
+        let cut = |all: &[bool], width: usize| -> Vec<bool> {
+            own(width).flat_map(|rows| all[rows].to_vec()).collect()
+        };
+        let numbers = |all: &[f64], width: usize| -> Vec<f64> {
+            own(width).flat_map(|rows| all[rows].to_vec()).collect()
+        };
+        Ok(Self {
+            frames: matrix(pixels.collect(), b * frames, columns)?,
+            sequences: b,
+            steps: frames,
+            seen: self.seen.as_ref().map(|seen| Seen {
+                frames: cut(&seen.frames, 1),
+                pixels: seen.pixels.as_ref().map(|all| cut(all, columns)),
+            }),
+            actions: self.actions.as_ref().map(|actions| Actions {
+                size: actions.size,
+                values: numbers(&actions.values, actions.size),
+            }),
+            rewards: self.rewards.as_ref().map(|all| numbers(all, 1)),
+        })
     }
 
     /// What is there of the clips.
@@ -143,4 +197,35 @@ pub struct Common {
     pub background: Vec<f64>,
     /// Root mean square of every component of an action, (A): what networks divide it by. Empty where nothing acts.
     pub action_scale: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_cuts_frames_masks_actions_and_rewards_alike() {
+        let clips = Clips::<f64> {
+            frames: matrix((0..12).map(f64::from).collect(), 6, 2).unwrap(),
+            sequences: 2,
+            steps: 3,
+            seen: Some(Seen {
+                frames: vec![true, false, true, true, true, false],
+                pixels: None,
+            }),
+            actions: Some(Actions {
+                size: 1,
+                values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
+            }),
+            rewards: Some(vec![9.0, 8.0, 7.0, 6.0, 5.0, 4.0]),
+        };
+        let cut = clips.window(&[1, 0], 2).unwrap();
+        assert_eq!(values(&cut.frames), [2., 3., 4., 5., 6., 7., 8., 9.]);
+        assert_eq!(cut.seen.unwrap().frames, [false, true, true, true]);
+        assert_eq!(cut.actions.unwrap().values, [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(cut.rewards.unwrap(), [8.0, 7.0, 6.0, 5.0]);
+        assert_eq!((cut.sequences, cut.steps), (2, 2));
+        let message = clips.window(&[2, 0], 2).unwrap_err().to_string();
+        assert!(message.contains("2 of 3 frames"), "{message}");
+    }
 }

@@ -6,6 +6,7 @@
 //! What only models with a linear-Gaussian law can do is [`StateSpaceModel`]. What a model says that it is, its
 //! [`Claims`], is what the contract tests hold it to.
 
+mod balance;
 mod clips;
 mod defaults;
 mod frames;
@@ -13,8 +14,10 @@ mod images;
 mod objective;
 mod pixels;
 mod recurrent;
+mod reward;
 mod sequence;
 mod state_space;
+mod stochastic;
 mod transition;
 
 use crate::error::Result;
@@ -24,15 +27,18 @@ use nn::{Float, Module};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use balance::Balance;
 pub use clips::{Actions, Clips, Common, Observed, Seen, Sizes, is_vector};
 pub use defaults::{Fit, default_channels, default_decoder, default_encoder};
 pub use frames::{FrameVae, FramesConfig};
 pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
-pub use recurrent::{Before, Cell, Foresight, RecurrentVae};
+pub use recurrent::{Before, Cell, Foresight, Look, RecurrentVae};
+pub use reward::{RewardConfig, symexp, symlog};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, Known, StateSpaceModel};
+pub use stochastic::{Classes, Distribution, Head, Variables, ZKind};
 pub use transition::{Transition, TransitionConfig};
 
 /// One query about clips: beliefs given what, and which of their frames are observed.
@@ -138,6 +144,25 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// # Errors
     /// Beliefs that say nothing about a frame.
     fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>>;
+    /// The filtered belief about one more frame of every clip (clips of one frame, whose actions are those that acted before
+    /// it) from that about the frame before; from nothing about the first. `None` where a belief alone is not enough to
+    /// go on: then [`Self::infer`] is asked about all frames.
+    ///
+    /// # Errors
+    /// Clips of another size; a belief without what the model goes on from.
+    fn follow(&self, last: Option<&Beliefs>, clips: &Clips<F>) -> Result<Option<Beliefs>> {
+        let _ = (last, clips);
+        Ok(None)
+    }
+    /// Rewards that are expected to have come with the frames of beliefs, for each of their draws, clips and frames;
+    /// `None` where the model does not predict any.
+    ///
+    /// # Errors
+    /// Beliefs without what they are read from.
+    fn rewards(&self, beliefs: &Beliefs) -> Result<Option<Vec<f64>>> {
+        let _ = beliefs;
+        Ok(None)
+    }
     /// The decoder as plain arrays, for the report's explorer; `None` where it has no such form.
     fn plain_decoder(&self) -> Option<crate::latents::Decoder> {
         None
@@ -206,7 +231,9 @@ models! {
     kalman_vae::KalmanVae,
     lg_vae::LgVae,
     predictive::Predictive,
+    rssm::Rssm,
     rvae::Rvae,
+    srvp::Srvp,
     svg::Svg,
     vae::Vae,
 }

@@ -12,16 +12,25 @@
 //! A cell may hear frames, too: s_t goes on with the features of x_t itself, or, where x_t is missing or drawn, with those of
 //! the frame that was decoded from s_t. The frame is decoded before it is heard, from the part of a state that is shown.
 //!
+//! What a cell can compute of frame t before it is seen, it computes once ([`Cell::advance`]): h_t of an `rssm`. Prior,
+//! posterior and transition are given that in place of s_{t-1}.
+//!
 //! Where the world is driven, s_{t-1} comes with the action u_{t-1} that acted from frame t-1 to frame t, in all three.
 //! A belief about frame t so never depends on what is done after it.
 
-use super::images::{at_least_zero, seen_pixels};
-use super::{Actions, Ahead, Claims, Clips, Common, Images, Model, Query, Schedule, Term};
+use super::balance::Balance;
+use super::images::{at_least_zero, positive, seen_pixels};
+use super::reward::RewardHead;
+use super::stochastic::shares;
+use super::{
+    Actions, Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Model, Query,
+    Schedule, Term, Variables, ZKind,
+};
 use crate::array::Array;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, all};
 use crate::latents::{Beliefs, Given, Kind, Latent};
 use crate::seeds::Rng;
-use nn::ops::{self, Gaussian};
+use nn::ops;
 use nn::tensor::{PerRow, matrix, size, values};
 use nn::{Float, Grad, Mat, Module, NoTape, Param, Track};
 use rand::RngExt;
@@ -37,6 +46,19 @@ pub struct Before<'a, F: Float, T> {
     pub state: &'a Mat<F, T>,
     /// u_{t-1} in units of its size in the training data, (B, A); zeros at t = 0, `None` where nothing acts.
     pub action: Option<&'a Mat<F, T>>,
+    /// Whether this is the first frame of its clip: then s_{t-1} is where all clips start.
+    pub first: bool,
+}
+
+/// How frames are looked at before the loop over them.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// Frames of a clip, T.
+    pub steps: usize,
+    /// (B, T): which are seen; `None` for all.
+    pub seen: Option<&'a [bool]>,
+    /// What may be drawn where something is learned; nothing is where beliefs are inferred.
+    pub rng: Option<&'a mut Rng>,
 }
 
 impl<F: Float, T: Track<F>> Before<'_, F, T> {
@@ -67,13 +89,21 @@ impl<F: Float, T: Track<F>> Before<'_, F, T> {
 pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// Values of a state, h.
     fn units(&self) -> usize;
-    /// Dimensions of a latent, n.
-    fn latent(&self) -> usize;
+    /// The random variables of a frame; n numbers wide.
+    fn latent(&self) -> Variables;
     /// Values of g_t, m.
     fn remembered(&self) -> usize;
     /// Whether g_t reads frames after t.
     fn looks_ahead(&self) -> bool {
         false
+    }
+    /// Frames that the belief about the first one reads. A belief given fewer is found from those alone.
+    fn starts_with(&self) -> usize {
+        1
+    }
+    /// Whether the terms bound log p(x): not where the decoder is told of frames what no latent pays for.
+    fn is_bound(&self) -> bool {
+        true
     }
     /// Whether there is nothing to draw: all rollouts are one.
     fn one_future(&self) -> bool {
@@ -94,6 +124,21 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn hear<T: Track<F>>(&self, _features: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
         Ok(state.clone())
     }
+    /// Whether g_t reads frame t alone: a belief goes on from s_{t-1}, whatever was seen before.
+    fn forgets(&self) -> bool {
+        false
+    }
+    /// What training climbs of the divergence.
+    fn balance(&self) -> Balance {
+        Balance::none()
+    }
+    /// What prior, posterior and transition are given in place of s_{t-1}.
+    ///
+    /// # Errors
+    /// A state of another size.
+    fn advance<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Mat<F, T>> {
+        Ok(before.state.clone())
+    }
     /// s_{-1} of B clips.
     ///
     /// # Errors
@@ -105,12 +150,29 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     ///
     /// # Errors
     /// Features of another size.
-    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, steps: usize) -> Result<Mat<F, T>>;
+    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, look: &mut Look) -> Result<Mat<F, T>>;
+    /// s_t once g_t has told what is not drawn and stays as it is in rollouts: content.
+    ///
+    /// # Errors
+    /// A memory or state of another size.
+    fn told<T: Track<F>>(&self, _memory: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+        Ok(state.clone())
+    }
+    /// What stands beside the bound and is lowered with this weight: its name, and its values of s_0 .. s_{T-1}, (B*T, 1).
+    ///
+    /// # Errors
+    /// States of another size.
+    fn beside<T: Track<F>>(
+        &self,
+        _states: &[Mat<F, T>],
+    ) -> Result<Option<(&'static str, f64, Mat<F, T>)>> {
+        Ok(None)
+    }
     /// p(z_t | s_{t-1}, u_{t-1}).
     ///
     /// # Errors
     /// A state of another size.
-    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Gaussian<F, T>>;
+    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Distribution<F, T>>;
     /// q(z_t | g_t, s_{t-1}, u_{t-1}).
     ///
     /// # Errors
@@ -119,8 +181,8 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
         &self,
         memory: &Mat<F, T>,
         before: &Before<F, T>,
-        prior: &Gaussian<F, T>,
-    ) -> Result<Gaussian<F, T>>;
+        prior: &Distribution<F, T>,
+    ) -> Result<Distribution<F, T>>;
     /// s_t of z_t, s_{t-1} and u_{t-1}.
     ///
     /// # Errors
@@ -155,12 +217,37 @@ impl Foresight {
     }
 }
 
+/// What the settings of every recurrent model have, checked in one place.
+pub(super) struct Shared<'a> {
+    pub(super) latent: usize,
+    pub(super) kind: ZKind,
+    pub(super) units: usize,
+    pub(super) ahead: Foresight,
+    pub(super) frames: &'a ImagesConfig,
+}
+
+impl Shared<'_> {
+    /// # Errors
+    /// Names the key under `at`, what was expected and got.
+    pub(super) fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
+        all([
+            positive(&format!("{at}.latent"), self.latent, 128),
+            self.kind.check(&format!("{at}.kind")),
+            positive(&format!("{at}.units"), self.units, 4096),
+            self.ahead.check(&format!("{at}.ahead")),
+            self.frames.check(&format!("{at}.frames"), frame),
+        ])
+    }
+}
+
 /// A cell between the networks of frames.
 #[derive(Debug)]
 pub struct RecurrentVae<F: Float, C> {
     images: Images<F>,
     cell: C,
     ahead: Foresight,
+    /// What the world's task gives.
+    reward: Option<RewardHead<F>>,
     /// Size of every component of an action, (A); none where nothing acts.
     scale: Vec<f64>,
 }
@@ -172,7 +259,8 @@ struct Unrolled<F: Float, T> {
     /// g of all frames, (B*T, m).
     memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
-    posteriors: Vec<Gaussian<F, T>>,
+    posteriors: Vec<Distribution<F, T>>,
+    priors: Vec<Distribution<F, T>>,
     /// (B, 1) each.
     divergences: Vec<Mat<F, T>>,
 }
@@ -184,8 +272,16 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             images,
             cell,
             ahead,
+            reward: None,
             scale: Vec::new(),
         }
+    }
+
+    /// The same with a head for what the world's task gives.
+    #[must_use]
+    pub(super) fn rewarded(mut self, reward: Option<RewardHead<F>>) -> Self {
+        self.reward = reward;
+        self
     }
 
     /// The same with actions of A components.
@@ -231,9 +327,22 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     }
 
     /// The loop over features (B*T, k) and what acted before each (B*T, A): posterior where frames are seen (`seen`
-    /// (B, T)), prior where not; draws of z, or its means without `rng`.
+    /// (B, T)), prior where not; draws of z, or its modes without `rng`.
     fn unroll<T: Track<F>>(
         &self,
+        given: (&Mat<F, T>, Option<&Mat<F, T>>),
+        steps: usize,
+        seen: Option<&[bool]>,
+        rng: Option<&mut Rng>,
+    ) -> Result<Unrolled<F, T>> {
+        let start = self.cell.start(size(given.0).0 / steps.max(1))?;
+        self.unroll_from(start, given, steps, seen, rng)
+    }
+
+    /// The same from s_{-1} (B, h).
+    fn unroll_from<T: Track<F>>(
+        &self,
+        mut state: Mat<F, T>,
         (features, acted): (&Mat<F, T>, Option<&Mat<F, T>>),
         steps: usize,
         seen: Option<&[bool]>,
@@ -247,13 +356,18 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 ops::multiply(features, &open)?
             }
         };
-        let memory = self.cell.memory(&features, steps)?;
-        let mut state = self.cell.start(clips)?;
+        let mut look = Look {
+            steps,
+            seen,
+            rng: rng.as_deref_mut(),
+        };
+        let memory = self.cell.memory(&features, &mut look)?;
         let mut out = Unrolled {
             acted: acted.cloned(),
             memory,
             states: Vec::with_capacity(steps),
             posteriors: Vec::with_capacity(steps),
+            priors: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
         };
         for t in 0..steps {
@@ -261,19 +375,26 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let before = Before {
                 state: &state,
                 action: action.as_ref(),
+                first: t == 0,
+            };
+            let advanced = self.cell.advance(&before)?;
+            let before = Before {
+                state: &advanced,
+                ..before
             };
             let prior = self.cell.prior(&before)?;
             let own = ops::frame(&out.memory, t, steps)?;
             let mut posterior = self.cell.posterior(&own, &before, &prior)?;
             if let Some(seen) = seen {
                 let now = (0..clips).map(|clip| seen[clip * steps + t]);
-                posterior = either(&posterior, &prior, now)?;
+                posterior = posterior.or(&prior, now)?;
             }
             let z = match rng.as_deref_mut() {
                 Some(rng) => posterior.sample(rng)?,
-                None => posterior.mean.clone(),
+                None => posterior.mode()?,
             };
             state = self.cell.transition(&z, &before)?;
+            state = self.cell.told(&own, &state)?;
             if self.cell.hears() {
                 let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
                 let mut heard = ops::frame(&features, t, steps)?;
@@ -289,6 +410,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             out.states.push(state.clone());
             out.divergences.push(posterior.kl(&prior)?);
             out.posteriors.push(posterior);
+            out.priors.push(prior);
         }
         Ok(out)
     }
@@ -314,6 +436,12 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let before = Before {
                 state: &state,
                 action: action.as_ref(),
+                first: false,
+            };
+            let advanced = self.cell.advance(&before)?;
+            let before = Before {
+                state: &advanced,
+                ..before
             };
             let z = self.cell.prior(&before)?.sample(rng)?;
             state = self.cell.transition(&z, &before)?;
@@ -326,17 +454,17 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         Ok(states)
     }
 
-    /// log p of the frames after a random one under draws from the prior alone.
+    /// log p of the frames after a random one under draws from the prior alone, and of the rewards that came with them.
     fn foresight(
         &self,
         found: &Unrolled<F, Grad<F>>,
         clips: &Clips<F>,
         seen: Option<&[bool]>,
         rng: &mut Rng,
-    ) -> Result<Option<PerRow<F, Grad<F>>>> {
+    ) -> Result<Vec<Term<F>>> {
         let (steps, k) = (clips.steps, self.ahead.frames);
         if k == 0 || steps <= k {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let from = rng.random_range(0..steps - k);
         let own = |h: usize| {
@@ -354,17 +482,68 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
             seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
         });
-        let states = self.shown(&ops::stack(&states)?)?;
-        let mut term = self
+        let states = ops::stack(&states)?;
+        let shown = self.shown(&states)?;
+        let frames = self
             .images
-            .log_likelihood(&states, &frames, own.as_deref())?;
+            .log_likelihood(&shown, &frames, own.as_deref())?;
         // At the places of these frames among all.
-        let mut rows = vec![0.0; clips.sequences * steps];
-        for (i, row) in term.rows.iter().enumerate() {
-            rows[i / k * steps + from + 1 + i % k] = *row;
+        let placed = |mut term: PerRow<F, Grad<F>>| {
+            let mut rows = vec![0.0; clips.sequences * steps];
+            for (i, row) in term.rows.iter().enumerate() {
+                rows[i / k * steps + from + 1 + i % k] = *row;
+            }
+            term.rows = rows;
+            term
+        };
+        let weight = self.ahead.weight;
+        let mut terms = vec![Term::new("foresight", placed(frames), weight)];
+        if let (Some(head), Some(rewards)) = (&self.reward, &clips.rewards) {
+            let cut = |clip: &[f64]| clip[from + 1..from + 1 + k].to_vec();
+            let own: Vec<f64> = rewards.chunks_exact(steps).flat_map(cut).collect();
+            let density = placed(head.log_density(&states, &own)?);
+            terms.push(Term::new(
+                "foresight_reward",
+                density,
+                weight * head.weight(),
+            ));
         }
-        term.rows = rows;
-        Ok(Some(term))
+        Ok(terms)
+    }
+
+    /// What training climbs beside the bound at a weight of the latents.
+    fn beside(
+        &self,
+        found: &Unrolled<F, Grad<F>>,
+        clips: &Clips<F>,
+        pixels: Option<&[bool]>,
+        latent_weight: f64,
+        rng: &mut Rng,
+    ) -> Result<Vec<Term<F>>> {
+        let mut terms = Vec::new();
+        let balance = self.cell.balance();
+        if !balance.is_none() {
+            let pairs = found.posteriors.iter().zip(&found.priors);
+            let each: Vec<_> = pairs
+                .map(|(q, p)| balance.divergence(q, p))
+                .collect::<Result<_>>()?;
+            let all = ops::stack(&each)?; // (B*T, 1)
+            let all = PerRow {
+                rows: wide(&all),
+                sum: ops::sum(&all)?,
+            };
+            terms.push(Term::minus("balanced_kl", all, latent_weight));
+        }
+        if let (Some(head), Some(rewards)) = (&self.reward, &clips.rewards) {
+            let density = head.log_density(&ops::stack(&found.states)?, rewards)?;
+            terms.push(Term::new("reward", density, head.weight()));
+        }
+        // It rises with the latents' weight: before the decoder has found what moves, it would only learn the mean.
+        for mut term in self.foresight(found, clips, pixels, rng)? {
+            term.weight *= latent_weight;
+            terms.push(term);
+        }
+        Ok(terms)
     }
 
     /// Beliefs of one query from features without a tape.
@@ -379,30 +558,39 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             return Ok(out);
         }
         let (b, steps) = (clips.sequences, clips.steps);
-        // A memory that looks ahead filters by not being shown what comes later, one clip length after the other.
-        let lengths = match (self.cell.looks_ahead(), query.given) {
-            (true, Given::UpTo) => 1..steps + 1,
-            _ => steps..steps + 1,
+        // What looks ahead filters by not being shown what comes later, one clip length after the other.
+        let lengths: Vec<usize> = match (self.cell.looks_ahead(), query.given) {
+            (true, Given::UpTo) => (1..=steps).collect(),
+            (false, Given::UpTo | Given::First(_)) => {
+                let first = self.cell.starts_with().min(steps);
+                (1..first).chain([steps]).collect()
+            }
+            _ => vec![steps],
         };
         let observed = query.observed_frames(clips);
         let mut kept: Vec<[Vec<f64>; 5]> = Vec::with_capacity(steps);
-        for length in lengths.clone() {
+        let mut varies = true;
+        let mut first = 0;
+        for length in lengths {
             let shown = |row: usize| row % steps < length;
             let open = |row: usize| observed.as_ref().is_none_or(|mask| mask[row]);
             let seen: Vec<bool> = (0..b * steps).map(|row| shown(row) && open(row)).collect();
             let seen = seen.contains(&false).then_some(seen);
             let given = (features, acted);
             let found = self.unroll::<NoTape>(given, steps, seen.as_deref(), None)?;
-            let first = if lengths.len() > 1 { length - 1 } else { 0 };
             for t in first..length {
-                let q = &found.posteriors[t];
-                let var = wide(&q.std).iter().map(|s| s * s).collect();
+                let (mean, var) = found.posteriors[t].stored();
+                varies = var.is_some();
                 let kl = wide(&found.divergences[t]);
                 let g = wide(&ops::frame(&found.memory, t, steps)?);
-                kept.push([wide(&found.states[t]), wide(&q.mean), var, kl, g]);
+                kept.push([wide(&found.states[t]), mean, var.unwrap_or_default(), kl, g]);
             }
+            first = length;
         }
         for (k, name) in ["s", "z", "z_var", "z_kl", "g"].into_iter().enumerate() {
+            if name == "z_var" && !varies {
+                continue;
+            }
             let width = kept[0][k].len() / b;
             let at = |i: usize| &kept[i % steps][k][i / steps * width..][..width];
             let all: Vec<f64> = (0..b * steps).flat_map(at).copied().collect();
@@ -415,34 +603,6 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     }
 }
 
-/// Ones in the rows that are `open`, zeros in the others, (rows, columns).
-fn shares<F: Float, T: Track<F>>(
-    open: impl Iterator<Item = bool>,
-    columns: usize,
-) -> Result<Mat<F, T>> {
-    let row = |open: bool| vec![F::of(f64::from(u8::from(open))); columns];
-    let values: Vec<F> = open.flat_map(row).collect();
-    let rows = values.len() / columns.max(1);
-    Ok(ops::constant(values, rows, columns)?)
-}
-
-/// q in the rows that are seen, p in the others.
-fn either<F: Float, T: Track<F>>(
-    q: &Gaussian<F, T>,
-    p: &Gaussian<F, T>,
-    seen: impl Iterator<Item = bool> + Clone,
-) -> Result<Gaussian<F, T>> {
-    let n = size(&q.mean).1;
-    let (own, other) = (shares(seen.clone(), n)?, shares(seen.map(|seen| !seen), n)?);
-    let pick = |q: &Mat<F, T>, p: &Mat<F, T>| {
-        ops::add(&ops::multiply(q, &own)?, &ops::multiply(p, &other)?)
-    };
-    Ok(Gaussian::new(
-        pick(&q.mean, &p.mean)?,
-        pick(&q.std, &p.std)?,
-    )?)
-}
-
 /// In f64.
 fn wide<F: Float, T>(x: &Mat<F, T>) -> Vec<f64> {
     values(x).iter().map(|v| v.widen()).collect()
@@ -452,13 +612,16 @@ impl<F: Float, C: Cell<F>> Module<F> for RecurrentVae<F, C> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
         self.images.parameters(at, out);
         self.cell.parameters(at, out);
+        if let Some(head) = &mut self.reward {
+            head.parameters(&format!("{at}reward"), out);
+        }
     }
 }
 
 impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
     fn claims(&self) -> Claims {
         let causal = !self.cell.looks_ahead();
-        let bound = self.images.likelihood().is_of_one_frame();
+        let bound = self.images.likelihood().is_of_one_frame() && self.cell.is_bound();
         Claims {
             bound,
             marginal: bound && causal,
@@ -471,7 +634,8 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn latents(&self) -> Vec<Latent> {
         let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
-        let z = Latent::state("z", self.cell.latent());
+        let own = self.cell.latent();
+        let z = Latent::state("z", own.width()).of_kind(own.kind());
         let g = Latent::state("g", self.cell.remembered()).of_kind(Kind::Deterministic);
         let smoothed = self.cell.looks_ahead();
         [s, z, g]
@@ -502,16 +666,30 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             rows: wide(&kl),
             sum: ops::sum(&kl)?,
         };
+        // Where the divergence is balanced, it is told and not climbed.
+        let climbed = match at.beside > 0.0 && !self.cell.balance().is_none() {
+            true => 0.0,
+            false => at.latent_weight,
+        };
         let mut terms = vec![
             Term::new("reconstruction", reconstruction, 1.0),
-            Term::minus("negative_kl", kl, at.latent_weight),
+            Term::minus("negative_kl", kl, climbed),
         ];
+        if at.beside > 0.0 {
+            let pixels = pixels.as_deref();
+            for mut term in self.beside(&found, clips, pixels, at.latent_weight, rng)? {
+                term.weight *= at.beside;
+                terms.push(term.beside_the_bound());
+            }
+        }
         if at.beside > 0.0
-            && let Some(ahead) = self.foresight(&found, clips, pixels.as_deref(), rng)?
+            && let Some((name, weight, rows)) = self.cell.beside(&found.states)?
         {
-            // It rises with the latents' weight: before the decoder has found what moves, it would only learn the mean.
-            let weight = self.ahead.weight * at.beside * at.latent_weight;
-            terms.push(Term::new("foresight", ahead, weight).beside_the_bound());
+            let lowered = PerRow {
+                rows: wide(&rows),
+                sum: ops::sum(&rows)?,
+            };
+            terms.push(Term::minus(name, lowered, weight * at.beside).beside_the_bound());
         }
         Ok(terms)
     }
@@ -548,6 +726,45 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let states = Array::new(shape, wide(&ops::stack(&states)?))?;
         out.insert("s", &Beliefs::FUTURES, states)?;
         Ok(out)
+    }
+
+    fn follow(&self, last: Option<&Beliefs>, clips: &Clips<F>) -> Result<Option<Beliefs>> {
+        if !self.cell.forgets() || clips.steps != 1 {
+            return Ok(None);
+        }
+        let (b, h) = (clips.sequences, self.cell.units());
+        let (state, acted) = match last {
+            None => (self.cell.start(b)?, self.scaled(None, b)?),
+            Some(last) => {
+                let last = last.need("s")?;
+                let own = |clip: usize| last.row(clip)[last.row(clip).len() - h..].to_vec();
+                let state = (0..b).flat_map(own).map(F::of).collect();
+                let acted = clips.actions.as_ref().map(|a| a.values.as_slice());
+                (matrix(state, b, h)?, self.scaled(acted, b)?)
+            }
+        };
+        let features = self.images.features(clips)?;
+        let (given, seen) = ((&features, acted.as_ref()), clips.seen.as_ref());
+        let seen = seen.map(|seen| seen.frames.as_slice());
+        let found = self.unroll_from::<NoTape>(state, given, 1, seen, None)?;
+        let mut out = Beliefs::default();
+        let array = |values: Vec<f64>| Array::new([b, 1, values.len() / b.max(1)], values);
+        let (mean, var) = found.posteriors[0].stored();
+        out.insert("s", &Beliefs::STATES, array(wide(&found.states[0]))?)?;
+        out.insert("z", &Beliefs::STATES, array(mean)?)?;
+        if let Some(var) = var {
+            out.insert("z_var", &Beliefs::STATES, array(var)?)?;
+        }
+        Ok(Some(out))
+    }
+
+    fn rewards(&self, beliefs: &Beliefs) -> Result<Option<Vec<f64>>> {
+        let Some(head) = &self.reward else {
+            return Ok(None);
+        };
+        let (states, h) = (beliefs.need("s")?.data(), self.cell.units());
+        let own = states.iter().map(|&v| F::of(v)).collect();
+        Ok(Some(head.expected(&matrix(own, states.len() / h, h)?)?))
     }
 
     fn decode(&self, beliefs: &Beliefs) -> Result<Vec<F>> {

@@ -20,14 +20,15 @@
 //! 5. a frame that is not seen has the prior for its posterior, and costs nothing;
 //! 6. where the world is driven, prior, posterior and transition read the action since the frame before.
 
-use super::images::positive;
+use super::recurrent::{Look, Shared};
 use super::{
-    Before, Cell, Foresight, ImagesConfig, RecurrentVae, Sizes, Transition, TransitionConfig,
+    Before, Cell, Distribution, Foresight, Head, ImagesConfig, RecurrentVae, Sizes, Transition,
+    TransitionConfig, Variables, ZKind,
 };
-use crate::error::{Result, all};
+use crate::error::Result;
 use crate::seeds::Rng;
-use nn::layers::{GaussianHead, Lstm};
-use nn::ops::{self, Direction, Gaussian};
+use nn::layers::Lstm;
+use nn::ops::{self, Direction};
 use nn::tensor::size;
 use nn::{Float, Mat, Module, Param, Track};
 use schemars::JsonSchema;
@@ -62,6 +63,8 @@ pub struct Rvae {
     /// Dimensions of z.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
+    /// What they are.
+    pub kind: ZKind,
     /// Units of the state s and of the LSTM.
     #[schemars(range(min = 1, max = 4096))]
     pub units: usize,
@@ -81,6 +84,7 @@ impl Default for Rvae {
     fn default() -> Self {
         Self {
             latent: 16,
+            kind: ZKind::default(),
             units: 128,
             transition: TransitionConfig::default(),
             prior: Prior::default(),
@@ -106,15 +110,20 @@ impl Rvae {
         }
     }
 
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            latent: self.latent,
+            kind: self.kind,
+            units: self.units,
+            ahead: self.ahead,
+            frames: &self.frames,
+        }
+    }
+
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        all([
-            positive(&format!("{at}.latent"), self.latent, 128),
-            positive(&format!("{at}.units"), self.units, 4096),
-            self.ahead.check(&format!("{at}.ahead")),
-            self.frames.check(&format!("{at}.frames"), frame),
-        ])
+        self.shared().check(at, frame)
     }
 
     /// Builds the model.
@@ -126,14 +135,15 @@ impl Rvae {
         sizes: Sizes,
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, RvaeCell<F>>> {
-        let (n, h, k) = (self.latent, self.units, self.frames.features());
+        let (h, k) = (self.units, self.frames.features());
+        let z = self.kind.variables(self.latent);
         let acts = sizes.actions;
         let cell = RvaeCell {
             config: self.clone(),
             memory: Lstm::new(k, h, rng)?,
-            prior: GaussianHead::with_hidden(h + acts, h, n, 1.0, rng)?,
-            posterior: GaussianHead::with_hidden(2 * h + acts, h, n, 0.5, rng)?,
-            transition: self.transition.build(n + acts, h, rng)?,
+            prior: z.head(h + acts, h, 1.0, rng)?,
+            posterior: z.head(2 * h + acts, h, 0.5, rng)?,
+            transition: self.transition.build(z.width() + acts, h, rng)?,
         };
         Ok(
             RecurrentVae::new(self.frames.build(sizes.frame, h, rng)?, cell, self.ahead)
@@ -147,8 +157,8 @@ impl Rvae {
 pub struct RvaeCell<F: Float> {
     config: Rvae,
     memory: Lstm<F>,
-    prior: GaussianHead<F>,
-    posterior: GaussianHead<F>,
+    prior: Head<F>,
+    posterior: Head<F>,
     transition: Transition<F>,
 }
 
@@ -157,8 +167,8 @@ impl<F: Float> Cell<F> for RvaeCell<F> {
         self.config.units
     }
 
-    fn latent(&self) -> usize {
-        self.config.latent
+    fn latent(&self) -> Variables {
+        self.config.kind.variables(self.config.latent)
     }
 
     fn remembered(&self) -> usize {
@@ -169,30 +179,29 @@ impl<F: Float> Cell<F> for RvaeCell<F> {
         self.config.posterior == Posterior::All
     }
 
-    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, steps: usize) -> Result<Mat<F, T>> {
+    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, look: &mut Look) -> Result<Mat<F, T>> {
         let direction = match self.config.posterior {
             Posterior::Past => Direction::Forward,
             Posterior::All => Direction::Backward,
         };
-        Ok(self.memory.seq(features, steps, direction)?)
+        Ok(self.memory.seq(features, look.steps, direction)?)
     }
 
-    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Gaussian<F, T>> {
+    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Distribution<F, T>> {
         if self.config.prior == Prior::Fixed {
-            let clips = size(before.state).0;
-            return Ok(Gaussian::standard(clips, self.config.latent)?);
+            return self.latent().standard(size(before.state).0);
         }
-        Ok(self.prior.forward(&before.joined()?)?)
+        self.prior.forward(&before.joined()?)
     }
 
     fn posterior<T: Track<F>>(
         &self,
         memory: &Mat<F, T>,
         before: &Before<F, T>,
-        prior: &Gaussian<F, T>,
-    ) -> Result<Gaussian<F, T>> {
+        prior: &Distribution<F, T>,
+    ) -> Result<Distribution<F, T>> {
         let both = ops::concat(&[memory, &before.joined()?])?;
-        Ok(self.posterior.correct(&both, prior)?)
+        self.posterior.correct(&both, prior)
     }
 
     fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>> {

@@ -18,12 +18,15 @@
 //! 3. the first frame is generated like all others, from z_0 alone;
 //! 4. `ahead` as in `rvae`; `prior: none` leaves z out: the deterministic twin of the same size.
 
-use super::images::positive;
-use super::{Before, Cell, Foresight, ImagesConfig, RecurrentVae, Sizes};
-use crate::error::{Result, all};
+use super::recurrent::{Look, Shared};
+use super::{
+    Before, Cell, Distribution, Foresight, Head, ImagesConfig, RecurrentVae, Sizes, Variables,
+    ZKind,
+};
+use crate::error::Result;
 use crate::seeds::Rng;
-use nn::layers::{GaussianHead, Lstm, LstmState};
-use nn::ops::{self, Direction, Gaussian};
+use nn::layers::{Lstm, LstmState};
+use nn::ops::{self, Direction};
 use nn::tensor::size;
 use nn::{Float, Mat, Module, Param, Track};
 use schemars::JsonSchema;
@@ -50,6 +53,8 @@ pub struct Svg {
     /// Dimensions of z.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
+    /// What they are.
+    pub kind: ZKind,
     /// Units of each LSTM.
     #[schemars(range(min = 1, max = 4096))]
     pub units: usize,
@@ -65,6 +70,7 @@ impl Default for Svg {
     fn default() -> Self {
         Self {
             latent: 8,
+            kind: ZKind::default(),
             units: 128,
             prior: SvgPrior::default(),
             ahead: Foresight::default(),
@@ -88,15 +94,20 @@ impl Svg {
         }
     }
 
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            latent: self.latent,
+            kind: self.kind,
+            units: self.units,
+            ahead: self.ahead,
+            frames: &self.frames,
+        }
+    }
+
     /// # Errors
     /// Names the key under `at`, what was expected and got.
     pub fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
-        all([
-            positive(&format!("{at}.latent"), self.latent, 128),
-            positive(&format!("{at}.units"), self.units, 4096),
-            self.ahead.check(&format!("{at}.ahead")),
-            self.frames.check(&format!("{at}.frames"), frame),
-        ])
+        self.shared().check(at, frame)
     }
 
     /// Builds the model.
@@ -108,16 +119,17 @@ impl Svg {
         sizes: Sizes,
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, SvgCell<F>>> {
-        let (n, h, k) = (self.latent, self.units, self.frames.features());
+        let (h, k) = (self.units, self.frames.features());
+        let z = self.kind.variables(self.latent);
         let acts = sizes.actions;
         let cell = SvgCell {
             config: self.clone(),
             features: k,
             past: Lstm::new(k, h, rng)?,
-            prior: GaussianHead::with_hidden(h + acts, h, n, 1.0, rng)?,
+            prior: z.head(h + acts, h, 1.0, rng)?,
             memory: Lstm::new(k, h, rng)?,
-            posterior: GaussianHead::with_hidden(h + acts, h, n, 0.5, rng)?,
-            drawing: Lstm::new(k + n + acts, h, rng)?,
+            posterior: z.head(h + acts, h, 0.5, rng)?,
+            drawing: Lstm::new(k + z.width() + acts, h, rng)?,
         };
         Ok(
             RecurrentVae::new(self.frames.build(sizes.frame, h, rng)?, cell, self.ahead)
@@ -133,9 +145,9 @@ pub struct SvgCell<F: Float> {
     config: Svg,
     features: usize,
     past: Lstm<F>,
-    prior: GaussianHead<F>,
+    prior: Head<F>,
     memory: Lstm<F>,
-    posterior: GaussianHead<F>,
+    posterior: Head<F>,
     drawing: Lstm<F>,
 }
 
@@ -161,8 +173,8 @@ impl<F: Float> Cell<F> for SvgCell<F> {
         self.heard().end + if learned { 2 * self.config.units } else { 0 }
     }
 
-    fn latent(&self) -> usize {
-        self.config.latent
+    fn latent(&self) -> Variables {
+        self.config.kind.variables(self.config.latent)
     }
 
     fn remembered(&self) -> usize {
@@ -196,28 +208,28 @@ impl<F: Float> Cell<F> for SvgCell<F> {
         ])?)
     }
 
-    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, steps: usize) -> Result<Mat<F, T>> {
-        Ok(self.memory.seq(features, steps, Direction::Forward)?)
+    fn memory<T: Track<F>>(&self, features: &Mat<F, T>, look: &mut Look) -> Result<Mat<F, T>> {
+        Ok(self.memory.seq(features, look.steps, Direction::Forward)?)
     }
 
-    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Gaussian<F, T>> {
+    fn prior<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Distribution<F, T>> {
         let state = before.state;
         if self.config.prior != SvgPrior::Learned {
-            return Ok(Gaussian::standard(size(state).0, self.config.latent)?);
+            return self.latent().standard(size(state).0);
         }
         let past = self.lstm(state, self.heard().end)?;
-        Ok(self.prior.forward(&before.beside(&past.hidden)?)?)
+        self.prior.forward(&before.beside(&past.hidden)?)
     }
 
     fn posterior<T: Track<F>>(
         &self,
         memory: &Mat<F, T>,
         before: &Before<F, T>,
-        prior: &Gaussian<F, T>,
-    ) -> Result<Gaussian<F, T>> {
+        prior: &Distribution<F, T>,
+    ) -> Result<Distribution<F, T>> {
         match self.config.prior {
             SvgPrior::None => Ok(prior.clone()),
-            _ => Ok(self.posterior.correct(&before.beside(memory)?, prior)?),
+            _ => self.posterior.correct(&before.beside(memory)?, prior),
         }
     }
 
@@ -226,7 +238,7 @@ impl<F: Float> Cell<F> for SvgCell<F> {
         let rest = ops::columns(state, self.heard().start..self.units())?;
         let heard = ops::columns(state, self.heard())?;
         let z = match self.config.prior {
-            SvgPrior::None => ops::zeros(size(z).0, self.config.latent)?,
+            SvgPrior::None => ops::zeros(size(z).0, size(z).1)?,
             _ => z.clone(),
         };
         let drawing = self.lstm(state, 0)?;

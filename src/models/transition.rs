@@ -28,11 +28,25 @@ impl TransitionConfig {
     /// # Errors
     /// Out of memory.
     pub fn build<F: Float>(self, n: usize, h: usize, rng: &mut Rng) -> Result<Transition<F>> {
+        self.between(n, h, h, rng)
+    }
+
+    /// The same with `hidden` units in place of h in what a residual step is computed by.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn between<F: Float>(
+        self,
+        n: usize,
+        h: usize,
+        hidden: usize,
+        rng: &mut Rng,
+    ) -> Result<Transition<F>> {
         Ok(match self {
             Self::Gru => Transition::Gru(Box::new(Gru::new(n, h, false, rng)?)),
             Self::Residual => Transition::Residual(Box::new(Residual {
-                hidden: Linear::new(n + h, h, Activation::Relu, rng)?,
-                change: Linear::new(h, h, Activation::Identity, rng)?.scaled(START)?,
+                hidden: Linear::new(n + h, hidden, Activation::Relu, rng)?,
+                change: Linear::new(hidden, h, Activation::Identity, rng)?.scaled(START)?,
             })),
         })
     }

@@ -298,6 +298,7 @@ impl Footage {
                 pixels: None,
             }),
             actions: None,
+            rewards: None,
         })
     }
 

@@ -117,9 +117,10 @@ impl Missing<'_> {
             &Array::new([n, steps, width], states)?,
             &Array::new([n, steps], mask.to_vec())?,
         );
+        let world = data.world()?;
+        let simulator = &*world;
         let mut out = Vec::new();
         for i in from..to {
-            let simulator = &*data.simulator;
             // What was drawn of the looks stands after them.
             let physical = simulator.parameter_columns().len();
             let motion = Trajectory {

@@ -16,6 +16,7 @@ mod marks;
 mod missing;
 mod next_frame;
 mod plot;
+mod projector;
 mod rollout;
 mod sweep;
 mod train;

@@ -1,11 +1,12 @@
 //! The plot stage: every figure of every finding, drawn from its JSON.
 
+use super::projector;
 use crate::analysis::{Finding, NamedFigure};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::run::RunFolder;
+use crate::run::{RunFolder, dataset};
 use crate::store::events::{Events, Summary};
 use crate::store::{atomic::write_atomic, json};
 use crate::train::EVENTS;
@@ -13,7 +14,8 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Draws the figures of one model and seed as `figures/<name>.svg` and `.png`, film strips also as `.gif`.
+/// Draws the figures of one model and seed as `figures/<name>.svg` and `.png`, film strips also as `.gif`; latents for
+/// TensorBoard's projector beside them.
 ///
 /// # Errors
 /// A finding that can't be read, two figures of one name, a figure whose arrays do not fit.
@@ -40,7 +42,10 @@ pub fn plot(
             figures.push(figure);
         }
     }
-    draw(&folder.figures(model, seed), &figures, progress)
+    let dir = folder.figures(model, seed);
+    draw(&dir, &figures, progress)?;
+    let latents = folder.split(model, seed, "test");
+    projector::write(&dir, &latents, &dataset(experiment, folder))
 }
 
 /// Draws figures into a folder, also as a TensorBoard event file.

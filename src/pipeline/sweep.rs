@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::experiment::{Plan, PlannedRun, Stage};
 use crate::progress::Progress;
 use crate::run::RunFolder;
+use crate::store::hparams::{self, Setting};
+use indexmap::IndexMap;
+use serde_yaml::Value;
 use std::path::{Path, PathBuf};
 
 /// Runs some steps of the chain for every run of a sweep, or for those named `only`. A run that fails does not stop the others; one that is
@@ -48,8 +51,9 @@ pub fn sweep(plan: &Plan, options: &Options, asked: &[Step], only: &[String]) ->
         };
         let outcome =
             share_data(&root, run, &folder).and_then(|()| steps(&run.experiment, &options, asked));
+        let outcome = outcome.and_then(|_| hparams(plan, run, &folder));
         match outcome {
-            Ok(_) => {}
+            Ok(()) => {}
             Err(Error::Interrupted(message)) => {
                 return Err(Error::Interrupted(format!("{name}: {message}")));
             }
@@ -71,6 +75,60 @@ pub fn sweep(plan: &Plan, options: &Options, asked: &[Step], only: &[String]) ->
             ),
         )),
     }
+}
+
+/// Tells TensorBoard the values in which the runs differ, in the folder of every model and seed that is trained.
+fn hparams(plan: &Plan, run: &PlannedRun, folder: &RunFolder) -> Result<()> {
+    let mut all = Vec::new();
+    for run in &plan.runs {
+        let mut leaves = IndexMap::new();
+        flatten("", &run.experiment.to_value()?, &mut leaves);
+        all.push(leaves);
+    }
+    let mut own = IndexMap::new();
+    flatten("", &run.experiment.to_value()?, &mut own);
+    own.retain(|key, value| {
+        let differ = all.iter().any(|other| other.get(key) != Some(&*value));
+        key != "name" && differ
+    });
+    for model in run.experiment.models.keys() {
+        for &seed in &run.experiment.seeds {
+            if !folder.training(model, seed).exists() {
+                continue;
+            }
+            let mut settings = vec![
+                ("model".to_string(), Setting::Text(model.clone())),
+                ("seed".to_string(), Setting::Number(seed as f64)),
+            ];
+            settings.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+            hparams::write(&folder.model(model, seed), &settings)?;
+        }
+    }
+    Ok(())
+}
+
+/// The values of a tree by their paths, `train.learning_rate.peak`; a list is a word.
+fn flatten(at: &str, value: &Value, out: &mut IndexMap<String, Setting>) {
+    let setting = match value {
+        Value::Mapping(map) => {
+            for (key, value) in map {
+                let key = key.as_str().unwrap_or("?");
+                let path = match at {
+                    "" => key.to_string(),
+                    at => format!("{at}.{key}"),
+                };
+                flatten(&path, value, out);
+            }
+            return;
+        }
+        Value::Tagged(tagged) => return flatten(at, &tagged.value, out),
+        Value::Null => Setting::Text("null".into()),
+        Value::Bool(switch) => Setting::Switch(*switch),
+        Value::Number(number) => Setting::Number(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Setting::Text(text.clone()),
+        list => Setting::Text(serde_json::to_string(list).unwrap_or_default()),
+    };
+    out.insert(at.into(), setting);
 }
 
 /// Makes the run's data folder a link to the one of all runs with the same data.

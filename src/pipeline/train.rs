@@ -13,7 +13,8 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset, known_states};
 use crate::seeds::Seeds;
 use crate::store::events::Summary;
-use crate::train::{self, Job, actions, at_once, clips};
+use crate::train::init::Init;
+use crate::train::{self, Job, actions, at_once, clips, rewards};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// Sequences whose latents are watched during training.
@@ -108,6 +109,10 @@ pub fn train(
         seeds: Seeds::new(seed),
         folder: &path,
         build: &|start| build(experiment, model, seed, start, &data),
+        init: match (&experiment.train.init_from, &experiment.train.init_weights) {
+            (Some(from), Some(weights)) => Some(Init::of(from, weights, model, seed)?),
+            _ => None,
+        },
         watch: &watch,
         pictures: Some(&pictures),
         progress,
@@ -338,6 +343,7 @@ pub(super) fn build(
     let sizes = Sizes {
         frame,
         actions: data.action_columns().len(),
+        rewards: rewards(data.split("train")?, &[0]).is_some(),
     };
     let mut built = config.build(sizes, &mut Seeds::new(seed).stream("init", start as u64))?;
     built.start_at(&common(data)?)?;

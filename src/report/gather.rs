@@ -1,10 +1,12 @@
 //! Everything that a report is made of, read from the JSON files of a run folder.
 
 use crate::analysis::{Finding, Metric};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::run::{About, RunFolder};
 use crate::store::json;
+use crate::train::Record;
+use std::path::Path;
 
 /// All results of one experiment.
 #[derive(Clone, Debug)]
@@ -54,10 +56,13 @@ impl Results {
                 .map(|name| json::read(folder.finding(model, seed, name)))
                 .collect::<Result<_>>()?;
             let scores = folder.scores(model, seed);
-            let scores = match scores.exists() {
+            let mut scores = match scores.exists() {
                 true => json::read(scores)?,
                 false => Vec::new(),
             };
+            if experiment.train.patience.is_some() {
+                scores.extend(stopped(&folder.training(model, seed))?);
+            }
             Ok(SeedResults {
                 seed,
                 findings,
@@ -96,6 +101,36 @@ impl Results {
             models,
         })
     }
+}
+
+/// When a training with patience stopped, and its best step.
+///
+/// # Errors
+/// A log that can't be read.
+fn stopped(log: &Path) -> Result<Vec<Metric>> {
+    let text = std::fs::read_to_string(log).map_err(Error::io(log))?;
+    let mut best: Option<(f64, u64)> = None;
+    let mut last = 0;
+    for line in text.lines() {
+        let record: Record =
+            serde_json::from_str(line).map_err(|e| Error::file(log, e.to_string()))?;
+        last = record.step;
+        let elbo = record.values.get("validation/elbo");
+        if let Some(&elbo) = elbo.filter(|elbo| best.is_none_or(|(b, _)| **elbo > b)) {
+            best = Some((elbo, record.step));
+        }
+    }
+    let steps = |name: &str, value: u64| Metric {
+        name: name.into(),
+        value: value as f64,
+        interval: None,
+        unit: "steps".into(),
+    };
+    let best = best.map(|(_, step)| steps("best_step", step));
+    Ok([steps("trained_steps", last)]
+        .into_iter()
+        .chain(best)
+        .collect())
 }
 
 impl SeedResults {

@@ -25,6 +25,8 @@ pub enum Summary {
         /// The picture as a PNG file.
         png: Vec<u8>,
     },
+    /// What the HParams plugin keeps in the metadata of a summary: see [`super::hparams`].
+    HParams(Vec<u8>),
 }
 
 impl Summary {
@@ -89,6 +91,23 @@ impl Events {
         self.write()
     }
 
+    /// One event at step 0, written unless the file holds it already.
+    ///
+    /// # Errors
+    /// A file that can't be read or written.
+    pub(super) fn once(path: PathBuf, values: &[(String, Summary)]) -> Result<()> {
+        let there = Self::open(path)?;
+        let mut summary = Vec::new();
+        for (tag, value) in values {
+            field(&mut summary, 1, &encoded(tag, value));
+        }
+        let records = vec![(0, event(0, 5, &summary))];
+        match there.records == records {
+            true => Ok(()),
+            false => Self { records, ..there }.write(),
+        }
+    }
+
     /// Writes the file.
     ///
     /// # Errors
@@ -141,18 +160,31 @@ fn encoded(tag: &str, value: &Summary) -> Vec<u8> {
             field(&mut image, 4, png);
             field(&mut out, 4, &image);
         }
+        Summary::HParams(content) => {
+            // A float tensor (type 1) of shape (0): the value itself is in the metadata.
+            let mut tensor = vec![1 << 3, 1];
+            field(&mut tensor, 2, &[2 << 3 | 2, 0]);
+            field(&mut out, 8, &tensor);
+            let mut plugin = Vec::new();
+            field(&mut plugin, 1, b"hparams");
+            field(&mut plugin, 2, content);
+            let mut metadata = Vec::new();
+            field(&mut metadata, 1, &plugin);
+            field(&mut out, 9, &metadata);
+        }
     }
     out
 }
 
 /// A length-delimited field.
-fn field(out: &mut Vec<u8>, number: u64, data: &[u8]) {
+pub(super) fn field(out: &mut Vec<u8>, number: u64, data: &[u8]) {
     varint(out, number << 3 | 2);
     varint(out, data.len() as u64);
     out.extend(data);
 }
 
-fn varint(out: &mut Vec<u8>, mut value: u64) {
+/// A number in groups of seven bits, the lowest first.
+pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

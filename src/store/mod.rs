@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod checksum;
 pub mod disk;
 pub mod events;
+pub mod hparams;
 pub mod json;
 pub mod npy;
 mod npy_dictionary;

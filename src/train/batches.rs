@@ -36,6 +36,7 @@ pub fn clips(split: &Split, indices: &[usize], steps: usize) -> Result<Clips<f32
             pixels: None,
         }),
         actions: actions(split, indices, steps),
+        rewards: rewards(split, indices),
     })
 }
 
@@ -47,6 +48,20 @@ pub fn actions(split: &Split, indices: &[usize], steps: usize) -> Option<Actions
         size: values.len() / (indices.len() * steps).max(1),
         values,
     })
+}
+
+/// What came with every frame of these sequences, (B, T): minus the [cost](Split::costs) of the frame before; NaN at
+/// t = 0. Nothing where the world has no task.
+pub fn rewards(split: &Split, indices: &[usize]) -> Option<Vec<f64>> {
+    let of = |&i: &usize| {
+        let costs = split.costs(i);
+        let later = costs.len().saturating_sub(1);
+        let first = (!costs.is_empty()).then_some(f64::NAN);
+        let rest = costs.into_iter().take(later).map(|cost| -cost);
+        first.into_iter().chain(rest)
+    };
+    let all: Vec<f64> = indices.iter().flat_map(of).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// Which frames of these sequences are seen, (B, T); nothing where all frames of the dataset are.
@@ -215,4 +230,54 @@ pub fn evaluate(
         }
     }
     Ok(Evaluated { means, per_frame })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataConfig, Dataset, generate};
+    use crate::progress::Progress;
+    use std::path::Path;
+
+    fn made(simulator: &str, dir: &Path) -> Dataset {
+        let yaml = format!(
+            "simulator: {{ {simulator}: {{}} }}\nframes: 9\ndt: 0.05\nsplits: {{ train: 3, validation: 1, test: 1 }}\n\
+             video: {{ width: 8, height: 8 }}\n"
+        );
+        let config: DataConfig = serde_yaml::from_str(&yaml).unwrap();
+        generate(&config, dir, &Progress::hidden()).unwrap();
+        Dataset::open(dir).unwrap()
+    }
+
+    /// Gymnasium's cost written out: a reward comes with the frame after the state and the action that it is of.
+    #[test]
+    fn a_reward_is_minus_the_cost_of_the_frame_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = made("pendulum_v1", dir.path());
+        let split = data.split("train").unwrap();
+        let clips = clips(split, &[2, 0], data.frames()).unwrap();
+        let rewards = clips.rewards.unwrap();
+        assert_eq!(rewards.len(), 2 * 9);
+        for (i, own) in [2, 0].into_iter().zip(rewards.chunks(9)) {
+            assert!(own[0].is_nan());
+            for t in 1..9 {
+                let state = &split.states(i)[(t - 1) * 4..];
+                let torque = split.actions(i)[t - 1];
+                let turns = state[0] / std::f64::consts::TAU;
+                let aside = (turns - turns.round()) * std::f64::consts::TAU;
+                let want = -(aside * aside + 0.1 * state[1] * state[1] + 0.001 * torque * torque);
+                assert!((own[t] - want).abs() < 1e-12, "{i} {t}: {} {want}", own[t]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_world_without_a_task_has_no_rewards() {
+        for world in ["bouncing_ball", "pushed_ball"] {
+            let dir = tempfile::tempdir().unwrap();
+            let data = made(world, dir.path());
+            let split = data.split("train").unwrap();
+            assert!(split.costs(0).is_empty() && rewards(split, &[0, 1]).is_none());
+        }
+    }
 }

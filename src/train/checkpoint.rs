@@ -17,6 +17,8 @@ pub struct State {
     pub start: usize,
     /// Best validation ELBO so far, nats per frame, and its step.
     pub best: Option<(f64, usize)>,
+    /// The law came with the weights that training started from: it does not start anew.
+    pub law_kept: bool,
     /// Sums since the last validation; none at a validation.
     pub recent: Recent,
 }
@@ -134,6 +136,9 @@ pub fn save(
     let mut metadata = BTreeMap::new();
     metadata.insert("step".into(), state.step.to_string());
     metadata.insert("start".into(), state.start.to_string());
+    if state.law_kept {
+        metadata.insert("law_kept".into(), "true".into());
+    }
     if let Some((elbo, step)) = state.best {
         metadata.insert("best_elbo".into(), format!("{elbo:?}"));
         metadata.insert("best_step".into(), step.to_string());
@@ -168,6 +173,7 @@ pub fn load(path: &Path, model: &mut dyn Model<f32>, adams: &mut [Adam<f32>]) ->
             )),
             false => None,
         },
+        law_kept: metadata.contains_key("law_kept"),
         recent: recent(path, &metadata)?,
     };
     fill(path, model, &stored, "model.")?;

@@ -2,8 +2,10 @@
 
 use super::missing::MissingConfig;
 use crate::error::{Error, Result, all};
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +17,11 @@ pub struct TrainConfig {
     /// Sequences per step, B.
     #[schemars(range(min = 1))]
     pub batch: usize,
+    /// Frames that a step sees of each of its sequences, from a random one on; all where it is left out. Long recordings
+    /// then give many clips, of which most do not begin where a world begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2))]
+    pub window: Option<usize>,
     /// Parts that a batch is cut into, each with its own tape on its own thread. Part of the configuration and not of the
     /// machine, because sums of floats depend on the cut: the same bytes come out on any number of threads.
     #[schemars(range(min = 1))]
@@ -37,6 +44,18 @@ pub struct TrainConfig {
     pub starts: Starts,
     /// Frames and pixels that training does not see; nothing by default.
     pub missing: MissingConfig,
+    /// Validations in a row without a better ELBO after which training stops; it goes on to the last step when left out. The
+    /// best weights are kept either way.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Where the weights stand that training starts from: a run folder, or a model's folder `results/box/lg_vae/seed-0` for
+    /// all models and seeds. Tensors of the same name are taken, others are new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<PathBuf>,
+    /// SHA-256 of these weights when the experiment was resolved, file by file; filled in when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_weights: Option<IndexMap<String, String>>,
 }
 
 /// Adam's step size over time: a linear rise, a plateau, a linear fall.
@@ -86,6 +105,7 @@ impl Default for TrainConfig {
         Self {
             steps: 3000,
             batch: 32,
+            window: None,
             micro_batches: 4,
             learning_rate: LearningRate::default(),
             gradient_clip: 10.0,
@@ -94,6 +114,9 @@ impl Default for TrainConfig {
             law_from: 300,
             starts: Starts::default(),
             missing: MissingConfig::default(),
+            patience: None,
+            init_from: None,
+            init_weights: None,
         }
     }
 }
@@ -157,6 +180,11 @@ impl TrainConfig {
         if self.batch == 0 {
             bad("batch", "a positive number", &self.batch);
         }
+        if let Some(window) = self.window
+            && window < 2
+        {
+            bad("window", "at least 2 frames", &window);
+        }
         if self.micro_batches == 0 || self.micro_batches > self.batch {
             bad(
                 "micro_batches",
@@ -198,6 +226,9 @@ impl TrainConfig {
         if self.validate_every == 0 {
             bad("validate_every", "a positive number", &self.validate_every);
         }
+        if self.patience == Some(0) {
+            bad("patience", "at least 1 validation", &0);
+        }
         if self.starts.candidates == 0 || self.starts.candidates > 1000 {
             bad(
                 "starts.candidates",
@@ -216,6 +247,13 @@ impl TrainConfig {
         all(found
             .into_iter()
             .chain([self.missing.check(&format!("{at}.missing"))]))
+    }
+
+    /// Whether nothing has become better for so many validations that training stops: `best` is the step of the best one.
+    pub fn is_patience_over(&self, step: usize, best: Option<usize>) -> bool {
+        let since = |best: usize| step.saturating_sub(best) / self.validate_every.max(1);
+        let over = |patience: usize| best.is_some_and(|best| since(best) >= patience);
+        self.patience.is_some_and(over)
     }
 
     /// Adam's step size at step 0 .. steps-1.
@@ -242,6 +280,23 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patience_counts_validations_since_the_best_one() {
+        let c = TrainConfig {
+            validate_every: 10,
+            patience: Some(2),
+            ..TrainConfig::default()
+        };
+        assert!(!c.is_patience_over(500, None));
+        assert!(!c.is_patience_over(39, Some(20)));
+        assert!(c.is_patience_over(40, Some(20)));
+        let never = TrainConfig {
+            patience: None,
+            ..c
+        };
+        assert!(!never.is_patience_over(10_000, Some(10)));
+    }
 
     #[test]
     fn the_rate_rises_stays_and_falls_to_its_last_value() {

@@ -7,11 +7,14 @@ mod batches;
 pub mod checkpoint;
 mod config;
 mod health;
+pub mod init;
 mod missing;
 mod starts;
 mod trainer;
 
-pub use batches::{Evaluated, actions, at_once, at_once_of, clips, evaluate, frames_seen, whole};
+pub use batches::{
+    Evaluated, actions, at_once, at_once_of, clips, evaluate, frames_seen, rewards, whole,
+};
 pub use config::{LearningRate, Starts, TrainConfig, Warmup};
 pub use missing::MissingConfig;
 pub use trainer::{EVENTS, Job, Pictures, Recent, Record, Steps, train};

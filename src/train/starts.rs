@@ -12,7 +12,19 @@ use crate::progress::Bar;
 /// # Errors
 /// [`Error::Numeric`] when all diverge, with what each died of.
 pub(super) fn choose(job: &Job) -> Result<Run> {
-    let new = |start| -> Result<Run> { Ok(Run::new((job.build)(start)?, start)) };
+    let new = |start| -> Result<Run> {
+        let mut run = Run::new((job.build)(start)?, start);
+        if let Some(init) = &job.init {
+            let told = init.take(run.model.as_mut())?;
+            // Of a model that is taken whole the law too is.
+            run.state.law_kept = told.new.is_empty();
+            if start == 0 {
+                job.progress.say(&told.words());
+                told.write(job.folder)?;
+            }
+        }
+        Ok(run)
+    };
     let starts = &job.config.starts;
     if starts.candidates == 1 {
         return new(0);

@@ -4,6 +4,7 @@ use super::batches::{DENSITY, Order, both, clips, evaluate, volumes, whole};
 use super::checkpoint::{self, State};
 use super::config::TrainConfig;
 use super::health;
+use super::init::Init;
 use super::starts;
 use crate::data::Split;
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::store::events::{Events, Summary};
 use dfdx::prelude::{Cpu, Gradients};
 use nn::optimiser::Adam;
 use nn::tensor::value;
+use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,6 +57,8 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// Builds a model to start from.
     pub build: &'a Build<'a>,
+    /// The weights to start from; drawn ones when there are none.
+    pub init: Option<Init>,
     /// What else to record at every validation.
     pub watch: &'a Watch<'a>,
     /// What to show in [`EVENTS`] at every validation.
@@ -135,7 +139,18 @@ pub fn train(job: &Job) -> Result<Box<dyn Model<f32>>> {
     bar.advance(run.state.step as u64);
     let mut order = Order::new(job.train.len(), config.batch, job.seeds);
     let mut judged = String::new();
+    let best_step = |state: &State| state.best.map(|(_, step)| step);
     while run.state.step < config.steps {
+        if config.is_patience_over(run.state.step, best_step(&run.state)) {
+            // Told on every way here: also of a run that goes on when it had stopped.
+            if let (Some((elbo, best)), Some(patience)) = (run.state.best, config.patience) {
+                job.progress.say(&format!(
+                    "stopped at step {} of {}: {patience} validations without a better ELBO than {elbo:.2} nats/frame at step {best}",
+                    run.state.step, config.steps
+                ));
+            }
+            break;
+        }
         if interrupt::asked() {
             checkpoint::save(&last, run.model.as_mut(), &mut run.adams, &run.state)?;
             let (at, of) = (run.state.step, config.steps);
@@ -197,7 +212,7 @@ impl<'a> Steps<'a> {
 pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(String, f64)>> {
     let config = job.config;
     let at = run.state.step;
-    if at == config.law_from {
+    if at == config.law_from && !run.state.law_kept {
         start_law(job, run)?;
     }
     let indices = order.batch(at);
@@ -223,11 +238,17 @@ pub(super) fn step(job: &Job, run: &mut Run, order: &mut Order) -> Result<Vec<(S
                     .seeds
                     .stream("train/noise", (at * config.micro_batches + i) as u64);
                 let mut clips = clips(job.train, part, job.steps)?;
+                if let Some(window) = config.window.filter(|frames| *frames < job.steps) {
+                    let of = (at * config.micro_batches + i) as u64;
+                    let mut rng = job.seeds.stream("train/window", of);
+                    let last = job.steps - window;
+                    let from: Vec<usize> =
+                        part.iter().map(|_| rng.random_range(0..=last)).collect();
+                    clips = clips.window(&from, window)?;
+                }
                 let first = (at * config.batch + i * cut) as u64;
-                let hidden =
-                    config
-                        .missing
-                        .draw(job.seeds, (first, part.len()), job.steps, job.frame);
+                let (sizes, steps) = ((first, part.len()), clips.steps);
+                let hidden = config.missing.draw(job.seeds, sizes, steps, job.frame);
                 clips.seen = both(clips.seen.take(), hidden);
                 let (gradients, (mut terms, seen)) =
                     climb(model, &clips, schedule, player, &mut rng)?;
@@ -358,6 +379,15 @@ fn validate(job: &Job, run: &mut Run, log: &mut Log) -> Result<f64> {
         Some(draw) => draw(run.model.as_ref())?,
         None => Vec::new(),
     };
+    if job.config.patience.is_some() {
+        let since = match run.state.best {
+            Some((best, step)) if elbo <= best => {
+                (run.state.step - step).div_ceil(job.config.validate_every)
+            }
+            _ => 0,
+        };
+        values.insert("validation/since_best".into(), since as f64);
+    }
     let record = Record {
         step: run.state.step as u64,
         values,

@@ -1,7 +1,9 @@
 //! Datasets out and in: round trips, what Python reads, real video, refusals, damaged files, and a run on imported data.
 
 mod arrays;
+mod flat;
 mod fuzz;
+mod lerobot;
 mod manual;
 mod pictures;
 mod python;

@@ -78,6 +78,7 @@ fn gifs_hold_the_frames_enlarged_and_only_as_many_sequences_as_asked() {
         splits: vec!["test".into()],
         sequences: Some(2),
         out: dir.path().join("out"),
+        ..ExportOptions::default()
     };
     let made = export(data.dir(), Format::Gif, &options, &Progress::hidden()).unwrap();
     assert_eq!(made.len(), 2);

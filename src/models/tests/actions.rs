@@ -17,7 +17,16 @@ fn acted(shift: f64) -> Actions {
 fn driven<F: Float>(clips: Clips<F>) -> Clips<F> {
     Clips {
         actions: Some(acted(0.4)),
+        rewards: Some((0..2 * STEPS).map(reward).collect()),
         ..clips
+    }
+}
+
+/// What came with frame i of all: not known at the beginning.
+fn reward(i: usize) -> f64 {
+    match i % STEPS {
+        0 => f64::NAN,
+        _ => 3.0 * (1.3 * i as f64).cos(),
     }
 }
 
@@ -26,6 +35,7 @@ fn built<F: Float>(config: &AnyModel) -> Box<dyn Model<F>> {
     let sizes = Sizes {
         frame: FRAME,
         actions: ACTIONS,
+        rewards: true,
     };
     let mut model: Box<dyn Model<F>> = config
         .build(sizes, &mut Seeds::new(3).stream("test/weights", 0))
@@ -54,7 +64,7 @@ fn built<F: Float>(config: &AnyModel) -> Box<dyn Model<F>> {
 #[test]
 fn every_gradient_of_every_driven_model_agrees_with_finite_differences() {
     let mut readers = Vec::new();
-    for config in examples() {
+    for config in examples().iter().map(differentiable) {
         let model = built::<f64>(&config);
         if !model.claims().actions {
             continue;
@@ -65,7 +75,10 @@ fn every_gradient_of_every_driven_model_agrees_with_finite_differences() {
     }
     readers.sort_unstable();
     readers.dedup();
-    assert_eq!(readers, ["kalman_vae", "lg_vae", "rvae", "svg"]);
+    assert_eq!(
+        readers,
+        ["kalman_vae", "lg_vae", "rssm", "rvae", "srvp", "svg"]
+    );
 }
 
 /// Everything that a model says of clips: its terms, its beliefs, its rollouts under `ahead`.
@@ -229,4 +242,149 @@ fn what_acts_ahead_moves_a_rollout_as_it_moves_a_prediction() {
             }
         }
     }
+}
+
+#[test]
+fn a_belief_that_follows_frame_after_frame_is_the_filtered_one() {
+    let mut followers = Vec::new();
+    for config in examples() {
+        let model = built::<f64>(&config);
+        let clips = driven(clips::<f64>());
+        let whole = infer(model.as_ref(), &clips).swap_remove(1);
+        let before = acted(0.4).before(STEPS);
+        let mut last: Option<Beliefs> = None;
+        for t in 0..STEPS {
+            let own = |all: &[f64], size: usize| -> Vec<f64> {
+                let of = |b: usize| all[(b * STEPS + t) * size..][..size].to_vec();
+                (0..2).flat_map(of).collect()
+            };
+            let one = Clips {
+                frames: matrix(own(values(&clips.frames), 64), 2, 64).unwrap(),
+                steps: 1,
+                actions: Some(Actions {
+                    size: ACTIONS,
+                    values: own(&before, ACTIONS),
+                }),
+                rewards: None,
+                ..clips.clone()
+            };
+            let Some(found) = model.follow(last.as_ref(), &one).unwrap() else {
+                break;
+            };
+            followers.push(config.kind());
+            for (name, named) in found.iter() {
+                let all = whole.need(name).unwrap();
+                let want = own(all.data(), all.shape()[2]);
+                for (got, want) in named.array.data().iter().zip(&want) {
+                    // The same networks on fewer rows.
+                    assert!((got - want).abs() < 1e-12, "{name} {t}: {got} {want}");
+                }
+            }
+            last = Some(found);
+        }
+    }
+    followers.dedup();
+    assert_eq!(followers, ["rssm"]);
+}
+
+#[test]
+fn rewards_are_learned_where_they_are_told_and_expected_of_every_frame_of_a_rollout() {
+    let mut model = built::<f64>(&AnyModel::Rssm(Rssm::example()));
+    let clips = driven(clips::<f64>());
+    let training = Schedule {
+        beside: 1.0,
+        ..Schedule::bound()
+    };
+    let at = |model: &dyn Model<f64>, clips: &Clips<f64>| {
+        let terms = model.objective(clips, training, &mut noise()).unwrap();
+        let of = |name: &str| terms.iter().find(|t| t.name == name).map(Term::total);
+        (of("reward"), of("foresight_reward"))
+    };
+    let (here, ahead) = at(model.as_ref(), &clips);
+    assert!(here.is_some() && ahead.is_some());
+    let untold = Clips {
+        rewards: None,
+        ..clips.clone()
+    };
+    assert_eq!(at(model.as_ref(), &untold), (None, None));
+    // In the bound there are none.
+    let bound = model.objective(&clips, Schedule::bound(), &mut noise());
+    assert_eq!(bound.unwrap().len(), 2);
+    // Plain ascent on the head alone brings the density up.
+    let climbed = climbed(model.as_ref(), &clips, 0.5);
+    let gradients = nn::tensor::backward(climbed).unwrap();
+    let mut list = Vec::new();
+    model.parameters("", &mut list);
+    for (name, p) in list.into_iter().filter(|(n, _)| n.starts_with("reward")) {
+        let gradient = p.gradient(&gradients);
+        assert!(gradient.iter().any(|g| *g != 0.0), "{name}");
+        let moved = p.values().iter().zip(&gradient);
+        let moved: Vec<f64> = moved.map(|(v, g)| v + 1e-4 * g).collect();
+        p.set(&moved).unwrap();
+    }
+    assert!(at(model.as_ref(), &clips).0 > here);
+    let found = infer(model.as_ref(), &clips).swap_remove(1);
+    let ahead = Ahead {
+        horizon: 3,
+        draws: 2,
+        actions: Some(&[0.3; 12]),
+    };
+    let futures = model.rollout(&found, ahead, &mut noise()).unwrap();
+    let expected = model.rewards(&futures).unwrap().unwrap();
+    assert_eq!(expected.len(), 2 * 2 * 4);
+    // Frame 0 is the belief.
+    let now = model.rewards(&found).unwrap().unwrap();
+    assert!((expected[0] - now[STEPS - 1]).abs() < 1e-12);
+}
+
+#[test]
+fn a_balanced_divergence_is_climbed_and_the_bound_is_told_without_it() {
+    let plain = Rssm::example();
+    let of = |balance: Balance| {
+        let config = AnyModel::Rssm(Rssm {
+            balance,
+            ..plain.clone()
+        });
+        let mut model = built::<f64>(&config);
+        let clips = driven(clips::<f64>());
+        let told = terms(model.as_ref(), &clips, &mut noise());
+        // At a weight below 1 what stands beside the bound is climbed too.
+        let climbed = climbed(model.as_ref(), &clips, 0.5);
+        let gradients = nn::tensor::backward(climbed).unwrap();
+        let mut list = Vec::new();
+        model.parameters("", &mut list);
+        let of = |(name, p): &(String, &mut nn::Param<f64>)| (name.clone(), p.gradient(&gradients));
+        let all: Vec<(String, Vec<f64>)> = list.iter().map(of).collect();
+        (told, all)
+    };
+    let with = |dynamics, representation, free_nats| {
+        of(Balance {
+            dynamics,
+            representation,
+            free_nats,
+        })
+    };
+    let (bound, unbalanced) = of(Balance::none());
+    let (told, balanced) = with(1.0, 0.25, 0.0);
+    let (_, still) = with(0.0, 0.0, 0.0);
+    let (_, free) = with(1.0, 0.25, 1e6);
+    assert_eq!(bound, told);
+    // Both sides are linear in their weights: g(1, 1/4) = 3/4 g(1, 0) + 1/4 g(1, 1).
+    let (_, one_sided) = with(1.0, 0.0, 0.0);
+    for (k, (name, want)) in unbalanced.iter().enumerate() {
+        for i in 0..want.len() {
+            let mixed = 0.75 * one_sided[k].1[i] + 0.25 * want[i];
+            let got = balanced[k].1[i];
+            // Roundings of gradients of order 10.
+            assert!((got - mixed).abs() < 1e-10, "{name}: {got} {mixed}");
+            assert!((free[k].1[i] - still[k].1[i]).abs() < 1e-12, "{name}");
+        }
+    }
+    let differs = |a: &[(String, Vec<f64>)], b: &[(String, Vec<f64>)], part: &str| {
+        a.iter()
+            .zip(b)
+            .any(|(x, y)| x.0.starts_with(part) && x.1 != y.1)
+    };
+    assert!(differs(&one_sided, &still, "prior"));
+    assert!(differs(&one_sided, &unbalanced, "posterior"));
 }

@@ -65,6 +65,7 @@ fn shown<F: Float>(pixels: &[f64]) -> Clips<F> {
         steps: STEPS,
         seen: None,
         actions: None,
+        rewards: None,
     }
 }
 

@@ -94,10 +94,13 @@ impl<F: Float> Module<F> for GaussianHead<F> {
     }
 }
 
-/// Features (rows, k) to `groups` categorical variables of `classes` values.
+/// Features (rows, k) to `groups` categorical variables of `classes` values: logits = x W + b; with one hidden layer, x is
+/// relu(x W_0 + b_0).
 #[derive(Clone, Debug)]
 pub struct CategoricalHead<F: Float> {
-    linear: Linear<F>,
+    /// With ReLU.
+    hidden: Option<Linear<F>>,
+    last: Linear<F>,
     classes: usize,
     uniform: f64,
 }
@@ -117,10 +120,34 @@ impl<F: Float> CategoricalHead<F> {
     ) -> Result<Self> {
         let linear = Linear::new(inputs, groups * classes, Activation::Identity, rng)?;
         Ok(Self {
-            linear: linear.scaled(START)?,
+            hidden: None,
+            last: linear.scaled(START)?,
             classes,
             uniform,
         })
+    }
+
+    /// The same behind one hidden layer of `hidden` units with ReLU.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn with_hidden(
+        inputs: usize,
+        [hidden, groups, classes]: [usize; 3],
+        uniform: f64,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        Ok(Self {
+            hidden: Some(Linear::new(inputs, hidden, Activation::Relu, rng)?),
+            ..Self::new(hidden, groups, classes, uniform, rng)?
+        })
+    }
+
+    fn logits<T: Track<F>>(&self, x: &Mat<F, T>) -> Result<Mat<F, T>> {
+        match &self.hidden {
+            None => self.last.forward(x),
+            Some(hidden) => self.last.forward(&hidden.forward(x)?),
+        }
     }
 
     /// (rows, k) to categorical variables of (rows, groups * classes).
@@ -128,13 +155,29 @@ impl<F: Float> CategoricalHead<F> {
     /// # Errors
     /// [`Error::Shape`] when x has another number of columns.
     pub fn forward<T: Track<F>>(&self, x: &Mat<F, T>) -> Result<Categorical<F, T>> {
-        Categorical::new(&self.linear.forward(x)?, self.classes, self.uniform)
+        Categorical::new(&self.logits(x)?, self.classes, self.uniform)
+    }
+
+    /// The posterior as a correction of the prior: its logits are the prior's log probabilities and its own.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when x or the prior do not fit.
+    pub fn correct<T: Track<F>>(
+        &self,
+        x: &Mat<F, T>,
+        prior: &Categorical<F, T>,
+    ) -> Result<Categorical<F, T>> {
+        let logits = ops::add(&prior.log_probabilities, &self.logits(x)?)?;
+        Categorical::new(&logits, self.classes, self.uniform)
     }
 }
 
 impl<F: Float> Module<F> for CategoricalHead<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
-        self.linear.parameters(at, out);
+        if let Some(hidden) = &mut self.hidden {
+            hidden.parameters(&format!("{at}.hidden"), out);
+        }
+        self.last.parameters(at, out);
     }
 }
 
@@ -189,13 +232,21 @@ mod tests {
                 ops::concat(&[&q.mean, &q.std]).map(project)
             });
         }
-        let head = CategoricalHead::new(4, 2, 3, 0.01, &mut rng()).unwrap();
-        layer_gradients_agree(
-            "categorical",
-            &x,
-            head,
-            &|x, head: &CategoricalHead<f64>| head.forward(x).map(|c| project(c.log_probabilities)),
-        );
+        for head in [
+            CategoricalHead::new(4, 2, 3, 0.01, &mut rng()).unwrap(),
+            CategoricalHead::with_hidden(4, [3, 2, 3], 0.01, &mut rng()).unwrap(),
+        ] {
+            layer_gradients_agree(
+                "categorical",
+                &x,
+                head,
+                &|x, head: &CategoricalHead<f64>| {
+                    let prior = head.forward(x)?;
+                    let q = head.correct(&ops::tanh(x)?, &prior)?;
+                    ops::concat(&[&prior.log_probabilities, &q.log_probabilities]).map(project)
+                },
+            );
+        }
     }
 
     #[test]

@@ -22,11 +22,7 @@ impl<F: Float, T: Track<F>> Categorical<F, T> {
     pub fn new(logits: &Mat<F, T>, classes: usize, uniform: f64) -> Result<Self> {
         let (logits, tape) = split(logits);
         let (rows, columns) = size(&logits);
-        if classes == 0 || columns % classes != 0 {
-            return Err(Error::Shape(format!(
-                "categorical: a multiple of {classes} columns expected, got {columns}"
-            )));
-        }
+        whole_variables(columns, classes)?;
         if !(0.0..1.0).contains(&uniform) {
             return Err(Error::Config(format!(
                 "categorical: a uniform share in 0..1 expected, got {uniform}"
@@ -77,6 +73,19 @@ impl<F: Float, T: Track<F>> Categorical<F, T> {
             }
             Ok(())
         });
+        Ok(Self {
+            log_probabilities,
+            classes,
+        })
+    }
+
+    /// From log probabilities (rows, groups * classes) that are normalised already.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the columns are no whole variables.
+    pub fn of_log_probabilities(log_probabilities: Mat<F, T>, classes: usize) -> Result<Self> {
+        let (_, columns) = size(&log_probabilities);
+        whole_variables(columns, classes)?;
         Ok(Self {
             log_probabilities,
             classes,
@@ -197,6 +206,15 @@ impl<F: Float, T: Track<F>> Categorical<F, T> {
     }
 }
 
+fn whole_variables(columns: usize, classes: usize) -> Result<()> {
+    match classes > 0 && columns.is_multiple_of(classes) {
+        true => Ok(()),
+        false => Err(Error::Shape(format!(
+            "categorical: a multiple of {classes} columns expected, got {columns}"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +330,8 @@ mod tests {
     fn wrong_sizes_are_told() {
         let x = random("x", 2, 6);
         check::refuses(Categorical::new(&x, 4, 0.0), &["multiple of 4", "got 6"]);
+        let logs = Categorical::of_log_probabilities(x.clone(), 4);
+        check::refuses(logs, &["multiple of 4", "got 6"]);
         check::refuses(
             Categorical::new(&x, 3, 1.0),
             &["uniform share in 0..1", "got 1"],

@@ -245,6 +245,7 @@ impl Bench {
             folder: work.data.folder(),
             build: &|_| model.build(set.frame_shape(), &mut Seeds::new(0).stream("init", 0)),
             watch: &|_| Ok(vec![]),
+            init: None,
             pictures: None,
             progress: &progress,
         };

@@ -10,14 +10,16 @@ use super::train::{build, common};
 use crate::analysis::Kinematics;
 use crate::analysis::readout::decoder;
 use crate::control::{
-    Aim, Controller, Course, Lqr, Outcome, Pixels, Planner, Range, Reading, Restless, Search,
-    Still, Thought, Trial, TrueLqr, TrueSearch, input_law, spread,
+    Aim, Controller, Course, Ilqr, Lqr, Objective, Outcome, Pixels, Planner, Range, Reading,
+    Restless, Score, Search, Still, Task, Thought, Trial, TrueIlqr, TrueLqr, TrueSearch, classical,
+    classical_name, input_law, spread,
 };
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::figures::{Figure, FilmRow, Filmstrip};
 use crate::interrupt;
+use crate::latents::Beliefs;
 use crate::measure::arrays::{columns, sizes};
 use crate::measure::input_law::InputLaw;
 use crate::models::Model;
@@ -63,20 +65,24 @@ pub struct ControlOptions {
     pub planning: Option<Planning>,
     /// How the goal is given; `None`: by a picture where the model has a linear law, else by its place.
     pub goal_as: Option<GoalAs>,
+    /// Whether the world's own task is to be done, in place of a goal that random acting reached.
+    pub own_task: bool,
     /// Episodes.
     pub episodes: usize,
-    /// Frames to act in.
-    pub steps: usize,
+    /// Frames to act in; `None`: 50, and 200 in `pendulum_v1` and `cartpole`.
+    pub steps: Option<usize>,
     /// Frames of random acting between start and goal.
     pub ahead: usize,
-    /// A goal counts as reached within this distance, in the unit of the place.
-    pub within: f64,
+    /// A goal counts as reached within this distance, in the unit of the place; `None`: 1.5, and 2 in a world's own task.
+    pub within: Option<f64>,
     /// What an action of usual size costs beside a distance of the usual spread of places.
     pub effort: f64,
     /// Futures that the cost of a candidate is the mean of.
     pub draws: usize,
     /// How search goes.
     pub search: Search,
+    /// Frames that search looks ahead; `None`: 12, and 25 in `pendulum_v1` and `cartpole`.
+    pub horizon: Option<usize>,
     /// Root of the episodes' draws.
     pub seed: u64,
     /// Where to write; `<model folder>/control` by default.
@@ -90,16 +96,41 @@ impl Default for ControlOptions {
             model: PathBuf::new(),
             planning: None,
             goal_as: None,
+            own_task: false,
             episodes: 100,
-            steps: 50,
+            steps: None,
             ahead: 25,
-            within: 1.5,
+            within: None,
             effort: 0.02,
             draws: 2,
             search: Search::default(),
+            horizon: None,
             seed: 0,
             out: None,
         }
+    }
+}
+
+impl ControlOptions {
+    /// With what was left out chosen for a world.
+    fn chosen(&self, world: &str) -> Self {
+        // 200 steps are an episode of gymnasium's; 25 of 0.05 s are a swing.
+        let long = self.own_task && ["pendulum_v1", "cartpole"].contains(&world);
+        let horizon = self.horizon.unwrap_or(if long { 25 } else { 12 });
+        Self {
+            steps: Some(self.steps.unwrap_or(if long { 200 } else { 50 })),
+            within: Some(self.within.unwrap_or(if self.own_task { 2.0 } else { 1.5 })),
+            horizon: Some(horizon),
+            search: Search {
+                horizon,
+                ..self.search.clone()
+            },
+            ..self.clone()
+        }
+    }
+
+    fn frames(&self) -> usize {
+        self.steps.unwrap_or_default()
     }
 }
 
@@ -170,17 +201,24 @@ struct Stage<'a> {
     world_name: String,
     video: &'a simulators::Video,
     dt: f64,
-    /// State columns of a place, and its unit.
+    task: Task,
+    score: Score,
+    /// State columns of a place, and its unit; none where there is no place.
     place: Vec<usize>,
     unit: String,
     range: Range,
     planner: Planning,
-    goal_as: GoalAs,
-    /// How far a place usually is from the mean; what it is in the true state and in the model's.
-    spread: f64,
-    of_truth: Reading,
-    of_model: Reading,
+    /// What the model is told of the task.
+    told: Told,
     true_law: Option<(InputLaw, Vec<usize>)>,
+}
+
+/// What the model is told of the task.
+enum Told {
+    /// A place: as it is given, what it is in the true state and in the model's.
+    Place(GoalAs, Reading, Reading),
+    /// Nothing: it predicts what the task costs.
+    Costs,
 }
 
 impl<'a> Stage<'a> {
@@ -201,89 +239,128 @@ impl<'a> Stage<'a> {
             ));
         }
         let world = &*config.simulator;
+        let world_name = config.simulator.name();
         let scale = common(data)?.action_scale;
         if scale.is_empty() {
-            let name = config.simulator.name();
-            return Err(wrong(format!("a world with actions expected, got {name}")));
+            return Err(wrong(format!(
+                "a world with actions expected, got {world_name}"
+            )));
         }
         if !model.claims().actions {
-            let message = "a model that reads actions expected: lg_vae, kalman_vae with transition linear, rvae, svg";
+            let message = "a model that reads actions expected: lg_vae, kalman_vae with transition linear, rssm, rvae, srvp, svg";
             return Err(wrong(message.into()));
         }
+        let split = data.split("train")?;
+        if options.own_task && split.costs(0).is_empty() {
+            return Err(wrong(format!(
+                "--task world: a world with a task of its own expected, got {world_name} without one"
+            )));
+        }
+        let options = options.chosen(world_name);
         let law = input_law(model);
+        let state_columns = data.state_columns();
+        let named = |name: &str| state_columns.iter().position(|column| column.name == name);
+        let placed = crate::control::target(world, split.parameters(0)).is_some();
+        // A model that predicts rewards says what it lacks where it is asked about nothing; others say that they do not.
+        let predicts = !matches!(model.rewards(&Beliefs::default()), Ok(None));
+        let costs = options.own_task && predicts && options.goal_as.is_none();
+        if options.own_task && !costs && !placed {
+            return Err(wrong(format!(
+                "--task world: a model that predicts rewards (rssm with reward.weight above 0) expected, since the task of \
+                 {world_name} is no place to be at"
+            )));
+        }
         let planner = options.planning.unwrap_or(match law {
-            Some(_) => Planning::Lqg,
-            None => Planning::Cem,
+            Some(_) if !costs => Planning::Lqg,
+            _ => Planning::Cem,
         });
         let goal_as = options.goal_as.unwrap_or(match law {
             Some(_) => GoalAs::Picture,
             None => GoalAs::Place,
         });
-        if law.is_none() && (planner == Planning::Lqg || goal_as == GoalAs::Picture) {
+        let wants_law = planner == Planning::Lqg || (!costs && goal_as == GoalAs::Picture);
+        if wants_law && (law.is_none() || costs) {
             let message = "--planner lqg and --goal picture want a model with one linear law";
             return Err(wrong(message.into()));
         }
-        let state_columns = data.state_columns();
-        let kinematics = Kinematics::of(state_columns)?;
-        let named = |name: &str| state_columns.iter().position(|column| column.name == name);
-        let place = match (named("x"), named("y")) {
-            (Some(x), Some(y)) => vec![x, y],
-            _ => kinematics.positions.clone(),
-        };
-        let study = study(experiment, data, &at.model, at.seed, &at.folder)?;
-        let places = columns(&study.train.states, &place);
-        let places: Vec<&[f64]> = places.data().chunks_exact(place.len()).collect();
-        let spread = spread(&places);
-        let of_truth = Reading::of_columns(&place, state_columns.len(), spread);
-        let lacking =
-            || wrong("latents of the training split expected; run its encode stage".into());
-        let of_model = match (goal_as, model.state_space()) {
-            (GoalAs::Picture, Some(space)) => {
-                let codes = study.train.latents.get("encoder").ok_or_else(lacking)?;
-                Reading::of_codes(space, codes.data())?
+        let (place, told, true_law) = match costs {
+            true => (Vec::new(), Told::Costs, None),
+            false => {
+                let kinematics = Kinematics::of(state_columns)?;
+                let place = match (named("x"), named("y")) {
+                    (Some(x), Some(y)) => vec![x, y],
+                    _ => kinematics.positions.clone(),
+                };
+                let study = study(experiment, data, &at.model, at.seed, &at.folder)?;
+                let places = columns(&study.train.states, &place);
+                let places: Vec<&[f64]> = places.data().chunks_exact(place.len()).collect();
+                let spread = spread(&places);
+                let of_truth = Reading::of_columns(&place, state_columns.len(), spread);
+                let lacking =
+                    || wrong("latents of the training split expected; run its encode stage".into());
+                let of_model = match (goal_as, model.state_space()) {
+                    (GoalAs::Picture, Some(space)) => {
+                        let codes = study.train.latents.get("encoder").ok_or_else(lacking)?;
+                        Reading::of_codes(space, codes.data())?
+                    }
+                    _ => {
+                        let found = decoder(&study, "filtered")?.ok_or_else(lacking)?;
+                        Reading::of_readout(&found, &place, spread)
+                    }
+                };
+                let free = |i: usize, t: usize| {
+                    let kinds = study.event_columns.len();
+                    let row = (i * sizes(&study.train.states)[1] + t) * kinds;
+                    study.train.events[row..row + kinds]
+                        .iter()
+                        .all(|&count| count == 0)
+                };
+                let all: Vec<usize> = [kinematics.positions, kinematics.velocities].concat();
+                let (states, actions) = (&study.train.states, &study.train.actions);
+                let true_law = match options.own_task {
+                    true => None,
+                    false => InputLaw::fit(states, actions, &all, free).map(|law| (law, all)),
+                };
+                (place, Told::Place(goal_as, of_truth, of_model), true_law)
             }
-            _ => {
-                let found = decoder(&study, "filtered")?.ok_or_else(lacking)?;
-                Reading::of_readout(&found, &place, spread)
-            }
         };
-        let free = |i: usize, t: usize| {
-            let kinds = study.event_columns.len();
-            let row = (i * sizes(&study.train.states)[1] + t) * kinds;
-            study.train.events[row..row + kinds]
-                .iter()
-                .all(|&count| count == 0)
-        };
-        let all: Vec<usize> = [kinematics.positions, kinematics.velocities].concat();
-        let (states, actions) = (&study.train.states, &study.train.actions);
-        let true_law = InputLaw::fit(states, actions, &all, free).map(|law| (law, all));
+        let within = options.within.unwrap_or_default();
         Ok(Self {
             name: format!("{}/seed-{}", at.model, at.seed),
             out: options
                 .out
                 .clone()
                 .unwrap_or_else(|| at.folder.model(&at.model, at.seed).join("control")),
-            options: ControlOptions {
-                planning: Some(planner),
-                goal_as: Some(goal_as),
-                ..options.clone()
-            },
             model,
             world,
-            world_name: config.simulator.name().into(),
+            world_name: world_name.into(),
             video: &config.video,
             dt: data.dt(),
-            unit: state_columns[place[0]].unit.clone(),
+            task: match options.own_task {
+                true => Task::World,
+                false => Task::Goal(options.ahead),
+            },
+            score: match options.own_task {
+                true => Score::of(world_name, within),
+                false => Score::Reached(within),
+            },
+            unit: match (place.first(), placed) {
+                (Some(&first), _) => state_columns[first].unit.clone(),
+                (None, true) => "px".into(),
+                (None, false) => "1".into(),
+            },
+            options: ControlOptions {
+                planning: Some(planner),
+                goal_as: (!costs).then_some(goal_as),
+                ..options
+            },
             place,
             range: Range {
                 scale,
                 limits: world.action_limits(),
             },
             planner,
-            goal_as,
-            spread,
-            of_truth,
-            of_model,
+            told,
             true_law,
         })
     }
@@ -297,28 +374,47 @@ impl<'a> Stage<'a> {
             world: self.world,
             video: self.video,
             dt: self.dt,
+            task: self.task,
             place: self.place.clone(),
-            steps: self.options.steps,
-            ahead: self.options.ahead,
+            steps: self.options.frames(),
             seeds: Seeds::new(self.options.seed),
         }
     }
 
+    /// An episode's start, with what plans in it are judged by. A model that is shown the goal counts distances between
+    /// codes, which have no true counterpart.
+    fn trial(&self, course: &Course, index: u64) -> Result<Trial> {
+        let trial = course.trial(index)?;
+        let judge = match &self.told {
+            Told::Costs => Some(Objective::Task),
+            Told::Place(GoalAs::Place, of_truth, _) => {
+                Some(Objective::Aim(self.aim(of_truth, trial.goal.clone())))
+            }
+            Told::Place(GoalAs::Picture, ..) => None,
+        };
+        Ok(Trial { judge, ..trial })
+    }
+
     /// The model's controller for one trial.
     fn pixels(&self, trial: &Trial) -> Result<Box<dyn Controller + '_>> {
-        let target = match (self.goal_as, self.model.state_space()) {
-            (GoalAs::Picture, Some(space)) => {
+        let objective = match (&self.told, self.model.state_space()) {
+            (Told::Costs, _) => Objective::Task,
+            (Told::Place(GoalAs::Picture, _, of_model), Some(space)) => {
                 let pixels: Vec<f32> = trial.frame.iter().map(|&v| f32::from(v) / 255.0).collect();
                 let size = pixels.len();
-                space.encode(&matrix(pixels, 1, size)?)?.mean
+                let codes = space.encode(&matrix(pixels, 1, size)?)?.mean;
+                Objective::Aim(self.aim(of_model, codes))
             }
-            _ => trial.goal.clone(),
+            (Told::Place(_, _, of_model), _) => {
+                Objective::Aim(self.aim(of_model, trial.goal.clone()))
+            }
         };
-        let aim = self.aim(&self.of_model, target);
         let (search, draws) = (self.options.search.clone(), self.options.draws);
-        let planner = match (self.planner, input_law(self.model)) {
-            (Planning::Lqg, Some(law)) => Planner::Lqg(Lqr::new(&law, &aim, self.options.steps)?),
-            (Planning::Shooting, _) => {
+        let planner = match (self.planner, input_law(self.model), &objective) {
+            (Planning::Lqg, Some(law), Objective::Aim(aim)) => {
+                Planner::Lqg(Lqr::new(&law, aim, self.options.frames())?)
+            }
+            (Planning::Shooting, ..) => {
                 let iterations = 1;
                 Planner::Search(
                     Search {
@@ -333,7 +429,7 @@ impl<'a> Stage<'a> {
         Ok(Box::new(Pixels::new(
             self.model,
             planner,
-            aim,
+            objective,
             self.range.clone(),
         )))
     }
@@ -351,28 +447,62 @@ impl<'a> Stage<'a> {
             (
                 "true simulator, CEM".into(),
                 Box::new(|trial| {
+                    let objective = match (&self.told, self.task) {
+                        (Told::Place(_, of_truth, _), Task::Goal(_)) => {
+                            Objective::Aim(self.aim(of_truth, trial.goal.clone()))
+                        }
+                        _ => Objective::Task,
+                    };
                     Ok(Box::new(TrueSearch {
                         world: self.world,
                         dt: self.dt,
-                        aim: self.aim(&self.of_truth, trial.goal.clone()),
+                        objective,
                         search: self.options.search.clone(),
                         range: self.range.clone(),
                         thought: Thought::default(),
+                        plan: None,
                     }))
                 }),
             ),
         ];
-        if let Some((law, columns)) = &self.true_law {
+        if let (Some((law, columns)), Told::Place(_, of_truth, _)) = (&self.true_law, &self.told) {
             all.push((
                 "true state, LQR".into(),
                 Box::new(move |trial| {
                     let own = |column: &usize| columns.iter().position(|other| other == column);
                     let place: Vec<usize> = self.place.iter().filter_map(own).collect();
-                    let of = Reading::of_columns(&place, columns.len(), self.spread);
+                    let of = Reading::of_columns(&place, columns.len(), of_truth.spread());
                     let aim = self.aim(&of, trial.goal.clone());
                     Ok(Box::new(TrueLqr {
-                        lqr: Lqr::new(law, &aim, self.options.steps)?,
+                        lqr: Lqr::new(law, &aim, self.options.frames())?,
                         columns: columns.clone(),
+                    }))
+                }),
+            ));
+        }
+        if let (Task::World, Some(name)) = (self.task, classical_name(&self.world_name)) {
+            all.push((
+                name.into(),
+                Box::new(move |trial| {
+                    let own = (self.world, self.dt);
+                    let found = classical(&self.world_name, own.0, own.1, &trial.parameters)?;
+                    Ok(found.unwrap_or_else(|| Box::new(Still(k))))
+                }),
+            ));
+        }
+        if self.task == Task::World && SMOOTH.contains(&self.world_name.as_str()) {
+            all.push((
+                "true state, iLQR".into(),
+                Box::new(|_| {
+                    Ok(Box::new(TrueIlqr {
+                        world: self.world,
+                        dt: self.dt,
+                        ilqr: Ilqr {
+                            horizon: self.options.search.horizon,
+                            iterations: ITERATIONS,
+                        },
+                        range: self.range.clone(),
+                        thought: Vec::new(),
                     }))
                 }),
             ));
@@ -390,14 +520,14 @@ impl<'a> Stage<'a> {
         let course = self.course();
         let trials: Vec<Trial> = (0..self.options.episodes as u64)
             .into_par_iter()
-            .map(|i| course.trial(i))
+            .map(|i| self.trial(&course, i))
             .collect::<Result<_>>()?;
         let (mut rows, mut film) = (Vec::new(), None);
         let mut table = vec![[
             "controller".to_string(),
-            "reached [95 %]".into(),
+            format!("{} [95 %]", self.score.word()),
             "return ± sd".into(),
-            format!("last distance ({})", self.unit),
+            page::with_unit(self.last(), &self.unit),
             "ms a step".into(),
         ]];
         for (name, begin) in self.controllers() {
@@ -407,9 +537,12 @@ impl<'a> Stage<'a> {
                 course.run(trial, by.as_mut(), rows.is_empty() && trial.index < FILMS)
             };
             let found: Vec<Outcome> = trials.par_iter().map(run).collect::<Result<_>>()?;
-            let row = ControlRow::of(&name, &found, self.options.within, self.options.seed);
+            let mut row = ControlRow::of(&name, &found, self.score, self.options.seed);
+            if !rows.is_empty() && self.judged_otherwise() {
+                row.plans = None;
+            }
             let thought: f64 = found.iter().map(|one| one.thought.as_secs_f64()).sum();
-            let steps = (found.len() * (self.options.steps + 1)) as f64;
+            let steps = (found.len() * (self.options.frames() + 1)) as f64;
             let milliseconds = 1000.0 * thought / steps.max(1.0);
             let [name, reached, total, last] = row.cells();
             table.push([name, reached, total, last, format!("{milliseconds:.2}")]);
@@ -423,6 +556,8 @@ impl<'a> Stage<'a> {
             world: self.world_name.clone(),
             options: self.options.clone(),
             unit: self.unit.clone(),
+            score: self.score,
+            last: self.last().into(),
             rows,
         };
         self.write(&report, film.as_deref())?;
@@ -431,23 +566,40 @@ impl<'a> Stage<'a> {
         Ok(text)
     }
 
-    /// The first episodes one after the other: true, as believed, the goal.
+    /// Whether the model's plans are judged by distances from a place, where the true simulator plans by the world's cost.
+    fn judged_otherwise(&self) -> bool {
+        self.task == Task::World && matches!(self.told, Told::Place(..))
+    }
+
+    /// What the last column of tables is.
+    fn last(&self) -> &'static str {
+        match (self.task, self.score) {
+            (Task::World, Score::Upright | Score::Kept) => "cost of the last frame",
+            _ => "distance in the last frame",
+        }
+    }
+
+    /// The first episodes one after the other: true, as believed, as imagined, the goal.
     fn film(&self, trials: &[Trial], found: &[Outcome]) -> Result<Option<Vec<u8>>> {
         let kept = || trials.iter().zip(found).take(FILMS as usize);
         let row = |label: &str, of: &dyn Fn(&Trial, &Outcome) -> Vec<u8>| FilmRow {
             label: label.into(),
             frames: kept().flat_map(|(trial, one)| of(trial, one)).collect(),
         };
-        let frames = self.options.steps + 1;
+        let frames = self.options.frames() + 1;
+        let mut rows = vec![
+            row("true", &|_, one| one.frames.clone()),
+            row("believed", &|_, one| one.believed.clone()),
+            row("imagined", &|_, one| one.imagined.clone()),
+        ];
+        if trials.first().is_some_and(|trial| !trial.frame.is_empty()) {
+            rows.push(row("goal", &|trial, _| trial.frame.repeat(frames)));
+        }
         let film = Filmstrip {
             width: self.video.width,
             height: self.video.height,
             channels: self.video.channels(),
-            rows: vec![
-                row("true", &|_, one| one.frames.clone()),
-                row("believed", &|_, one| one.believed.clone()),
-                row("goal", &|trial, _| trial.frame.repeat(frames)),
-            ],
+            rows,
             prediction_start: None,
             dt: self.dt,
         };
@@ -470,6 +622,11 @@ impl<'a> Stage<'a> {
 
 /// How a controller begins with a trial.
 type Maker<'a> = dyn Fn(&Trial) -> Result<Box<dyn Controller + 'a>> + Sync + 'a;
+
+/// Worlds whose law and cost have slopes: no contacts, no cost that only counts.
+const SMOOTH: [&str; 2] = ["pendulum_v1", "reacher"];
+/// Times that the iterative regulator looks at the law in a frame, beginning at its last plan.
+const ITERATIONS: usize = 3;
 
 /// Episodes that are filmed.
 const FILMS: u64 = 4;

@@ -245,6 +245,7 @@ impl<'a> Context<'a> {
                 values: actions.values[..seen * actions.size].to_vec(),
                 ..actions
             }),
+            rewards: None,
         })
     }
 
