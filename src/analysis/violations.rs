@@ -100,7 +100,7 @@ impl Analysis for Violations {
             "Share of pairs whose impossible clip has the greater sum of surprise",
             "AUROC of impossible clips among all clips, by their most surprising frame",
             "Share of pairs told within one frame of the first visible difference",
-            "Median delay, frames from the first visible difference to a frame more surprising than the whole possible clip; of pairs that are told",
+            "Median delay of pairs that are told, frames from the first visible difference",
         ]) {
             finding.tables.push(Table {
                 caption: caption.into(),
