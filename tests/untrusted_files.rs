@@ -116,6 +116,7 @@ fn a_damaged_checkpoint_is_an_error_or_the_same() {
         step: 12,
         start: 0,
         best: Some((-12.25, 8)),
+        law_kept: false,
         recent: Recent {
             sums: [("train/elbo".to_string(), -0.1)].into(),
             count: 3,
