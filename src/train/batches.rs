@@ -260,13 +260,16 @@ mod tests {
         assert_eq!(rewards.len(), 2 * 9);
         for (i, own) in [2, 0].into_iter().zip(rewards.chunks(9)) {
             assert!(own[0].is_nan());
-            for t in 1..9 {
-                let state = &split.states(i)[(t - 1) * 4..];
-                let torque = split.actions(i)[t - 1];
+            for (before, reward) in own[1..].iter().enumerate() {
+                let state = &split.states(i)[before * 4..];
+                let torque = split.actions(i)[before];
                 let turns = state[0] / std::f64::consts::TAU;
                 let aside = (turns - turns.round()) * std::f64::consts::TAU;
                 let want = -(aside * aside + 0.1 * state[1] * state[1] + 0.001 * torque * torque);
-                assert!((own[t] - want).abs() < 1e-12, "{i} {t}: {} {want}", own[t]);
+                assert!(
+                    (reward - want).abs() < 1e-12,
+                    "{i} {before}: {reward} {want}"
+                );
             }
         }
     }
