@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_a_dimmed_and_a_vanished_object_cost_most_in_their_frame() {
+    fn a_jump_a_dimmed_and_a_vanished_object_cost_more_than_ever_from_their_frame_on() {
         let ordinary: Vec<Tracks> = (0..12).map(|seed| clip(&straight(seed))).collect();
         let law = Ordinary::of(&ordinary, 0.2).unwrap();
         let usual = law.costs(&ordinary).unwrap();
@@ -183,9 +183,9 @@ mod tests {
         let costs = law.costs(&judged).unwrap();
         for (i, name) in ["jump", "dim", "gone"].iter().enumerate() {
             let row = costs.row(i);
-            let first = (3..14).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
-            assert_eq!(first, 7, "{name}: {row:?}");
-            assert!(row[7] > most + 1.0, "{name}: {} against {most}", row[7]);
+            // Not the largest of all: after a jump the filter believes in a velocity, which the next frame contradicts.
+            let first = (3..14).find(|&t| row[t] > most + 1.0);
+            assert_eq!(first, Some(7), "{name}: {row:?}, at most {most} else");
         }
         assert!(Ordinary::of(&[], 0.2).is_err());
         assert!(Ordinary::of(&[clip(&[([9.0, 9.0], 0.0); 3])], 0.2).is_err());
