@@ -146,6 +146,14 @@ impl Match {
             false => (0, x - self.reach.left),
         };
         let time = way / vx.abs();
+        if !(time.is_finite() && time >= 0.0) {
+            // A ball that something else has put behind a paddle, or that flies to none, is met by none: they stay.
+            for paddle in 0..2 {
+                self.flight.engine().move_block(paddle, [0.0; 2]);
+            }
+            self.plan = f64::INFINITY;
+            return Ok(());
+        }
         let heights = Axis {
             limits: [self.reach.bottom, self.reach.top],
             acceleration: 0.0,

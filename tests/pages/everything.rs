@@ -132,10 +132,12 @@ data:
   frames: 12
   splits: { train: 40, validation: 16, test: 16 }
   shifts: { slow: { sequences: 16, simulator: { speed: 5 } } }
+  impossible: { pairs: 6, kinds: [vanish, teleport] }
 models:
   lg_vae: { lg_vae: { frames: { decoder: { mlp: { hidden: [16] } } } } }
   walls: { kalman_vae: { transition: { reflecting: {} }, frames: { decoder: { mlp: { hidden: [16] } } } } }
 train: { steps: 30, validate_every: 10, law_from: 10 }
+encode: { next_frame_draws: 1 }
 rollout: { contexts: 8, samples: 4, seen: 4 }
 analyses: null
 ";
