@@ -11,17 +11,17 @@ use std::process::Command;
 /// Enough for a ball to be drawn where it is; its law is not yet learned.
 const TRAINED: [&str; 20] = [
     "--set",
-    "train.steps=240",
+    "train.steps=800",
     "--set",
     "train.batch=16",
     "--set",
-    "data.splits.train=120",
+    "data.splits.train=300",
     "--set",
     "data.video={width: 16, height: 16, walls: false}",
     "--set",
     "data.frames=12",
     "--set",
-    "data.impossible={pairs: 12, kinds: [vanish, wall, brightness]}",
+    "data.impossible={pairs: 24, kinds: [vanish, wall, brightness]}",
     "--set",
     "models.first.lg_vae.frames.decoder.mlp.hidden=[48]",
     "--set",
@@ -29,7 +29,7 @@ const TRAINED: [&str; 20] = [
     "--set",
     "encode.drop_rates=[]",
     "--set",
-    "train.validate_every=120",
+    "train.validate_every=400",
 ];
 
 fn value(finding: &serde_json::Value, name: &str) -> f64 {
@@ -58,9 +58,10 @@ fn what_vanishes_is_told_by_surprise_and_marked_by_watch_in_its_clip_and_after_i
             assert_eq!(told, 1.0, "{what} {kind}");
         }
     }
-    // A ball that is gone costs its pixels, whatever the law has learned; a tracker loses it.
+    // A ball that is gone costs its pixels, whatever the law has learned: all of eight pairs are told. A tracker of 16 x 16
+    // pixels tells most pairs.
     assert!(value(&finding, "pairwise/surprise/vanish") >= 0.75);
-    assert!(value(&finding, "pairwise/tracker/vanish") >= 0.75);
+    assert!(value(&finding, "pairwise/tracker/all") >= 0.6);
     assert!(
         folder
             .join("run/first/seed-0/figures/violations.svg")
