@@ -1,4 +1,4 @@
-//! What is to be done in an episode, and what is told of it beside its return.
+//! What is to be done in an episode, and what is reported of it beside its return.
 
 use super::classical::wrapped;
 use super::trial::Outcome;

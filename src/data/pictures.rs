@@ -21,7 +21,7 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Fills in what the file holds, unless it is told. A file that is not there is told when it is read.
+    /// Fills in the hash of the file, unless it is given. A missing file is an error when it is read.
     ///
     /// # Errors
     /// A file that can't be read.

@@ -98,7 +98,8 @@ fn text(
             let indented: String = yaml.lines().map(|line| format!("  {line}\n")).collect();
             writeln!(
                 out,
-                "```yaml\nname: {name}\nquestion: What do models learn from {name}?\nmodels: {{ lg_vae: {{ lg_vae: {{}} }} }}\ndata:\n{indented}```"
+                "```yaml\nname: {name}\nquestion: What do models learn from {name}?\nmodels: {{ lg_vae: {{ lg_vae: \
+                    {{}} }} }}\ndata:\n{indented}```"
             )?;
         }
         Made::Imported(import) => {

@@ -90,7 +90,8 @@ impl Flat {
                 let key = find(store, "frames", &options.frames_key, &PIXELS)?;
                 let key = key.ok_or_else(|| {
                     let message = format!(
-                        "expected an array pixels (N, H, W, C), got {keys}; --frames KEY names it, --observe NAME,.. takes state columns as vectors"
+                        "expected an array pixels (N, H, W, C), got {keys}; --frames KEY names it, --observe \
+                            NAME,.. takes state columns as vectors"
                     );
                     Error::file(&path, message)
                 })?;

@@ -393,7 +393,7 @@ impl Experiment {
     }
 
     /// The resolved experiment as a tree of YAML values.
-    pub(crate) fn to_value(&self) -> Result<serde_yaml::Value> {
+    fn to_value(&self) -> Result<serde_yaml::Value> {
         serde_yaml::to_value(self)
             .map_err(|e| Error::Experiment(format!("the experiment can't be written as YAML: {e}")))
     }

@@ -22,6 +22,8 @@ pub struct Plan {
 pub struct PlannedRun {
     /// Its folder within that of the experiment: the values that differ, `latent-4_peak-0.001`.
     pub name: String,
+    /// What the sweep varies, by path, and its values here.
+    pub varied: Vec<(String, serde_yaml::Value)>,
     /// With its values.
     pub experiment: Experiment,
 }
@@ -62,7 +64,11 @@ impl Plan {
             }
             let all = [&overrides[..], &sets].concat();
             match written.resolved(&sources, &all) {
-                Ok(experiment) => runs.push(PlannedRun { name, experiment }),
+                Ok(experiment) => runs.push(PlannedRun {
+                    name,
+                    varied: sets.into_iter().map(|s| (s.path(), s.value)).collect(),
+                    experiment,
+                }),
                 Err(problems) => tell(problems, &all),
             }
         }

@@ -14,7 +14,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Debug)]
 pub(super) struct Set {
     path: Vec<String>,
-    value: Value,
+    pub(super) value: Value,
     text: String,
     /// Where the file has it, for a value of a sweep.
     pub origin: Option<String>,

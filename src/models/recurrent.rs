@@ -112,7 +112,7 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn starts_with(&self) -> usize {
         1
     }
-    /// Whether the terms bound log p(x): not where the decoder is told of frames what no latent pays for.
+    /// Whether the terms bound log p(x): not where the decoder reads of frames what no latent pays for.
     fn is_bound(&self) -> bool {
         true
     }
@@ -162,11 +162,15 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// # Errors
     /// Features of another size.
     fn memory<T: Track<F>>(&self, features: &Mat<F, T>, look: &mut Look) -> Result<Mat<F, T>>;
-    /// s_t once g_t has told what is not drawn and stays as it is in rollouts: content.
+    /// s_t with the content that g_t holds, which is not drawn and stays as it is in rollouts.
     ///
     /// # Errors
     /// A memory or state of another size.
-    fn told<T: Track<F>>(&self, _memory: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+    fn with_content<T: Track<F>>(
+        &self,
+        _memory: &Mat<F, T>,
+        state: &Mat<F, T>,
+    ) -> Result<Mat<F, T>> {
         Ok(state.clone())
     }
     /// What stands beside the bound and is lowered, of s_0 .. s_{T-1}.
@@ -402,7 +406,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 None => posterior.mode()?,
             };
             state = self.cell.transition(&z, &before)?;
-            state = self.cell.told(&own, &state)?;
+            state = self.cell.with_content(&own, &state)?;
             if self.cell.hears() {
                 let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
                 let mut heard = ops::frame(&features, t, steps)?;

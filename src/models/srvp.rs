@@ -285,7 +285,11 @@ impl<F: Float> Cell<F> for SrvpCell<F> {
         Ok(ops::concat(&[&y, &content])?)
     }
 
-    fn told<T: Track<F>>(&self, memory: &Mat<F, T>, state: &Mat<F, T>) -> Result<Mat<F, T>> {
+    fn with_content<T: Track<F>>(
+        &self,
+        memory: &Mat<F, T>,
+        state: &Mat<F, T>,
+    ) -> Result<Mat<F, T>> {
         let content = ops::columns(memory, self.config.units..self.remembered())?;
         Ok(ops::concat(&[&self.place(state)?, &content])?)
     }

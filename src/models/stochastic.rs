@@ -35,7 +35,7 @@ pub enum ZKind {
     /// Real numbers, independent given what stands before.
     #[default]
     Gaussian,
-    /// Each is one of some classes: what happens or does not is told without a blurred edge.
+    /// Each is one of some classes: an event that happens or does not has no blurred edge.
     Categorical(Classes),
 }
 
@@ -285,7 +285,7 @@ impl<F: Float, T: Track<F>> Distribution<F, T> {
         }
     }
 
-    /// This one in the rows that are `seen`, `other` elsewhere.
+    /// This one in the rows that are `seen`, `other` in the rest.
     ///
     /// # Errors
     /// Sizes or kinds that differ.

@@ -51,7 +51,7 @@ pub fn sweep(plan: &Plan, options: &Options, asked: &[Step], only: &[String]) ->
         };
         let outcome =
             share_data(&root, run, &folder).and_then(|()| steps(&run.experiment, &options, asked));
-        let outcome = outcome.and_then(|_| hparams(plan, run, &folder));
+        let outcome = outcome.and_then(|_| hparams(run, &folder));
         match outcome {
             Ok(()) => {}
             Err(Error::Interrupted(message)) => {
@@ -77,20 +77,13 @@ pub fn sweep(plan: &Plan, options: &Options, asked: &[Step], only: &[String]) ->
     }
 }
 
-/// Tells TensorBoard the values in which the runs differ, in the folder of every model and seed that is trained.
-fn hparams(plan: &Plan, run: &PlannedRun, folder: &RunFolder) -> Result<()> {
-    let mut all = Vec::new();
-    for run in &plan.runs {
-        let mut leaves = IndexMap::new();
-        flatten("", &run.experiment.to_value()?, &mut leaves);
-        all.push(leaves);
-    }
+/// Tells TensorBoard the values that the sweep varies, in the folder of every model and seed that is trained. They are the
+/// same however many runs the sweep has.
+fn hparams(run: &PlannedRun, folder: &RunFolder) -> Result<()> {
     let mut own = IndexMap::new();
-    flatten("", &run.experiment.to_value()?, &mut own);
-    own.retain(|key, value| {
-        let differ = all.iter().any(|other| other.get(key) != Some(&*value));
-        key != "name" && differ
-    });
+    for (path, value) in &run.varied {
+        flatten(path, value, &mut own);
+    }
     for model in run.experiment.models.keys() {
         for &seed in &run.experiment.seeds {
             if !folder.training(model, seed).exists() {

@@ -114,7 +114,8 @@ impl Init {
             return Err(Error::file(
                 path,
                 format!(
-                    "other weights than the experiment was resolved for: expected SHA-256 {}, got {sum}; leave out train.init_weights to take them as they are now",
+                    "other weights than the experiment was resolved for: expected SHA-256 {}, got {sum}; leave out \
+                        train.init_weights to take them as they are now",
                     self.sha256
                 ),
             ));

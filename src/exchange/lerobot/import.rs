@@ -149,7 +149,8 @@ impl LeRobot {
             }
             (None, None) => match cameras[..] {
                 [] => {
-                    let message = "expected a feature of pictures (dtype image or video), got none; --observe NAME,.. takes columns of its states as vectors, without pictures";
+                    let message = "expected a feature of pictures (dtype image or video), got none; --observe \
+                        NAME,.. takes columns of its states as vectors, without pictures";
                     return Err(Error::file(&place, message));
                 }
                 [one] => Some(one.to_string()),

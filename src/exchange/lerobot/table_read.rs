@@ -122,7 +122,8 @@ fn words(error: &ParquetError) -> String {
         .find(|codec| text.to_ascii_uppercase().contains(*codec));
     match packed {
         Some(codec) => format!(
-            "packed with {codec}, which is not read here; pyarrow.parquet.write_table(pyarrow.parquet.read_table(FILE), FILE, compression='snappy') packs it anew"
+            "packed with {codec}, which is not read here; \
+                pyarrow.parquet.write_table(pyarrow.parquet.read_table(FILE), FILE, compression='snappy') packs it anew"
         ),
         None => text,
     }

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 /// The environment variable that asks for a lower level: `KINOSTATE_SIMD=avx2`.
 pub const VARIABLE: &str = "KINOSTATE_SIMD";
 
-/// Instruction sets, each with all before it. Results of one level are the same bytes on every machine that has it;
-/// between levels sums are rounded differently (relative 1e-5 of a product's largest entry in f32).
+/// Instruction sets, each with all before it. Levels add in other orders and round differently: an f32 product of 300
+/// terms below 4 in size is within 1e-3 of the exact one at each (tested in `product.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// What the compiler makes of plain Rust for the target.

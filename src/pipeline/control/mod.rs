@@ -208,12 +208,12 @@ struct Stage<'a> {
     unit: String,
     range: Range,
     planner: Planning,
-    /// What the model is told of the task.
+    /// What the model is given of the task.
     told: Told,
     true_law: Option<(InputLaw, Vec<usize>)>,
 }
 
-/// What the model is told of the task.
+/// What the model is given of the task.
 enum Told {
     /// A place: as it is given, what it is in the true state and in the model's.
     Place(GoalAs, Reading, Reading),
