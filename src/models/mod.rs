@@ -12,6 +12,7 @@ mod defaults;
 mod frames;
 mod images;
 mod objective;
+mod occlusion;
 mod pixels;
 mod recurrent;
 mod reward;
