@@ -759,3 +759,159 @@ fn define(finding: &mut Finding) {
         finding.define(name, formula, meaning);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::testing::study;
+    use crate::latents::{ROLLOUT, RolloutInfo};
+    use crate::measure::arrays::build;
+    use crate::motion::{Axis, Moving, arm};
+    use crate::store::{json, npy};
+
+    const SEEN: usize = 3;
+    const HORIZON: usize = 5;
+    const DT: f64 = 0.04;
+
+    /// An arm of which the shoulder turns evenly, by another speed in every clip, and the elbow stands.
+    fn moving(i: usize, frames: usize) -> Moving {
+        let at = |t: usize| Rotation::of_angles(&[(Axis::Z, (2.0 + i as f64) * DT * t as f64)]);
+        let still = Rotation::IDENTITY;
+        Moving {
+            skeleton: arm(),
+            dt: DT,
+            root: vec![[0.0; 3]; frames],
+            rotations: (0..frames).map(|t| vec![still, at(t), still]).collect(),
+        }
+    }
+
+    /// A study of such clips, whose model shows what `sample(clip, sample)` is, in all columns.
+    fn studied(dir: &std::path::Path, sample: impl Fn(usize, usize) -> Moving) -> Study {
+        let (n, frames, samples) = (6, SEEN + HORIZON, 4);
+        let all = columns(&arm());
+        let width = all.len();
+        let mut study = study(n, false);
+        study.skeleton = Some(arm());
+        study.dt = DT;
+        study.frame_shape = [width, 1, 1];
+        study.state_columns = all.clone();
+        study.observed_columns = all;
+        for split in [&mut study.train, &mut study.validation, &mut study.test] {
+            let clips = split.states.shape()[0];
+            let rows: Vec<Vec<f64>> = (0..clips).map(|i| moving(i, frames).rows()).collect();
+            split.states = build([clips, frames, width], |i, t, row| {
+                row.copy_from_slice(&rows[i][t * width..(t + 1) * width]);
+            });
+            split.frames.clear();
+            split.latents.retain(|_| false);
+            split.untrained.retain(|_| false);
+        }
+        // The last frame of clip 1 was not recorded.
+        let whole = frames * width;
+        study.test.states.data_mut()[2 * whole - width..2 * whole].fill(f64::NAN);
+        let mut values = Vec::new();
+        for i in 0..n {
+            for s in 0..samples {
+                let rows = sample(i, s).rows();
+                values.extend(rows[SEEN * width..whole].iter().map(|&v| v as f32));
+            }
+        }
+        npy::write(
+            dir.join("vectors.npy"),
+            &[n, samples, HORIZON, width],
+            &values,
+        )
+        .unwrap();
+        let info = RolloutInfo {
+            split: "test".into(),
+            contexts: n,
+            samples,
+            futures: 1,
+            seen: SEEN,
+            horizon: HORIZON,
+            dt: DT,
+            frame_shape: [width, 1, 1],
+            ..RolloutInfo::default()
+        };
+        json::write(dir.join(ROLLOUT), &info).unwrap();
+        study.rollouts = Some(dir.to_path_buf());
+        study
+    }
+
+    #[test]
+    fn a_model_that_knows_is_exact_and_so_is_turning_on_an_even_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let study = studied(dir.path(), |i, _| moving(i, SEEN + HORIZON));
+        let finding = Poses::default().run(&study).unwrap();
+        let value = |name: &str| finding.value(name).unwrap();
+        // Single floats: 1e-7 of a turn of some radians.
+        for row in [POSE, SPEED, CONSTANT] {
+            let error = value(&format!("angle_error_160ms/{row}"));
+            assert!(error < 1e-3, "{row}: {error} degrees");
+            assert!(value(&format!("place_error_160ms/{row}")) < 1e-5);
+            assert!(finding.value(&format!("angle_error_320ms/{row}")).is_none());
+        }
+        // Standing still: 4 frames of (2 + i) rad/s, half of the joints turn; i = 0..6 in the mean 4.5.
+        let want = (4.5 * DT * 4.0 / 2.0_f64).to_degrees();
+        assert!((value("angle_error_160ms/zero velocity") - want).abs() < 1e-9);
+        // Never slower is best, as far as the factors go.
+        assert!((value("damped_velocity_factor") - 0.95).abs() < 1e-12);
+        assert!(value("energy_score_160ms/model, turned on") < 1e-3);
+        let names: Vec<&str> = finding.figures.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["poses", "pose_angles", "figures_0", "figures_1"]);
+        assert!(
+            finding.answer.contains("at 0 of 2 horizons"),
+            "{}",
+            finding.answer
+        );
+    }
+
+    #[test]
+    fn samples_on_both_sides_have_the_right_mean_and_pay_for_their_spread() {
+        let dir = tempfile::tempdir().unwrap();
+        // Two samples turn by a quarter more, two by a quarter less.
+        let study = studied(dir.path(), |i, s| {
+            let mut moving = moving(i, SEEN + HORIZON);
+            let off = if s % 2 == 0 { 0.3 } else { -0.3 };
+            for own in &mut moving.rotations[SEEN..] {
+                own[1] = own[1] * Rotation::of_angles(&[(Axis::Z, off)]);
+            }
+            moving
+        });
+        let finding = Poses::default().run(&study).unwrap();
+        let value = |name: &str| finding.value(name).unwrap();
+        assert!(value("angle_error_80ms/model, rotations") < 1e-3);
+        // Over two joints: d(X, x) = .15; of 12 ordered pairs 8 are .3 apart: .15 - (8 x .3) / (2 x 12) = .05 rad.
+        let score = value("energy_score_80ms/model, rotations");
+        assert!((score - 0.05_f64.to_degrees()).abs() < 1e-3, "{score}");
+        assert!((value("coverage_90_80ms/model, rotations") - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_lacks_bones_or_futures_is_told_plainly() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut study = studied(dir.path(), |i, _| moving(i, SEEN + HORIZON));
+        study.rollouts = None;
+        let finding = Poses::default().run(&study).unwrap();
+        assert!(
+            finding.answer.contains("samples no futures"),
+            "{}",
+            finding.answer
+        );
+        study.skeleton = None;
+        let finding = Poses::default().run(&study).unwrap();
+        assert!(
+            finding.answer.contains("no motions of joints"),
+            "{}",
+            finding.answer
+        );
+        let wrong = Poses {
+            horizons: vec![80.0, -1.0],
+        };
+        let message = wrong.check().unwrap_err().to_string();
+        assert!(
+            message.contains("finite times above 0 ms expected, got -1"),
+            "{message}"
+        );
+    }
+}

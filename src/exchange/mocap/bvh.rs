@@ -177,8 +177,10 @@ fn brace(lines: &mut Lines) -> Result<(), String> {
     }
 }
 
+/// A number as bodies and angles have it: finite, and small enough that sums stay so.
 fn number(word: &str) -> Option<f64> {
-    word.parse().ok().filter(|value: &f64| value.is_finite())
+    let small = |value: &f64| value.abs() < super::LARGEST;
+    word.parse().ok().filter(small)
 }
 
 fn offset(words: &[&str], line: usize) -> Result<[f64; 3], String> {

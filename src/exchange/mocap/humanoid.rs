@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str) -> Result<Recording, String> {
                 row.len()
             ));
         }
-        if let Some(at) = row.iter().position(|v| !v.is_finite()) {
+        if let Some(at) = row.iter().position(|v| v.abs() >= super::LARGEST) {
             return wrong(format!(
                 "expected finite numbers, got {} in column {at}",
                 row[at]

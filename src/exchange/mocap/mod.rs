@@ -17,6 +17,11 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::str::FromStr;
 
+/// Numbers from here on are no lengths or angles of anybody, and sums of them might not be finite.
+const LARGEST: f64 = 1e12;
+/// Bytes that a joint's rotation takes in one frame, with the numbers that are made of it.
+const JOINT_BYTES: f64 = 160.0;
+
 /// What a file holds: poses at times that may be uneven.
 #[derive(Clone, Debug, PartialEq)]
 struct Recording {
@@ -140,10 +145,15 @@ impl Mocap {
         let moving = match (options.fps, even) {
             (Some(fps), _) => {
                 let last = times.last().copied().unwrap_or(0.0);
-                if last * fps > 1e7 {
-                    let message =
-                        format!("--fps {fps}: expected at most 10 million frames of {last} s");
-                    return Err(Error::file(path, message));
+                let bytes = last * fps * JOINT_BYTES * skeleton.len() as f64;
+                if bytes > limit as f64 {
+                    return Err(Error::file(
+                        path,
+                        format!(
+                            "--fps {fps}: {last} s of {} joints take {bytes:.3e} bytes, more than the {limit} that are allowed; --limit-gib allows it",
+                            skeleton.len()
+                        ),
+                    ));
                 }
                 own.at_rate(&times, 1.0 / fps)
             }
