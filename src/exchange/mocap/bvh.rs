@@ -258,8 +258,7 @@ fn motion(
     let there = lines.all.len() - lines.next;
     if there != count {
         return Err(format!(
-            "line {}: expected {count} lines of frames after it, as Frames: tells, got {there}",
-            line
+            "line {line}: expected {count} lines of frames after it, as Frames: tells, got {there}"
         ));
     }
     let (mut root, mut rotations) = (Vec::new(), Vec::new());
