@@ -860,7 +860,7 @@ mod tests {
         let names: Vec<&str> = finding.figures.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["poses", "pose_angles", "figures_0", "figures_1"]);
         assert!(
-            finding.answer.contains("at 0 of 2 horizons"),
+            finding.answer.contains("160 ms 0.0 (0.0)"),
             "{}",
             finding.answer
         );
