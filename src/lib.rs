@@ -17,6 +17,7 @@ pub mod latents;
 pub mod measure;
 pub mod memory;
 pub mod models;
+pub mod motion;
 pub mod pipeline;
 pub mod progress;
 pub mod report;

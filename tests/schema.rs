@@ -56,10 +56,17 @@ fn every_shipped_experiment_validates_and_so_does_it_resolved() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "yaml") {
-            let resolved = Experiment::load(&path, &[]).unwrap().to_yaml().unwrap();
-            documents.push(document(&std::fs::read_to_string(&path).unwrap()));
-            documents.push(document(&resolved));
-            names.extend([path.clone(), path]);
+            let written = document(&std::fs::read_to_string(&path).unwrap());
+            let stored = written["data"]["dataset"].as_str().map(Path::new);
+            let here = stored.is_none_or(Path::exists);
+            documents.push(written);
+            names.push(path.clone());
+            // What depends on data that are not shipped can't be resolved.
+            if here {
+                let resolved = Experiment::load(&path, &[]).unwrap().to_yaml().unwrap();
+                documents.push(document(&resolved));
+                names.push(path);
+            }
         }
     }
     assert!(!documents.is_empty());

@@ -80,6 +80,9 @@ impl Analysis for Futures {
         let Some(dir) = &study.rollouts else {
             return refuse("the experiment samples no futures (`rollout:` or `data.oracle`)");
         };
+        if !study.observed_columns.is_empty() {
+            return Ok(Finding::without_pictures(self.name(), QUESTION));
+        }
         let rollouts = Rollouts::open(dir)?;
         let info = &rollouts.info;
         let mut finding = Finding::new(self.name(), QUESTION);

@@ -109,6 +109,7 @@ analyses! {
     ledger::Ledger,
     next_frame::NextFrame,
     violations::Violations,
+    poses::Poses,
 }
 
 #[cfg(test)]

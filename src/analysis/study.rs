@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::latents::{Axis, Beliefs, Decoder, EncodeConfig, LawInputs};
 use crate::measure::arrays::sizes;
 use crate::measure::pixels::{Films, Pixels, background, centroids};
+use crate::motion::Skeleton;
 use crate::seeds::Seeds;
 use lgssm::{AffineModes, Lgssm};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct Study {
     pub frame_shape: [usize; 3],
     /// Name and unit of every component of the vectors in place of frames; none where frames are pictures.
     pub observed_columns: Vec<Column>,
+    /// The joints whose motions the states are, where they are some.
+    pub skeleton: Option<Skeleton>,
     /// The true law of those vectors, in their own units, where the world is linear and Gaussian.
     pub exact: Option<Lgssm>,
     /// Where a body's centre can be (x0, y0, x1, y1): the box less the radius, or the box, if there is one.

@@ -227,6 +227,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         training: Vec::new(),
         frame_shape: [1, SIDE, SIDE],
         observed_columns: Vec::new(),
+        skeleton: None,
         exact: None,
         rollouts: None,
         walls: Vec::new(),

@@ -4,8 +4,8 @@ use clap::Args;
 use kinostate::Result;
 use kinostate::data;
 use kinostate::exchange::{
-    self, Axes, Crop, Decimal, ExportOptions, Format, ImportOptions, Origin, PicturesOptions,
-    Separator, Shade, Size, View, column,
+    self, Axes, Crop, Decimal, ExportOptions, Format, ImportOptions, Length, Origin,
+    PicturesOptions, Separator, Shade, Size, View, column,
 };
 use kinostate::pipeline::dataset_folder;
 use kinostate::progress::Progress;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub(super) struct Export {
     /// A dataset folder, or a run folder with one
     dataset: PathBuf,
-    /// Format: npz, hdf5, flat-hdf5 (stable-worldmodel), lerobot, mp4, gif or png
+    /// Format: npz, hdf5, flat-hdf5 (stable-worldmodel), lerobot, bvh, mp4, gif or png
     #[arg(long, value_name = "FORMAT")]
     to: Format,
     /// Folder to write to; files that are there are replaced
@@ -100,6 +100,7 @@ Sources, told apart by their endings and first bytes:
                     stable-worldmodel's flat HDF5 with ep_len and ep_offset
   .npy              frames alone, or trajectories (N, T, D) or (T, D) drawn as a ball
   .csv .tsv .txt    tables of trajectories, plain or of trackpy, TrackMate, SLEAP, DeepLabCut; drawn as balls
+  .bvh              motions of joints, and those of PyBullet (.txt, .json); drawn as a stick figure
   .tif              a stack: its pages are frames
   FOLDER            a LeRobot dataset of version 3.0; or images in the order of their names, in it or in folders in it; or files of one of the other kinds,
                     each a recording
@@ -128,12 +129,18 @@ pub(super) struct Import {
     /// Time between the frames of the source, s; its own times do not count then [default: what it tells itself]
     #[arg(long, value_name = "SECONDS")]
     dt: Option<f64>,
-    /// Video: bring it to this many frames a second, by repeating and dropping frames
+    /// Bring it to this many frames a second: video by repeating and dropping frames, motions by turning on evenly
     #[arg(long, value_name = "RATE")]
     fps: Option<f64>,
     /// Frames per sequence [default: whole sequences; 20 for images and video]
     #[arg(long, value_name = "T")]
     clip: Option<usize>,
+    /// Start a clip every K frames, so that they overlap [default: none do]
+    #[arg(long, value_name = "K")]
+    hop: Option<usize>,
+    /// Let the last clips go beyond a recording's end, up to half of them, with missing frames
+    #[arg(long)]
+    pad: bool,
     /// Take every K-th frame
     #[arg(long, value_name = "K", default_value_t = 1)]
     stride: usize,
@@ -167,7 +174,8 @@ pub(super) struct Import {
     /// Names and units of the state columns; of a table, which columns are states. A velocity's unit ends in /s
     #[arg(long, value_name = "NAME:UNIT,..", value_delimiter = ',')]
     columns: Vec<String>,
-    /// Observe these state columns as vectors, in place of pictures: nothing is drawn then
+    /// Observe these state columns as vectors, in place of pictures: nothing is drawn then. `*_r?` means all like it,
+    /// `!root_*` none like that
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     observe: Vec<String>,
     /// Archives: frame t shows state t + K; -1 for the original Kalman VAE files
@@ -187,6 +195,12 @@ pub(super) struct Import {
     /// Trajectories: the part of the world that is drawn [default: around all positions]
     #[arg(long, value_name = "LEFT,RIGHT,BOTTOM,TOP", allow_hyphen_values = true)]
     view: Option<View>,
+    /// BVH: the unit of its lengths, m, cm, mm or inch, which are turned to metres [default: unknown, kept as they are]
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<Length>,
+    /// Motions: the side from which the figure is seen, degrees about the vertical [default: 0, along -z]
+    #[arg(long, value_name = "DEGREES", allow_hyphen_values = true)]
+    azimuth: Option<f64>,
     /// Tables: the column that tells tracks apart [default: sequence, track, track_id, particle, id, ..]
     #[arg(long, value_name = "COLUMN")]
     track: Option<String>,
@@ -225,6 +239,10 @@ impl Import {
             fps: self.fps,
             clip: self.clip,
             stride: self.stride,
+            hop: self.hop,
+            pad: self.pad,
+            unit: self.unit,
+            azimuth: self.azimuth,
             crop: self.crop,
             scale: self.scale,
             grey: self.grey,

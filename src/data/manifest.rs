@@ -6,6 +6,7 @@ use super::import::Import;
 use super::oracle::ORACLE;
 use super::shard::{ShardEntry, Shown, Sizes};
 use crate::error::{Error, Result};
+use crate::motion::Skeleton;
 use crate::store::checksum::Checksum;
 use crate::store::json;
 use indexmap::IndexMap;
@@ -172,6 +173,9 @@ pub struct Manifest {
     /// From world units to pixels; nothing where an imported dataset does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<Camera>,
+    /// The joints whose motions these are: what belongs to what, and how long limbs are; none of other data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skeleton: Option<Skeleton>,
     /// Name and unit of every state column.
     pub state_columns: Vec<Column>,
     /// Name and unit of every parameter column.
@@ -242,6 +246,7 @@ impl Manifest {
                 None => Some(config.video.camera(simulator.view())),
                 Some(_) => None,
             },
+            skeleton: None,
             state_columns: simulator.state_columns(),
             parameter_columns,
             event_columns: config.event_columns(),
@@ -275,6 +280,10 @@ impl Manifest {
                 &path,
                 format!("expected frame_shape {want:?} as in config, got {got:?}"),
             ));
+        }
+        if let Some(skeleton) = &this.skeleton {
+            let wrong = |message| Error::file(&path, format!("skeleton: {message}"));
+            skeleton.check().map_err(wrong)?;
         }
         let observed = this.observed_columns.len();
         if observed > 0 && this.frame_shape != [observed, 1, 1] {

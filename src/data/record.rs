@@ -6,6 +6,7 @@ use super::lock::Lock;
 use super::manifest::{Made, Manifest, Missing, Origin, arrays};
 use super::shard::{self, ShardWriter, Shown};
 use crate::error::{Error, Result};
+use crate::motion::Skeleton;
 use crate::progress::Progress;
 use crate::store::atomic;
 use indexmap::IndexMap;
@@ -47,6 +48,8 @@ pub struct Described {
     pub columns: Columns,
     /// From world units to pixels, where it is known.
     pub camera: Option<Camera>,
+    /// The skeleton whose motions these are, where they are some.
+    pub skeleton: Option<Skeleton>,
     /// How many frames and values of states are not known.
     pub missing: Missing,
 }
@@ -72,6 +75,7 @@ pub fn record(
     let mut manifest = Manifest {
         frame_shape: import.frame_shape,
         camera: described.camera,
+        skeleton: described.skeleton.clone(),
         missing: described.missing,
         arrays: arrays(
             &columns.observed,

@@ -157,6 +157,12 @@ impl DataSource {
         }
     }
 
+    /// Whether the data are motions of joints.
+    pub fn has_skeleton(&self) -> bool {
+        let manifest = self.stored().map(Manifest::read);
+        manifest.is_some_and(|manifest| manifest.is_ok_and(|manifest| manifest.skeleton.is_some()))
+    }
+
     /// The folder of a stored dataset.
     pub fn stored(&self) -> Option<&Path> {
         match self {

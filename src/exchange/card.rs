@@ -141,8 +141,8 @@ fn places(format: Format) -> [Option<&'static str>; 5] {
             Some("events"),
             Some("energies"),
         ],
-        // Pictures alone.
-        Format::Mp4 | Format::Gif | Format::Png => [None; 5],
+        // Pictures alone, or motions alone.
+        Format::Bvh | Format::Mp4 | Format::Gif | Format::Png => [None; 5],
     }
 }
 

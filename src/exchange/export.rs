@@ -1,6 +1,6 @@
 //! A dataset in another format: which sequences, and which file writes them.
 
-use super::{card, flat_export, gif, hdf5_export, images, lerobot, npz_export, video};
+use super::{card, flat_export, gif, hdf5_export, images, lerobot, mocap, npz_export, video};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::progress::{Bar, Progress};
@@ -47,6 +47,8 @@ formats! {
     FlatHdf5 = "flat-hdf5", flat_export::write, None;
     /// LeRobot's folder of version 3.0: states, actions and pictures in Parquet, an episode a sequence.
     LeRobot = "lerobot", lerobot::write, None;
+    /// Biovision Hierarchy, a file a sequence: motions of joints for Blender and other animation programs.
+    Bvh = "bvh", mocap::write, None;
     /// H.264 video, a file a sequence, by the program ffmpeg. Lossy: to look at.
     Mp4 = "mp4", video::write, Some(8);
     /// Animated GIF, a file a sequence: to look at.
@@ -110,7 +112,7 @@ pub fn export(
     progress: &Progress,
 ) -> Result<Vec<PathBuf>> {
     let data = Dataset::open(dir)?;
-    if !data.observed_columns().is_empty() {
+    if !data.observed_columns().is_empty() && format != Format::Bvh {
         return Err(Error::file(
             dir,
             "expected pictures to export, got vectors in place of frames; np.load reads vectors.npy, states.npy and the others of every shard as they are",

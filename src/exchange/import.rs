@@ -7,6 +7,7 @@ use super::frames::{Arrays, FRAMES};
 use super::kinds::{self, Kind};
 use super::lerobot::{self, LeRobot};
 use super::look::Look;
+use super::mocap::Mocap;
 use super::options::{GIB, ImportOptions, USUAL_CLIP};
 use super::origin::{Origin, Share};
 use super::sequence::{Reader, Sequence};
@@ -19,6 +20,7 @@ use crate::data::{
     Columns, Described, Import, ImportSource, NEEDED, Recorded, Shown, places, record,
 };
 use crate::error::{Error, Result};
+use crate::motion::Skeleton;
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::store::checksum::Checksum;
@@ -88,6 +90,7 @@ pub fn import(
                 shape: reader.frame_shape(),
                 columns: reader.columns(),
                 camera: reader.camera(),
+                skeleton: reader.skeleton(),
                 dt,
                 splits: IndexMap::new(),
                 spool: match &gathered {
@@ -100,6 +103,12 @@ pub fn import(
                 None => gathered.insert(this),
                 Some(all) => {
                     all.fits(&this, &source.path)?;
+                    if this.skeleton != all.skeleton {
+                        notes.push(format!(
+                            "{}: limbs of other lengths; the manifest keeps those of the first source",
+                            source.path.display()
+                        ));
+                    }
                     // Files of a folder share its allowance.
                     if k == 0 {
                         all.spool.allow(limit);
@@ -163,7 +172,11 @@ pub fn import(
         });
     }
     let observed = match &options.observe {
-        Some(names) => Some(places(names, &all.columns.state, "--observe")?),
+        Some(names) => Some(places(
+            &named(names, &all.columns.state)?,
+            &all.columns.state,
+            "--observe",
+        )?),
         None => None,
     };
     let import = Import {
@@ -187,6 +200,7 @@ pub fn import(
         mut spool,
         mut columns,
         camera,
+        skeleton,
         ..
     } = all;
     let mut missing = spool.missing();
@@ -220,6 +234,7 @@ pub fn import(
     let described = Described {
         columns,
         camera: camera.filter(|_| observed.is_none()),
+        skeleton,
         missing,
     };
     let sequence = |split: &str, i: usize| {
@@ -247,6 +262,55 @@ pub fn import(
     };
     record(out, import, &described, sequence, progress)?;
     Ok(notes)
+}
+
+/// The names of columns that patterns mean: a name, or one with `*` for any letters and `?` for any one; a pattern that
+/// begins with `!` takes away what those before it gave. In the columns' order, each once.
+fn named(patterns: &[String], columns: &[Column]) -> Result<Vec<String>> {
+    let is_pattern = |text: &String| text.contains(['*', '?', '!']);
+    if !patterns.iter().any(is_pattern) {
+        return Ok(patterns.to_vec());
+    }
+    let mut taken = vec![false; columns.len()];
+    for pattern in patterns {
+        let (take, glob) = match pattern.strip_prefix('!') {
+            Some(rest) => (false, rest),
+            None => (true, pattern.as_str()),
+        };
+        let mut found = false;
+        for (to, column) in taken.iter_mut().zip(columns) {
+            if fits(glob.as_bytes(), column.name.as_bytes()) {
+                (*to, found) = (take, true);
+            }
+        }
+        if !found {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            return Err(Error::Experiment(format!(
+                "--observe: expected a column like {glob}, got {}",
+                names.join(", ")
+            )));
+        }
+    }
+    let names = columns.iter().zip(taken).filter(|(_, taken)| *taken);
+    let names: Vec<String> = names.map(|(column, _)| column.name.clone()).collect();
+    match names.is_empty() {
+        true => Err(Error::Experiment(format!(
+            "--observe: expected at least one column, got none after {}",
+            patterns.join(", ")
+        ))),
+        false => Ok(names),
+    }
+}
+
+/// Whether a name is as a pattern with `*` and `?` says.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => (0..=name.len()).any(|k| fits(rest, &name[k..])),
+        (Some((b'?', rest)), Some((_, after))) => fits(rest, after),
+        (Some((a, rest)), Some((b, after))) if a == b => fits(rest, after),
+        _ => false,
+    }
 }
 
 /// The observed columns of states (T, D), (T, columns), and which frames are seen: those of which every one is known.
@@ -435,6 +499,7 @@ impl Source {
                 Box::new(Arrays::open(&mut *store, out, options)?)
             }
             Kind::LeRobot => Box::new(LeRobot::open(path, self.group.as_deref(), options)?),
+            Kind::Motion => Box::new(Mocap::open(path, limit, options)?),
             Kind::Npy => Box::new(Arrays::open_npy(path, out, options)?),
             Kind::Trajectories => Box::new(Trajectories::open_npy(path, out, options)?),
             Kind::Table => Box::new(Trajectories::open_tables(&self.files, limit, options)?),
@@ -476,6 +541,7 @@ struct Gathered {
     shape: [usize; 3],
     columns: Columns,
     camera: Option<Camera>,
+    skeleton: Option<Skeleton>,
     dt: Option<f64>,
     /// Places in the spool by split.
     splits: IndexMap<String, Vec<usize>>,
@@ -496,6 +562,18 @@ impl Gathered {
         if self.columns != other.columns {
             let names = |columns: &Columns| super::arrays::names(&columns.state).join(", ");
             return wrong("state columns", names(&self.columns), names(&other.columns));
+        }
+        let bones = |skeleton: &Option<Skeleton>| -> Vec<Option<usize>> {
+            let joints = skeleton.iter().flat_map(|skeleton| &skeleton.joints);
+            joints.map(|joint| joint.parent).collect()
+        };
+        if bones(&self.skeleton) != bones(&other.skeleton) {
+            let text = |skeleton: &Option<Skeleton>| format!("{:?}", bones(skeleton));
+            return wrong(
+                "joints with the parents",
+                text(&self.skeleton),
+                text(&other.skeleton),
+            );
         }
         if self.dt != other.dt {
             let text = |dt: Option<f64>| dt.map_or("nothing".into(), |dt| format!("{dt} s"));
@@ -584,6 +662,34 @@ mod tests {
         assert_eq!(read("angle (rad)"), pair("angle", "rad"));
         assert_eq!(read("vx"), pair("vx", "px/s"));
         assert_eq!(read("mass"), pair("mass", "1"));
+    }
+
+    #[test]
+    fn patterns_name_columns_in_their_order() {
+        let columns: Vec<Column> = ["hip_r0", "hip_r1", "root_r0", "hip_w0", "time"]
+            .map(column)
+            .into();
+        let named = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
+            named(&patterns, &columns)
+        };
+        assert_eq!(
+            named(&["*_w?", "*_r?", "!root*"]).unwrap(),
+            ["hip_r0", "hip_r1", "hip_w0"]
+        );
+        // Names alone keep the order in which they are given.
+        assert_eq!(named(&["time", "hip_r0"]).unwrap(), ["time", "hip_r0"]);
+        let message = named(&["*_q?"]).unwrap_err().to_string();
+        assert!(
+            message.starts_with("--observe: expected a column like *_q?, got hip_r0"),
+            "{message}"
+        );
+        assert!(
+            named(&["*", "!*"])
+                .unwrap_err()
+                .to_string()
+                .contains("got none after *, !*")
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a source is: told by its ending, and by its first bytes where the ending tells nothing. Only what is no text is
 //! given to the video program, which would read text as pictures of letters.
 
-use super::lerobot;
+use super::{lerobot, mocap};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::Read;
@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Video,
     /// LeRobot's folder.
     LeRobot,
+    /// A motion of joints: BVH, or PyBullet's JSON.
+    Motion,
 }
 
 const ARRAYS: &[&str] = &[
@@ -45,9 +47,29 @@ const ARRAYS: &[&str] = &[
     "columns",
     "state-offset",
     "derive-velocities",
+    "hop",
+    "pad",
 ];
-const ONE_ARRAY: &[&str] = &["crop", "scale", "grey", "background", "white", "axes"];
-const TRAJECTORIES: &[&str] = &["scale", "columns", "derive-velocities", "radius", "view"];
+const ONE_ARRAY: &[&str] = &[
+    "crop",
+    "scale",
+    "grey",
+    "background",
+    "white",
+    "axes",
+    "hop",
+    "pad",
+];
+const TRAJECTORIES: &[&str] = &[
+    "scale",
+    "columns",
+    "derive-velocities",
+    "radius",
+    "view",
+    "hop",
+    "pad",
+];
+const MOTION: &[&str] = &["fps", "unit", "scale", "view", "azimuth", "hop", "pad"];
 const TABLE: &[&str] = &[
     "scale",
     "columns",
@@ -58,6 +80,8 @@ const TABLE: &[&str] = &[
     "separator",
     "decimal",
     "min-score",
+    "hop",
+    "pad",
 ];
 const STACK: &[&str] = &["crop", "scale", "grey", "background", "white", "states"];
 const IMAGES: &[&str] = &["crop", "scale", "grey", "background", "states"];
@@ -71,6 +95,8 @@ const LEROBOT: &[&str] = &[
     "no-states",
     "columns",
     "derive-velocities",
+    "hop",
+    "pad",
 ];
 const VIDEO: &[&str] = &["fps", "crop", "scale", "grey", "states", "keep-good"];
 /// What a table of states beside pictures takes.
@@ -95,6 +121,7 @@ impl Kind {
             Self::Images => IMAGES,
             Self::Video => VIDEO,
             Self::LeRobot => LEROBOT,
+            Self::Motion => MOTION,
         }
     }
 
@@ -119,6 +146,7 @@ impl Kind {
             Self::Images => "a folder of images",
             Self::Video => "a video",
             Self::LeRobot => "a LeRobot folder",
+            Self::Motion => "a motion of joints",
         }
     }
 
@@ -142,6 +170,7 @@ impl Kind {
             "h5" | "hdf5" | "he5" => Some(Self::Hdf5),
             "csv" | "tsv" | "tab" | "txt" | "dat" => Some(Self::Table),
             "tif" | "tiff" => Some(Self::Tiff),
+            "bvh" => Some(Self::Motion),
             other => {
                 if let Some(way) = way_round(other) {
                     return Err(Error::file(path, way));
@@ -164,6 +193,10 @@ impl Kind {
             _ => None,
         };
         match (by_ending, by_start) {
+            // PyBullet's motions end in .txt, as tables do.
+            (None | Some(Self::Table), None) if mocap::is_json(&start) && is_text(&start) => {
+                Ok(Self::Motion)
+            }
             // An ending that promises something else than the file is: what it promises names the mistake.
             (Some(kind), _) => Ok(kind),
             (None, Some(kind)) => Ok(kind),
@@ -225,9 +258,9 @@ fn is_text(start: &[u8]) -> bool {
 }
 
 /// Endings of the files that are recordings of their own when they stand in a folder.
-const RECORDINGS: [&str; 22] = [
-    "npz", "npy", "h5", "hdf5", "mat", "csv", "tsv", "txt", "dat", "mp4", "mov", "avi", "mkv",
-    "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "mts", "mjpeg", "3gp",
+const RECORDINGS: [&str; 24] = [
+    "npz", "npy", "h5", "hdf5", "mat", "csv", "tsv", "txt", "dat", "bvh", "json", "mp4", "mov",
+    "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "mts", "mjpeg", "3gp",
 ];
 
 /// The files of a folder that are recordings of their own, in the order of their names: arrays, tables or videos, all
@@ -331,6 +364,8 @@ mod tests {
             ("a.mat", b"MATLAB 5.0 MAT-file, by hand", Kind::Mat),
             ("b.mat", b"MATLAB 7.3 MAT-file, by hand", Kind::Hdf5),
             ("a.TIFF", b"", Kind::Tiff),
+            ("a.BVH", b"HIERARCHY\n", Kind::Motion),
+            ("m.txt", b"{\n\"Loop\": \"wrap\"", Kind::Motion),
             ("a.mp4", b"\0\0\0\x20ftypisom", Kind::Video),
         ] {
             let path = dir.path().join(name);

@@ -3,6 +3,7 @@
 use super::axes::Axes;
 use super::kinds::Kind;
 use super::look::{Crop, Look, Shade, Size};
+use super::mocap::Length;
 use super::sequence::Cut;
 use super::table::{Decimal, Separator};
 use super::trajectories::View;
@@ -22,6 +23,10 @@ pub struct ImportOptions {
     pub fps: Option<f64>,
     /// Frames per sequence; whole sequences when not given, and [`USUAL_CLIP`] for pictures and video.
     pub clip: Option<usize>,
+    /// Frames from the start of a clip to that of the next; as many as a clip has when not given, so that none overlap.
+    pub hop: Option<usize>,
+    /// Clips go beyond a recording's end, up to half of them, with missing frames.
+    pub pad: bool,
     /// Every how many frames one is taken; 0 and 1 take all.
     pub stride: usize,
     /// The part of the pictures that is kept.
@@ -56,6 +61,10 @@ pub struct ImportOptions {
     pub radius: Option<f64>,
     /// The part of the world that trajectories are drawn in.
     pub view: Option<View>,
+    /// The unit of lengths of a BVH file; its own, unknown one when not given.
+    pub unit: Option<Length>,
+    /// From where a motion's figure is seen, degrees about the vertical; 0 looks along -z when not given.
+    pub azimuth: Option<f64>,
     /// The column of a table that tells its tracks apart.
     pub track: Option<String>,
     /// What stands between the cells of a table; told from the file when not given.
@@ -93,6 +102,8 @@ impl ImportOptions {
         Cut {
             stride: self.stride.max(1),
             clip: self.clip,
+            hop: self.hop,
+            pad: self.pad,
         }
     }
 
@@ -122,6 +133,18 @@ impl ImportOptions {
         }
         if self.clip == Some(0) {
             return Err(wrong("clip", "at least 1 frame", 0.0));
+        }
+        if self.hop == Some(0) {
+            return Err(wrong("hop", "at least 1 frame", 0.0));
+        }
+        for (flag, given) in [("hop", self.hop.is_some()), ("pad", self.pad)] {
+            if given && self.clip.is_none() {
+                let message = format!("--{flag}: expected --clip T beside it, got none");
+                return Err(Error::Experiment(message));
+            }
+        }
+        if let Some(azimuth) = self.azimuth.filter(|v| !v.is_finite()) {
+            return Err(wrong("azimuth", "a finite number of degrees", azimuth));
         }
         let mut names = std::collections::HashSet::new();
         for column in self.columns.iter().flatten() {
@@ -186,7 +209,7 @@ impl ImportOptions {
         let asked = |(key, value): &(&String, &serde_json::Value)| match key.as_str() {
             "stride" => asked(value) && **value != 1,
             // Seed 0 and a score of 0 are asked for too.
-            "shuffle" | "min-score" => !value.is_null(),
+            "shuffle" | "min-score" | "azimuth" => !value.is_null(),
             _ => asked(value),
         };
         Ok(all

@@ -20,6 +20,7 @@ pub(super) fn all_analyses(
         "futures" => sampled,
         "next_frame" => next_frames,
         "violations" => data.has_pairs(),
+        "poses" => sampled && data.has_skeleton(),
         "kalman" => data.exact_law().is_some(),
         _ => true,
     });

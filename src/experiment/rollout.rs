@@ -126,10 +126,6 @@ impl RolloutSettings {
                 true => Ok(()),
                 false => wrong(key, format!("1 to {most} ({what})"), got.to_string()),
             };
-        if let [columns, 1, 1] = data.frame_shape() {
-            let expected = "pictures, in which futures are tracked and compared".into();
-            return wrong("split", expected, format!("vectors of {columns}"));
-        }
         let there = data.sequences(&self.split);
         if there == 0 {
             return wrong(

@@ -17,6 +17,7 @@
 //! | `blur.npy` | f32 (B, H, 2) | gradient energy of the mean of samples and of the mean of true futures, first contexts |
 //! | `films.npy`, `films_seen.npy`, `films_truth.npy` | u8 (F, clips, frames, C, H, W) | some clips to be looked at |
 //! | `branches.npy`, `branch_masses.npy` | f32 (N, B, h, 2 K), (N, B) | all futures with their probabilities, where the world can list them |
+//! | `vectors.npy` | f32 (N, S, H, D) | where frames are vectors, this alone: samples in the columns' own units |
 //! | `long_tracks.npy`, `long_truth.npy` | f32 (L, 1, h, K, 6 + C), (L, 1, h, 2 K) | a few long rollouts |
 
 use crate::array::Array;

@@ -13,6 +13,7 @@ pub mod futures;
 pub mod gram;
 pub mod input_law;
 pub mod interpolate;
+pub mod joints;
 pub mod kinematics;
 pub mod matching;
 pub mod motion;

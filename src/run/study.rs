@@ -81,6 +81,7 @@ pub fn study(
         training: training(&folder.training(model, seed))?,
         frame_shape: dataset.frame_shape(),
         observed_columns: dataset.observed_columns().to_vec(),
+        skeleton: dataset.manifest().skeleton.clone(),
         exact: dataset.config().and_then(DataConfig::exact_law),
         outline: outline(dataset)?,
         walls: walls(dataset)?,

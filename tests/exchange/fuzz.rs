@@ -170,6 +170,29 @@ fn csv() {
 }
 
 #[test]
+fn motions() {
+    let bvh = super::motion::walk(3, 0.0);
+    let rest = [1.0, 0.0, 0.0, 0.0];
+    let hinged = [4, 7, 9, 12];
+    let mut row = vec![0.1, 0.0, 0.9, 0.0];
+    for joint in 0..13 {
+        match hinged.contains(&joint) {
+            true => row.push(0.25),
+            false => row.extend(rest),
+        }
+    }
+    let json = format!("{{\"Loop\": \"wrap\", \"Frames\":\n[{row:?}, {row:?}]}}\n");
+    for (name, whole) in [("a.bvh", bvh), ("a.json", json)] {
+        fuzz_import(name, 150, whole.as_bytes(), &timed());
+        let resampled = ImportOptions {
+            fps: Some(50.0),
+            ..ImportOptions::default()
+        };
+        fuzz_import(name, 100, whole.as_bytes(), &resampled);
+    }
+}
+
+#[test]
 fn tables_of_trackers() {
     for whole in [TRACKMATE, DEEPLABCUT, SLEAP, "# x y\n1;2,5\n3,5;4\n"] {
         fuzz_import("a.csv", 150, whole.as_bytes(), &timed());

@@ -5,6 +5,7 @@ mod flat;
 mod fuzz;
 mod lerobot;
 mod manual;
+mod motion;
 mod pictures;
 mod python;
 mod refusals;

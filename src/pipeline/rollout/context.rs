@@ -3,6 +3,7 @@
 use super::world::BRANCH_FRAMES;
 use super::{BLURRED, DRAWN, FILMS, Stage};
 use crate::array::Array;
+use crate::data::Scale;
 use crate::error::{Error, Result};
 use crate::latents::{Axis, Beliefs, Given, Named, TRACKED};
 use crate::measure::picture::{Part, mean_picture, psnr, sharpness, ssim};
@@ -58,6 +59,19 @@ impl<'a> Context<'a> {
         let info = &stage.info;
         let split = stage.data.split(&info.split)?;
         let size: usize = info.frame_shape.iter().product();
+        if stage.scale.is_some() {
+            return Ok(Self {
+                stage,
+                i,
+                tracker: None,
+                start: Vec::new(),
+                size,
+                frames: Vec::new(),
+                places: Vec::new(),
+                empty: Vec::new(),
+                last: Vec::new(),
+            });
+        }
         let width = stage.data.state_columns().len();
         let (seen, horizon) = (info.seen, info.horizon);
         let recorded = split.frames(i);
@@ -113,9 +127,15 @@ impl<'a> Context<'a> {
     /// Beliefs that do not fit each other, frames that can't be read.
     pub fn found(&self) -> Result<Found> {
         let mut found = Found::default();
-        self.truth(&mut found)?;
+        let vectors = self.stage.scale.as_ref();
+        if vectors.is_none() {
+            self.truth(&mut found)?;
+        }
         match self.drawn() {
-            Ok(futures) => self.samples(&futures, &mut found)?,
+            Ok(futures) => match vectors {
+                Some(scale) => found.numbers.push(self.vectors(&futures.0, scale)?),
+                None => self.samples(&futures, &mut found)?,
+            },
             // Another model may well give futures: its rows stand without this one's.
             Err(Error::Shape(reason)) => found.refused = Some(reason),
             Err(other) => return Err(other),
@@ -259,6 +279,24 @@ impl<'a> Context<'a> {
         let from = (info.seen - 1) * width;
         let until = from + info.horizon * width;
         Ok((recorded && width > 0).then(|| all[from..until].to_vec()))
+    }
+
+    /// Samples of vectors in their own units, (S, H, D): what is expected to be seen, without the noise of seeing it.
+    fn vectors(&self, futures: &Beliefs, scale: &Scale) -> Result<Part1<f32>> {
+        let info = &self.stage.info;
+        let mut all = Vec::with_capacity(info.samples * info.horizon * self.size);
+        let step = (MOST_VALUES / ((info.horizon + 1) * self.size)).max(1);
+        for first in (0..info.samples).step_by(step) {
+            let last = info.samples.min(first + step);
+            let decoded = self.stage.model.decode(&draws(futures, first, last)?)?;
+            for clip in decoded.chunks_exact((info.horizon + 1) * self.size) {
+                // Frame 0 is the last seen one.
+                let mut own: Vec<f64> = clip[self.size..].iter().map(|&v| f64::from(v)).collect();
+                scale.undo(&mut own);
+                all.extend(own.into_iter().map(|v| v as f32));
+            }
+        }
+        Ok(("vectors", vec![info.samples, info.horizon, self.size], all))
     }
 
     /// What is found in samples.

@@ -9,7 +9,7 @@ mod world;
 
 use super::encode::fit_code_noise;
 use super::train::{build, common};
-use crate::data::Dataset;
+use crate::data::{Dataset, Scale};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
@@ -46,6 +46,8 @@ struct Stage<'a> {
     background: Vec<f32>,
     seeds: Seeds,
     long_contexts: usize,
+    /// How vectors are brought to the networks, where frames are vectors: then futures are kept as they are.
+    scale: Option<Scale>,
 }
 
 /// Draws futures of one model and seed into [`RunFolder::rollouts`].
@@ -66,7 +68,11 @@ pub fn rollout(
     let mut trained = build(experiment, model, seed, 0, &data)?;
     checkpoint::load_model(&folder.weights(model, seed), trained.as_mut())?;
     fit_code_noise(trained.as_mut(), data.split("train")?, data.frames())?;
-    let world = World::of(&data, &settings.split)?;
+    let scale = data.split("train")?.scale().cloned();
+    let world = match &scale {
+        Some(_) => None,
+        None => World::of(&data, &settings.split)?,
+    };
     let background = common(&data)?.background;
     let [_, h, w] = data.frame_shape();
     let mut stage = Stage {
@@ -84,6 +90,7 @@ pub fn rollout(
             bodies: world.as_ref().map_or(0, World::count),
             untracked: match &world {
                 Some(world) => world.untracked.clone(),
+                None if scale.is_some() => Some("frames are vectors".into()),
                 None => Some("no world tells what its bodies look like".into()),
             },
             lost: (h as f64).hypot(w as f64),
@@ -92,13 +99,14 @@ pub fn rollout(
                 Some(world) if world.count() > 0 => world.radii(0)?,
                 _ => Vec::new(),
             },
-            long: settings.long,
+            long: if scale.is_some() { 0 } else { settings.long },
             ..RolloutInfo::default()
         },
         world,
         background: background.iter().map(|&v| v as f32).collect(),
         seeds: Seeds::new(seed),
         long_contexts: settings.long_contexts,
+        scale,
     };
     let split = data.split(&settings.split)?;
     if !split.futures(0).is_empty() {
