@@ -80,7 +80,11 @@ say() {{ echo \"== $1\"; echo \"$1\" >\"$state\"; }}
 if [ -n \"$asked\" ]; then
   # Killed in the same stage twice: with this time limit it would be so for ever.
   if [ \"$code\" = 137 ]; then
-    [ ! -e \"$state.killed\" ] || {{ rm -f \"$state.killed\"; say 'failed: one stage takes longer than the time limit: ask for more with --sbatch \"--time=..\"'; exit 1; }}
+    if [ -e \"$state.killed\" ]; then
+      rm -f \"$state.killed\"
+      say 'failed: one stage takes longer than the time limit: ask for more with --sbatch \"--time=..\"'
+      exit 1
+    fi
     touch \"$state.killed\"
   else
     rm -f \"$state.killed\"
@@ -95,7 +99,8 @@ if [ -n \"$asked\" ]; then
   esac
 fi
 # Killed from outside, and so without a word of its own.
-[ \"$code\" -lt 128 ] || [ \"$code\" = 130 ] || say \"failed: ended by signal $((code - 128)) (9: often too little memory, --sbatch '--mem=..')\"
+[ \"$code\" -lt 128 ] || [ \"$code\" = 130 ] ||
+  say \"failed: ended by signal $((code - 128)) (9: often too little memory, --sbatch '--mem=..')\"
 exit \"$code\"
 ",
             command = planned.command.replace('\n', " "),

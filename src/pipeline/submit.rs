@@ -105,6 +105,9 @@ pub fn submit(
         }
         return tell("\nnothing is written or submitted (--dry-run)");
     }
+    if options.to == To::Slurm {
+        fits_arrays(&submission)?;
+    }
     submission.write(&Plan::frozen(&options.file)?)?;
     match options.to {
         To::Slurm => to_slurm(&submission, &script, tell),
@@ -302,12 +305,8 @@ fn room_for(
     }
 }
 
-/// Submits a job for every phase, each after the one before.
-fn to_slurm(
-    submission: &Submission,
-    script: &Script,
-    tell: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<()> {
+/// Refuses more tasks than an array of the cluster holds.
+fn fits_arrays(submission: &Submission) -> Result<()> {
     let longest = cluster::longest_array();
     for phase in planned(submission) {
         let tasks = submission.planned.tasks(phase).len();
@@ -320,6 +319,15 @@ fn to_slurm(
             )));
         }
     }
+    Ok(())
+}
+
+/// Submits a job for every phase, each after the one before.
+fn to_slurm(
+    submission: &Submission,
+    script: &Script,
+    tell: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<()> {
     let mut ids: BTreeMap<Phase, u64> = BTreeMap::new();
     for phase in planned(submission) {
         let path = submission.dir.join(format!("{}.sh", phase.name()));
@@ -337,7 +345,7 @@ fn to_slurm(
                 submission.keep_ids(&ids)?;
                 tell(&format!("{}: Slurm job {id}", phase.name()))?;
             }
-            Err(error) => return Err(taken_back(phase, &error, &ids)),
+            Err(error) => return Err(taken_back(submission, phase, &error, &ids)),
         }
     }
     let dir = submission.dir.display();
@@ -349,26 +357,34 @@ fn to_slurm(
     ))
 }
 
-/// What Slurm refused, and what has become of the jobs before.
-fn taken_back(phase: Phase, error: &Error, ids: &BTreeMap<Phase, u64>) -> Error {
+/// Takes back the jobs before one that Slurm refused, and tells. Where none is left, nothing stays of the submission.
+fn taken_back(
+    submission: &Submission,
+    phase: Phase,
+    error: &Error,
+    ids: &BTreeMap<Phase, u64>,
+) -> Error {
     let all: Vec<u64> = ids.values().copied().collect();
     let text: Vec<String> = all.iter().map(u64::to_string).collect();
     let text = text.join(" ");
-    let then = match (all.is_empty(), cluster_cancel(&all)) {
-        (true, _) => "nothing was submitted".to_string(),
-        (false, Ok(())) => format!("the jobs before it were cancelled: {text}"),
-        (false, Err(why)) => format!(
-            "the jobs before it are still there ({why}): take them back with `scancel {text}`"
-        ),
+    let then = match all.is_empty() {
+        true => "nothing was submitted".to_string(),
+        false => match cluster::cancel(&all) {
+            Ok(()) => format!("the jobs before it were cancelled: {text}"),
+            Err(why) => {
+                return Error::Experiment(format!(
+                    "{}: {error}; the jobs before it are still there ({why}): take them back with `scancel {text}`",
+                    phase.name()
+                ));
+            }
+        },
     };
-    Error::Experiment(format!("{}: {error}; {then}", phase.name()))
-}
-
-fn cluster_cancel(ids: &[u64]) -> Result<()> {
-    match ids.is_empty() {
-        true => Ok(()),
-        false => cluster::cancel(ids),
+    // What can't be removed is one more folder.
+    let _ = std::fs::remove_dir_all(&submission.dir);
+    for above in submission.dir.ancestors().skip(1).take(2) {
+        let _ = std::fs::remove_dir(above);
     }
+    Error::Experiment(format!("{}: {error}; {then}", phase.name()))
 }
 
 /// Tells how the files of commands are used.

@@ -81,6 +81,7 @@ fn all(
     };
     let mut failed = Vec::new();
     for unit in units {
+        interrupt::check()?;
         progress.say(&unit.to_string());
         match work.unit(unit) {
             Ok(()) => {}
