@@ -3,16 +3,18 @@
 mod control;
 mod exchange;
 mod recordings;
+mod submit;
 
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
-use kinostate::{Error, Result, experiment::Plan, interrupt};
+use kinostate::{Error, Result, cluster::quoted, experiment::Plan, interrupt};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   kinostate run experiments/quickstart.yaml
   kinostate run experiments/box.yaml --set train.steps=200 --set seeds=[0] --out /tmp/try
+  kinostate submit experiments/box.yaml --on slurm --array-limit 20 --sbatch '--time=120 --mem=4G'
   kinostate check experiments/box.yaml
   kinostate list results
   kinostate compare results/box results/kalman_box --out results/compare
@@ -40,6 +42,10 @@ pub struct Cli {
 enum Command {
     /// Do everything an experiment file asks for, from simulation to report; finished stages are skipped
     Run(Work),
+    /// Do what run does on other machines: submit it to Slurm, or write it as files of commands
+    Submit(submit::Submit),
+    /// Do one task of what was submitted; what submit's jobs call
+    Task(submit::Task),
     /// Simulate and render the dataset
     Generate(Work),
     /// Train every model with every seed
@@ -56,7 +62,7 @@ enum Command {
     Report(Work),
     /// Check an experiment file and print it with all defaults filled in
     Check(Check),
-    /// List the runs below a folder: how far each is, and its main numbers
+    /// List the runs below a folder: how far each is, its main numbers, and submitted tasks that wait, run or failed
     List(List),
     /// Compare runs: a table with the differences that hold, and overlaid training curves
     Compare(Compare),
@@ -235,6 +241,8 @@ impl Cli {
             Command::Analyze(work) => (work, &[Step::Analyze][..]),
             Command::Plot(work) => (work, &[Step::Plot][..]),
             Command::Report(work) => (work, &[Step::Report][..]),
+            Command::Submit(submit) => return submit.run(),
+            Command::Task(task) => return task.run(),
             Command::Bench(bench) => return bench.run(),
             Command::Schema(schema) => return print(&schema.text()),
             Command::Compare(compare) => return compare.run(),
@@ -371,15 +379,6 @@ impl Check {
             command += &format!(" --set {}", quoted(set));
         }
         command
-    }
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_string(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

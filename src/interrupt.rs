@@ -1,4 +1,5 @@
-//! Ctrl-C: a run saves what it has and ends, within two seconds whatever it is doing.
+//! Ctrl-C: a run saves what it has and ends, within two seconds whatever it is doing. SIGUSR1, a batch system's warning that the
+//! time is nearly up: the same without haste.
 
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,8 @@ pub const EXIT_CODE: u8 = 130;
 /// appear whole or not at all.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// From now on SIGINT, SIGTERM and SIGHUP ask the run to end; a second one ends it at once.
+/// From now on SIGINT, SIGTERM and SIGHUP ask the run to end; a second one ends it at once. SIGUSR1 asks as well, but a step of
+/// training, a shard or an analysis that is under way may take its time: who sends it says so long before the end.
 ///
 /// # Errors
 /// [`Error::Io`] when the system does not let signals be caught.
@@ -30,7 +32,32 @@ pub fn listen() -> Result<()> {
         });
     };
     ctrlc::set_handler(handler)
-        .map_err(|e| Error::io("signals")(std::io::Error::other(e.to_string())))
+        .map_err(|e| Error::io("signals")(std::io::Error::other(e.to_string())))?;
+    listen_to_warnings()
+}
+
+/// Lets SIGUSR1 ask.
+#[cfg(unix)]
+fn listen_to_warnings() -> Result<()> {
+    extern "C" fn warned(_: libc::c_int) {
+        ASKED.store(true, Ordering::SeqCst);
+    }
+    // SAFETY: the handler stores to an atomic and does nothing else; the structure is valid when zeroed.
+    let done = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = warned as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut())
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(Error::io("signals")(std::io::Error::last_os_error())),
+    }
+}
+
+#[cfg(not(unix))]
+fn listen_to_warnings() -> Result<()> {
+    Ok(())
 }
 
 /// Asks the run to end, as a first Ctrl-C does: for whoever catches signals himself.

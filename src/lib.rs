@@ -5,6 +5,7 @@
 pub mod analysis;
 pub mod array;
 pub mod cli;
+pub mod cluster;
 pub mod control;
 pub mod data;
 pub mod error;

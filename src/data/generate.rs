@@ -1,8 +1,9 @@
-//! From a configuration to a dataset folder: shard by shard, resumable, with memory independent of the number of sequences.
+//! From a configuration to a dataset folder: shard by shard, resumable, on one machine or several, with memory independent of the
+//! number of sequences.
 
 use super::config::DataConfig;
 use super::impossible::IMPOSSIBLE;
-use super::lock::Lock;
+use super::lock;
 use super::manifest::{MANIFEST, Manifest, Origin, UNFINISHED, read_unfinished};
 use super::observe::Observe;
 use super::oracle::ORACLE;
@@ -25,14 +26,15 @@ const CHUNK_SEQUENCES: usize = 256;
 /// Generates (or completes) a dataset folder: `manifest.json` and `<split>/shard-00000/{frames,states,...}.npy`.
 ///
 /// The manifest is written last. An interrupted generation goes on where it was: shards that are whole are kept, the others
-/// are made again, and the folder ends up with the same bytes. A folder that is complete is only checked.
+/// are made again, and the folder ends up with the same bytes. A folder that is complete is only checked. Where another process
+/// generates in the folder, this one says so, waits, and goes on from what that one leaves.
 ///
 /// # Errors
 /// Bad parameters, a full disk, a folder that holds another dataset (what differs is named) or anything else.
 pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<()> {
     config.check()?;
     std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    let _lock = Lock::take(dir)?;
+    let _lock = lock::alone(dir, progress)?;
     let mut manifest = Manifest::new(config);
     let old = previous(config, dir)?;
     let same_program = old.as_ref().is_none_or(|old| *old == manifest.origin);
@@ -89,7 +91,81 @@ pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<
     if !whole || Manifest::read(dir)? != manifest {
         manifest.write(dir)?;
     }
+    lock::sweep(dir)?;
     remove(&dir.join(UNFINISHED))
+}
+
+/// The shards that a dataset folder lacks, by split and number; all of a folder that is not there.
+///
+/// # Errors
+/// Bad parameters; a folder that holds something else.
+pub fn lacking(config: &DataConfig, dir: &Path) -> Result<Vec<(String, usize)>> {
+    config.check()?;
+    if dir.exists() {
+        previous(config, dir)?;
+    }
+    let manifest = Manifest::new(config);
+    let mut found = Vec::new();
+    for (split, sequences) in config.all_splits() {
+        let sizes = manifest.sizes_of(&split);
+        let shards: Vec<usize> = config.shards(sequences).collect();
+        let lacks = |(i, &n): (usize, &usize)| {
+            let folder = shard::folder(dir, &split, i);
+            shard::finished(&folder, n, &sizes).is_none().then_some(i)
+        };
+        let own: Vec<usize> = shards.par_iter().enumerate().filter_map(lacks).collect();
+        found.extend(own.into_iter().map(|i| (split.clone(), i)));
+    }
+    Ok(found)
+}
+
+/// Makes one shard of a dataset, unless it is there: any number of processes may do that in one folder at the same time. The
+/// dataset is complete once [`generate`] has written its manifest.
+///
+/// # Errors
+/// As [`generate`]; a shard that the dataset does not have.
+pub fn generate_shard(
+    config: &DataConfig,
+    dir: &Path,
+    split: &str,
+    shard: usize,
+    progress: &Progress,
+) -> Result<()> {
+    config.check()?;
+    let splits = config.all_splits();
+    let mut shards = splits.get(split).map(|&n| config.shards(n));
+    let Some(n) = shards.as_mut().and_then(|shards| shards.nth(shard)) else {
+        return Err(Error::file(
+            shard::folder(dir, split, shard),
+            "expected a shard of the dataset, which has no such split or fewer shards",
+        ));
+    };
+    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    let _lock = lock::among_others(dir, progress)?;
+    let manifest = Manifest::new(config);
+    let old = {
+        let _begin = lock::begin(dir, progress)?;
+        let old = previous(config, dir)?;
+        if old.is_none() {
+            json::write(dir.join(UNFINISHED), &manifest.origin)?;
+        }
+        old
+    };
+    let _own = lock::shard(dir, split, shard, progress)?;
+    let folder = shard::folder(dir, split, shard);
+    let title = format!("generate shard {shard} of {split}");
+    if shard::finished(&folder, n, &manifest.sizes_of(split)).is_some() {
+        progress.say(&format!("{title}: done already"));
+        return Ok(());
+    }
+    if old.as_ref().is_some_and(|old| *old != manifest.origin) {
+        return Err(other_program(dir, &folder, old.as_ref()));
+    }
+    let bar = progress.bar(&title, n as u64, "sequences");
+    let writer = ShardWriter::create(folder.clone(), n, &manifest.sizes_of(split))?;
+    let source = Source::new(config, split, &manifest)?;
+    source.fill(writer, shard * config.sequences_per_shard, n, &bar)?;
+    atomic::sync_folder(&folder).map_err(Error::io(&folder))
 }
 
 /// How the dataset that stands in the folder was made; `None` for an empty folder.

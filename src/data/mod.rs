@@ -60,7 +60,7 @@ mod text;
 
 pub use config::{DataConfig, NEEDED};
 pub use dataset::{Dataset, Split};
-pub use generate::generate;
+pub use generate::{generate, generate_shard, lacking};
 pub use import::{Import, ImportSource};
 pub use impossible::{Event, IMPOSSIBLE, Impossible, event_of, violation_columns};
 pub use inspect::{Sheet, describe, frames_for_sheet};

@@ -2,13 +2,13 @@
 
 use super::config::shards;
 use super::import::Import;
-use super::lock::Lock;
 use super::manifest::{Made, Manifest, Missing, Origin, arrays};
 use super::shard::{self, ShardWriter, Shown};
 use crate::error::{Error, Result};
 use crate::motion::Skeleton;
 use crate::progress::Progress;
 use crate::store::atomic;
+use crate::store::lock::host;
 use indexmap::IndexMap;
 use simulators::{Camera, Column, Trajectory};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,6 @@ pub fn record(
     import.check()?;
     free(dir)?;
     let folder = Beside::make(dir)?;
-    let _lock = Lock::take(&folder.path)?;
     let columns = &described.columns;
     let mut manifest = Manifest {
         frame_shape: import.frame_shape,
@@ -157,8 +156,9 @@ impl Beside {
             return Err(Error::file(dir, "expected a folder with a name of its own"));
         };
         let name = format!(
-            ".{}.{}.importing",
+            ".{}.{}-{}.importing",
             name.to_string_lossy(),
+            host(),
             std::process::id()
         );
         let path = dir.with_file_name(name);

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 const LARGEST_BYTES: f64 = 16e12;
 
 /// Folder names next to those of the models.
-const RESERVED: [&str; 2] = ["data", "figures"];
+const RESERVED: [&str; 3] = ["data", "figures", "jobs"];
 
 impl Experiment {
     /// Every value that is out of its range or contradicts another, in the order of the file.

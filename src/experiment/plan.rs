@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::set;
 use super::sources::{Page, Sources, read_text};
 use super::sweep::{Run, Sweep};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::path::Path;
 
 /// An experiment file with all its runs.
@@ -35,6 +35,16 @@ impl Plan {
     /// As [`Experiment::load`]; the mistakes of all runs at once.
     pub fn load(path: &Path, sets: &[String]) -> Result<Self> {
         Self::parse(&read_text(path)?, &path.display().to_string(), sets)
+    }
+
+    /// The text of a file with all that it extends in it: it reads to the same plan, whatever becomes of those files.
+    ///
+    /// # Errors
+    /// What is no YAML; a file that can't be read.
+    pub fn frozen(path: &Path) -> Result<String> {
+        let sources = Sources::read(&read_text(path)?, &path.display().to_string())?;
+        serde_yaml::to_string(&sources.merged())
+            .map_err(|e| Error::file(path, format!("can't be written as YAML: {e}")))
     }
 
     /// The same from text; `file` is how messages call it.

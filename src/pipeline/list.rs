@@ -1,5 +1,6 @@
-//! `kinostate list`: the run folders below a folder, how far each is, and its main numbers.
+//! `kinostate list`: the run folders below a folder, how far each is, and its main numbers; what was submitted.
 
+use super::jobs::jobs;
 use super::title;
 use crate::error::Result;
 use crate::experiment::{Experiment, Stage};
@@ -8,7 +9,7 @@ use crate::run::{RunFolder, done, run_folders};
 use crate::store::json;
 use std::path::Path;
 
-/// A table of all run folders below `dir`: state and main numbers.
+/// A table of all run folders below `dir`: state and main numbers; below it the tasks of submissions that wait, run or failed.
 ///
 /// # Errors
 /// A folder that can't be read. What a run folder holds wrong is told in its row.
@@ -37,10 +38,11 @@ pub fn list(dir: &Path) -> Result<String> {
         rows.push([name, state, lines.next().unwrap_or_default()]);
         rows.extend(lines.map(|line| [String::new(), String::new(), line]));
     }
-    if folders.is_empty() {
-        return Ok(format!("{}: no runs\n", dir.display()));
-    }
-    Ok(aligned(&rows))
+    let jobs = jobs(dir)?;
+    Ok(match folders.is_empty() {
+        true => format!("{}: no runs\n{jobs}", dir.display()),
+        false => aligned(&rows) + &jobs,
+    })
 }
 
 /// Rows with their columns below each other.

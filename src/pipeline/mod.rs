@@ -11,6 +11,7 @@ mod encode;
 mod footage;
 mod identify;
 mod inspect;
+mod jobs;
 mod list;
 mod marks;
 mod missing;
@@ -18,7 +19,9 @@ mod next_frame;
 mod plot;
 mod projector;
 mod rollout;
+mod submit;
 mod sweep;
+mod task;
 mod train;
 mod trained;
 mod violations;
@@ -31,7 +34,9 @@ pub use encode::encode;
 pub use identify::{IdentifyOptions, identify};
 pub use inspect::{dataset_folder, inspect, inspect_frames};
 pub use list::list;
+pub use submit::{SubmitOptions, To, submit};
 pub use sweep::sweep;
+pub use task::task;
 pub use train::train;
 pub use trained::trained;
 pub use watch::watch;
@@ -154,12 +159,7 @@ impl Chain<'_> {
             self.protect()?;
         }
         if asked(Step::Generate) {
-            self.stage(Stage::Generate, || {
-                if !self.options.ignore_disk {
-                    room(experiment, folder)?;
-                }
-                generate(experiment, folder, progress)
-            })?;
+            self.generate()?;
         }
         if asked(Step::Analyze) {
             self.stage(Stage::Baselines, || {
@@ -169,31 +169,7 @@ impl Chain<'_> {
         // One model and seed after the other through all stages, so that the first results come early.
         for model in experiment.models.keys() {
             for &seed in &experiment.seeds {
-                if asked(Step::Train) {
-                    self.stage(Stage::Train(model, seed), || {
-                        train(experiment, model, seed, folder, progress)
-                    })?;
-                }
-                if asked(Step::Encode) {
-                    self.stage(Stage::Encode(model, seed), || {
-                        encode(experiment, model, seed, folder, progress)
-                    })?;
-                }
-                if asked(Step::Rollout) && experiment.rollout.is_some() {
-                    self.stage(Stage::Rollout(model, seed), || {
-                        rollout::rollout(experiment, model, seed, folder, progress)
-                    })?;
-                }
-                if asked(Step::Analyze) {
-                    self.stage(Stage::Analyze(model, seed), || {
-                        analyze::analyze(experiment, model, seed, folder, progress)
-                    })?;
-                }
-                if asked(Step::Plot) {
-                    self.stage(Stage::Plot(model, seed), || {
-                        plot::plot(experiment, model, seed, folder, progress)
-                    })?;
-                }
+                self.unit(steps, model, seed)?;
             }
             if asked(Step::Analyze) && experiment.seeds.len() > 1 {
                 self.stage(Stage::Agreement(model), || {
@@ -212,25 +188,65 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Refuses to train over finished trainings of another configuration.
-    fn protect(&self) -> Result<()> {
-        if self.options.overwrite || self.options.again {
-            return Ok(());
-        }
-        for model in self.experiment.models.keys() {
-            for &seed in &self.experiment.seeds {
-                let stage = Stage::Train(model, seed);
-                if done::would_lose(self.experiment, stage, self.folder)? {
-                    let root = self.folder.root().display();
-                    return Err(Error::Experiment(format!(
-                        "{root}: holds a finished {} of another configuration (or program), whose model, latents and figures would be \
-                         lost: name another folder (`--out {root}-2`), or say `--overwrite`",
-                        title(stage)
-                    )));
-                }
+    /// Makes the dataset, or checks the one that is there.
+    fn generate(&self) -> Result<()> {
+        let Self {
+            experiment,
+            folder,
+            progress,
+            ..
+        } = *self;
+        self.stage(Stage::Generate, || {
+            if !self.options.ignore_disk {
+                room(experiment, folder)?;
             }
+            generate(experiment, folder, progress)
+        })
+    }
+
+    /// What is done for one model and seed alone: it reads the dataset and writes into the folder of that model and seed.
+    fn unit(&self, steps: &[Step], model: &str, seed: u64) -> Result<()> {
+        let Self {
+            experiment,
+            folder,
+            progress,
+            ..
+        } = *self;
+        let asked = |step| steps.contains(&step);
+        if asked(Step::Train) {
+            self.stage(Stage::Train(model, seed), || {
+                train(experiment, model, seed, folder, progress)
+            })?;
+        }
+        if asked(Step::Encode) {
+            self.stage(Stage::Encode(model, seed), || {
+                encode(experiment, model, seed, folder, progress)
+            })?;
+        }
+        if asked(Step::Rollout) && experiment.rollout.is_some() {
+            self.stage(Stage::Rollout(model, seed), || {
+                rollout::rollout(experiment, model, seed, folder, progress)
+            })?;
+        }
+        if asked(Step::Analyze) {
+            self.stage(Stage::Analyze(model, seed), || {
+                analyze::analyze(experiment, model, seed, folder, progress)
+            })?;
+        }
+        if asked(Step::Plot) {
+            self.stage(Stage::Plot(model, seed), || {
+                plot::plot(experiment, model, seed, folder, progress)
+            })?;
         }
         Ok(())
+    }
+
+    /// Refuses to train over finished trainings of another configuration.
+    fn protect(&self) -> Result<()> {
+        match self.options.overwrite || self.options.again {
+            true => Ok(()),
+            false => protect(self.experiment, self.folder),
+        }
     }
 
     /// Does one stage unless it is done.
@@ -314,6 +330,24 @@ impl Chain<'_> {
         self.progress.say(&format!("report: {}", page.display()));
         Ok(())
     }
+}
+
+/// Refuses to train over finished trainings of another configuration.
+fn protect(experiment: &Experiment, folder: &RunFolder) -> Result<()> {
+    for model in experiment.models.keys() {
+        for &seed in &experiment.seeds {
+            let stage = Stage::Train(model, seed);
+            if done::would_lose(experiment, stage, folder)? {
+                let root = folder.root().display();
+                return Err(Error::Experiment(format!(
+                    "{root}: holds a finished {} of another configuration (or program), whose model, latents and figures would be \
+                     lost: name another folder (`--out {root}-2`), or say `--overwrite`",
+                    title(stage)
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Refuses to begin a dataset that does not fit the disk; what is there of it already counts.

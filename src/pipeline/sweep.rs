@@ -9,7 +9,7 @@
 use super::{Options, Step, steps};
 use crate::data::DataSource;
 use crate::error::{Error, Result};
-use crate::experiment::{Plan, PlannedRun, Stage};
+use crate::experiment::{Experiment, Plan, PlannedRun, Stage};
 use crate::progress::Progress;
 use crate::run::RunFolder;
 use crate::store::hparams::{self, Setting};
@@ -23,10 +23,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A name that no run has; how many runs failed, once all others are finished; [`Error::Interrupted`] at once.
 pub fn sweep(plan: &Plan, options: &Options, asked: &[Step], only: &[String]) -> Result<PathBuf> {
-    let root = match &options.out {
-        Some(out) => out.clone(),
-        None => PathBuf::from("results").join(&plan.experiment.name),
-    };
+    let root = root_of(plan, options.out.as_deref());
     for name in only {
         if !plan.runs.iter().any(|run| run.name == *name) {
             let known: Vec<&str> = plan.runs.iter().map(|run| run.name.as_str()).collect();
@@ -77,9 +74,28 @@ pub fn sweep(plan: &Plan, options: &Options, asked: &[Step], only: &[String]) ->
     }
 }
 
+/// The folder of an experiment, or of all its runs.
+pub(super) fn root_of(plan: &Plan, out: Option<&Path>) -> PathBuf {
+    match out {
+        Some(out) => out.to_path_buf(),
+        None => Path::new("results").join(&plan.experiment.name),
+    }
+}
+
+/// Where the runs of a sweep with the same data section keep their dataset.
+pub(super) fn shared_data(root: &Path, experiment: &Experiment) -> Result<PathBuf> {
+    Ok(root.join(place(experiment)?))
+}
+
+/// The same below the folder of all runs.
+fn place(experiment: &Experiment) -> Result<PathBuf> {
+    let digest = experiment.stage_digest(Stage::Generate)?;
+    Ok(Path::new("data").join(&digest[..12]))
+}
+
 /// Tells TensorBoard the values that the sweep varies, in the folder of every model and seed that is trained. They are the
 /// same however many runs the sweep has.
-fn hparams(run: &PlannedRun, folder: &RunFolder) -> Result<()> {
+pub(super) fn hparams(run: &PlannedRun, folder: &RunFolder) -> Result<()> {
     let mut own = IndexMap::new();
     for (path, value) in &run.varied {
         flatten(path, value, &mut own);
@@ -125,12 +141,11 @@ fn flatten(at: &str, value: &Value, out: &mut IndexMap<String, Setting>) {
 }
 
 /// Makes the run's data folder a link to the one of all runs with the same data.
-fn share_data(root: &Path, run: &PlannedRun, folder: &RunFolder) -> Result<()> {
+pub(super) fn share_data(root: &Path, run: &PlannedRun, folder: &RunFolder) -> Result<()> {
     if !matches!(run.experiment.data, DataSource::Simulated(_)) {
         return Ok(());
     }
-    let digest = run.experiment.stage_digest(Stage::Generate)?;
-    let place = Path::new("data").join(&digest[..12]);
+    let place = place(&run.experiment)?;
     let (shared, link) = (root.join(&place), folder.data());
     std::fs::create_dir_all(&shared).map_err(Error::io(&shared))?;
     std::fs::create_dir_all(folder.root()).map_err(Error::io(folder.root()))?;

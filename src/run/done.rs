@@ -264,7 +264,7 @@ fn lasting(stage: Stage, folder: &RunFolder) -> Vec<PathBuf> {
     }
 }
 
-/// Sizes of all files under some paths, by their place below `root`.
+/// Sizes of all files under some paths, by their place below `root`; hidden ones are locks, which are no results.
 fn sizes(root: &Path, paths: &[PathBuf]) -> Result<IndexMap<String, u64>> {
     let mut found = IndexMap::new();
     let mut waiting: Vec<PathBuf> = paths.iter().rev().cloned().collect();
@@ -272,6 +272,10 @@ fn sizes(root: &Path, paths: &[PathBuf]) -> Result<IndexMap<String, u64>> {
         let Ok(about) = fs::metadata(&path) else {
             continue;
         };
+        let name = path.file_name().unwrap_or_default();
+        if name.to_string_lossy().starts_with('.') {
+            continue;
+        }
         if about.is_dir() {
             let entries = fs::read_dir(&path).map_err(Error::io(&path))?;
             let below: std::io::Result<Vec<PathBuf>> = entries

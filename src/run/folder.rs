@@ -1,7 +1,7 @@
 //! Where everything of one run stands: the paths of a run folder.
 
 use crate::error::{Error, Result};
-use std::fs::{File, TryLockError};
+use crate::store::lock::{Attempt, Lock, Share, holder};
 use std::path::{Path, PathBuf};
 
 /// A run folder, `results/<name>`:
@@ -157,10 +157,21 @@ impl RunFolder {
         self.root.join(".lock")
     }
 
+    /// The lock of one model and seed, for processes that share the folder.
+    fn unit_lock(&self, model: &str, seed: u64) -> PathBuf {
+        self.root.join(format!(".{model}.seed-{seed}.lock"))
+    }
+
     /// Whether a process works in it just now.
     pub fn is_taken(&self) -> bool {
-        let lock = File::open(self.lock());
-        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        let Ok(entries) = std::fs::read_dir(&self.root) else {
+            return false;
+        };
+        entries.flatten().any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with('.') && name.ends_with(".lock") && holder(&entry.path()).is_some()
+        })
     }
 
     /// Makes the folder and takes it for this process; the lock goes with the returned value or with the process,
@@ -170,20 +181,60 @@ impl RunFolder {
     /// The folder can't be made, or another process works in it.
     pub fn take(&self) -> Result<Lock> {
         std::fs::create_dir_all(&self.root).map_err(Error::io(&self.root))?;
-        let path = self.lock();
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::file(
-                &self.root,
-                "another kinostate process works in this run folder; wait for it, or choose another folder with --out",
-            )),
-            Err(TryLockError::Error(source)) => Err(Error::Io { path, source }),
+        match Lock::attempt(&self.lock(), Share::Alone)? {
+            Attempt::Taken(lock) => Ok(lock),
+            Attempt::Busy(who) => {
+                // Those who share it wrote into locks of their own.
+                let who = self.sharing().unwrap_or(who);
+                Err(Error::file(
+                    &self.root,
+                    format!(
+                        "another kinostate process works in this run folder: {who}; wait for it, or choose another folder with --out"
+                    ),
+                ))
+            }
         }
+    }
+
+    /// Who works on one model and seed.
+    fn sharing(&self) -> Option<String> {
+        let entries = std::fs::read_dir(&self.root).ok()?;
+        let units = entries.flatten().filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.contains(".seed-") && name.ends_with(".lock")
+        });
+        units.filter_map(|entry| holder(&entry.path())).next()
+    }
+
+    /// Makes the folder and waits until no process has it for itself alone; others that work on one model and seed may share it.
+    ///
+    /// # Errors
+    /// The folder can't be made; what `busy` says, which hears who is waited for.
+    pub fn share(&self, busy: &mut dyn FnMut(&str) -> Result<()>) -> Result<Lock> {
+        std::fs::create_dir_all(&self.root).map_err(Error::io(&self.root))?;
+        Lock::wait(&self.lock(), Share::Shared, busy)
+    }
+
+    /// Of those who share the folder, waits to be the one who writes what all of them need.
+    ///
+    /// # Errors
+    /// As [`RunFolder::share`].
+    pub fn prepare(&self, busy: &mut dyn FnMut(&str) -> Result<()>) -> Result<Lock> {
+        Lock::wait(&self.root.join(".prepare.lock"), Share::Alone, busy)
+    }
+
+    /// Of those who share the folder, waits to be the one who works on a model and seed.
+    ///
+    /// # Errors
+    /// As [`RunFolder::share`].
+    pub fn unit(
+        &self,
+        model: &str,
+        seed: u64,
+        busy: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<Lock> {
+        Lock::wait(&self.unit_lock(model, seed), Share::Alone, busy)
     }
 }
 
@@ -223,12 +274,6 @@ fn visit(dir: &Path, depth: usize, found: &mut Vec<RunFolder>) -> Result<()> {
         .try_for_each(|path| visit(path, depth + 1, found))
 }
 
-/// Holds a run folder; see [`RunFolder::take`].
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +288,30 @@ mod tests {
         assert!(error.contains("another kinostate process"), "{error}");
         drop(lock);
         assert!(!folder.is_taken());
+        folder.take().unwrap();
+    }
+
+    #[test]
+    fn models_and_seeds_share_a_run_folder_that_nobody_has_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(dir.path().join("run"));
+        let mut never = |who: &str| Err(Error::Interrupted(who.into()));
+        let shared = folder.share(&mut never).unwrap();
+        if !shared.is_held() {
+            println!("skipped: this file system has no locks");
+            return;
+        }
+        let again = folder.share(&mut never).unwrap();
+        assert!(!folder.is_taken());
+        let unit = folder.unit("a", 0, &mut never).unwrap();
+        let other = folder.unit("a", 1, &mut never).unwrap();
+        assert!(folder.is_taken());
+        let busy = folder.unit("a", 0, &mut never).unwrap_err().to_string();
+        let me = format!("process {} on ", std::process::id());
+        assert!(busy.contains(&me), "{busy}");
+        let refused = folder.take().unwrap_err().to_string();
+        assert!(refused.contains(&me), "{refused}");
+        drop((shared, again, unit, other));
         folder.take().unwrap();
     }
 }

@@ -6,7 +6,8 @@ mod folder;
 mod study;
 
 pub use about::About;
-pub use folder::{Lock, RunFolder, run_folders};
+pub use crate::store::lock::Lock;
+pub use folder::{RunFolder, run_folders};
 pub use study::study;
 pub(crate) use study::{known_states, of_data, outline, training};
 

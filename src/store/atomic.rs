@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::checksum::{Checksum, Hasher};
+use crate::store::lock::host;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,9 @@ impl AtomicFile {
         };
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = name.to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id()));
+        // Two machines may write into one folder, and two containers both be process 1.
+        let (host, process) = (host(), std::process::id());
+        let temporary = path.with_file_name(format!(".{name}.{host}-{process}-{count}.tmp"));
         let file = File::create(&temporary).map_err(Error::io(&path))?;
         Ok(Self {
             path,

@@ -6,6 +6,7 @@ pub mod disk;
 pub mod events;
 pub mod hparams;
 pub mod json;
+pub mod lock;
 pub mod npy;
 mod npy_dictionary;
 mod npy_header;

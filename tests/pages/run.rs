@@ -12,7 +12,7 @@ use std::time::Instant;
 /// Adds the page's settings to commands that take an experiment.
 const KINOSTATE: &str = r#"#!/usr/bin/env bash
 case "$1" in
-  run|generate|train|encode|analyze|plot|report|check) eval exec '"$PAGES_BINARY" "$@"' "$PAGES_SETS" ;;
+  run|generate|train|encode|analyze|plot|report|check|submit) eval exec '"$PAGES_BINARY" "$@"' "$PAGES_SETS" ;;
   *) exec "$PAGES_BINARY" "$@" ;;
 esac
 "#;
