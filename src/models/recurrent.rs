@@ -19,15 +19,16 @@
 //! A belief about frame t so never depends on what is done after it.
 
 use super::balance::Balance;
+use super::driven::Driven;
 use super::images::{at_least_zero, positive, seen_pixels};
 use super::reward::RewardHead;
 use super::stochastic::shares;
 use super::{
-    Actions, Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Model, Query,
-    Schedule, Term, Variables, ZKind,
+    Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Model, Query, Schedule, Term,
+    Variables, ZKind,
 };
 use crate::array::Array;
-use crate::error::{Error, Result, all};
+use crate::error::{Result, all};
 use crate::latents::{Beliefs, Given, Kind, Latent};
 use crate::seeds::Rng;
 use nn::ops;
@@ -260,8 +261,8 @@ pub struct RecurrentVae<F: Float, C> {
     ahead: Foresight,
     /// What the world's task gives.
     reward: Option<RewardHead<F>>,
-    /// Size of every component of an action, (A); none where nothing acts.
-    scale: Vec<f64>,
+    /// What acts.
+    driven: Driven,
 }
 
 /// What a clip's frames lead to, frame by frame.
@@ -285,7 +286,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             cell,
             ahead,
             reward: None,
-            scale: Vec::new(),
+            driven: Driven::default(),
         }
     }
 
@@ -299,43 +300,8 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     /// The same with actions of A components.
     #[must_use]
     pub fn driven(mut self, actions: usize) -> Self {
-        self.scale = vec![1.0; actions];
+        self.driven = Driven::by(actions);
         self
-    }
-
-    /// Actions (rows, A) in units of their size; zeros where there are none, nothing where nothing acts.
-    fn scaled<T: Track<F>>(
-        &self,
-        values: Option<&[f64]>,
-        rows: usize,
-    ) -> Result<Option<Mat<F, T>>> {
-        let k = self.scale.len();
-        if k == 0 {
-            return Ok(None);
-        }
-        let own = match values {
-            None => vec![F::of(0.0); rows * k],
-            Some(values) if values.len() == rows * k => {
-                let each = values.iter().enumerate();
-                each.map(|(i, u)| F::of(u / self.scale[i % k])).collect()
-            }
-            Some(values) => {
-                return Err(Error::Shape(format!(
-                    "actions: {rows} of {k} components expected, got {} values",
-                    values.len()
-                )));
-            }
-        };
-        Ok(Some(ops::constant(own, rows, k)?))
-    }
-
-    /// u_{t-1} of every frame, (B*T, A).
-    fn acted<T: Track<F>>(&self, clips: &Clips<F>) -> Result<Option<Mat<F, T>>> {
-        let before = clips
-            .actions
-            .as_ref()
-            .map(|a: &Actions| a.before(clips.steps));
-        self.scaled(before.as_deref(), clips.sequences * clips.steps)
     }
 
     /// The loop over features (B*T, k) and what acted before each (B*T, A): posterior where frames are seen (`seen`
@@ -487,33 +453,15 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         };
         let actions: Vec<_> = (0..k).map(own).collect::<nn::Result<_>>()?;
         let states = self.dream(found.states[from].clone(), &actions, rng)?;
-        let frames = ops::frames(&clips.frames, from + 1..from + 1 + k, steps)?;
-        let own = seen.map(|seen| {
-            let clip = seen.len() / clips.sequences.max(1);
-            let frame = clip / steps;
-            let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
-            seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
-        });
         let states = ops::stack(&states)?;
         let shown = self.shown(&states)?;
-        let frames = self
-            .images
-            .log_likelihood(&shown, &frames, own.as_deref())?;
-        // At the places of these frames among all.
-        let placed = |mut term: PerRow<F, Grad<F>>| {
-            let mut rows = vec![0.0; clips.sequences * steps];
-            for (i, row) in term.rows.iter().enumerate() {
-                rows[i / k * steps + from + 1 + i % k] = *row;
-            }
-            term.rows = rows;
-            term
-        };
+        let frames = foreseen(&self.images, &shown, clips, seen, (from, k))?;
         let weight = self.ahead.weight;
-        let mut terms = vec![Term::new("foresight", placed(frames), weight)];
+        let mut terms = vec![Term::new("foresight", frames, weight)];
         if let (Some(head), Some(rewards)) = (&self.reward, &clips.rewards) {
             let cut = |clip: &[f64]| clip[from + 1..from + 1 + k].to_vec();
             let own: Vec<f64> = rewards.chunks_exact(steps).flat_map(cut).collect();
-            let density = placed(head.log_density(&states, &own)?);
+            let density = placed(head.log_density(&states, &own)?, clips, (from, k));
             terms.push(Term::new(
                 "foresight_reward",
                 density,
@@ -615,6 +563,43 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     }
 }
 
+/// Values of the k frames after frame `from` of every clip, at their places among all.
+fn placed<F: Float>(
+    mut term: PerRow<F, Grad<F>>,
+    clips: &Clips<F>,
+    (from, k): (usize, usize),
+) -> PerRow<F, Grad<F>> {
+    let mut rows = vec![0.0; clips.sequences * clips.steps];
+    for (i, row) in term.rows.iter().enumerate() {
+        rows[i / k * clips.steps + from + 1 + i % k] = *row;
+    }
+    term.rows = rows;
+    term
+}
+
+/// log p of the k frames after frame `from` of every clip, of which pixels with `seen` false (B*T*C*H*W) leave no term,
+/// from what they are decoded from, (B*k, h).
+///
+/// # Errors
+/// States of another size.
+pub(super) fn foreseen<F: Float>(
+    images: &Images<F>,
+    shown: &Mat<F, Grad<F>>,
+    clips: &Clips<F>,
+    seen: Option<&[bool]>,
+    (from, k): (usize, usize),
+) -> Result<PerRow<F, Grad<F>>> {
+    let frames = ops::frames(&clips.frames, from + 1..from + 1 + k, clips.steps)?;
+    let own = seen.map(|seen| {
+        let clip = seen.len() / clips.sequences.max(1);
+        let frame = clip / clips.steps;
+        let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
+        seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
+    });
+    let term = images.log_likelihood(shown, &frames, own.as_deref())?;
+    Ok(placed(term, clips, (from, k)))
+}
+
 /// In f64.
 fn wide<F: Float, T>(x: &Mat<F, T>) -> Vec<f64> {
     values(x).iter().map(|v| v.widen()).collect()
@@ -656,16 +641,14 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
-        if common.action_scale.len() == self.scale.len() {
-            self.scale.clone_from(&common.action_scale);
-        }
+        self.driven.start_at(common);
         self.images.start_at(common)
     }
 
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
         let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
         let features = self.images.features::<Grad<F>>(clips)?;
-        let acted = self.acted(clips)?;
+        let acted = self.driven.before(clips)?;
         let given = (&features, acted.as_ref());
         let found = self.unroll(given, clips.steps, seen, Some(rng))?;
         let pixels = seen_pixels(clips);
@@ -709,7 +692,7 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
         let features = self.images.features(clips)?;
-        let acted = self.acted(clips)?;
+        let acted = self.driven.before(clips)?;
         let answer = |query| self.answer((&features, acted.as_ref()), clips, query);
         queries.iter().map(answer).collect()
     }
@@ -723,15 +706,8 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         };
         let rows = ahead.draws * b;
         let state: Mat<F> = matrix((0..rows).flat_map(last).collect(), rows, h)?;
-        let k = self.scale.len();
-        let at = |h: usize| -> Result<Option<Mat<F>>> {
-            let own = ahead.actions.map(|all| {
-                let of = |row: usize| all.iter().skip((row % b * ahead.horizon + h) * k).take(k);
-                (0..rows).flat_map(of).copied().collect::<Vec<f64>>()
-            });
-            self.scaled(own.as_deref(), rows)
-        };
-        let actions: Vec<_> = (0..ahead.horizon).map(at).collect::<Result<_>>()?;
+        let sizes = [ahead.draws, b, ahead.horizon];
+        let actions = self.driven.ahead(ahead.actions, sizes)?;
         let mut states = vec![state.clone()];
         states.extend(self.dream(state, &actions, rng)?);
         let mut out = Beliefs::default();
@@ -747,13 +723,13 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         }
         let (b, h) = (clips.sequences, self.cell.units());
         let (state, acted) = match last {
-            None => (self.cell.start(b)?, self.scaled(None, b)?),
+            None => (self.cell.start(b)?, self.driven.scaled(None, b)?),
             Some(last) => {
                 let last = last.need("s")?;
                 let own = |clip: usize| last.row(clip)[last.row(clip).len() - h..].to_vec();
                 let state = (0..b).flat_map(own).map(F::of).collect();
                 let acted = clips.actions.as_ref().map(|a| a.values.as_slice());
-                (matrix(state, b, h)?, self.scaled(acted, b)?)
+                (matrix(state, b, h)?, self.driven.scaled(acted, b)?)
             }
         };
         let features = self.images.features(clips)?;

@@ -86,6 +86,10 @@ fn examples() -> Vec<AnyModel> {
             frames: ImagesConfig::examples()[1].clone(),
             ..rvae()
         },
+        Rvae {
+            transition: TransitionConfig::Lstm,
+            ..rvae()
+        },
     ];
     let svg = Svg::example;
     let fed_back = [
