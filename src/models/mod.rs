@@ -36,7 +36,7 @@ pub use frames::{FrameVae, FramesConfig};
 pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
-pub use recurrent::{Before, Cell, Foresight, Look, Lowered, RecurrentVae};
+pub use recurrent::{Before, Cell, Drawn, Foresight, Look, Lowered, RecurrentVae};
 pub use reward::{RewardConfig, symexp, symlog};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, Known, StateSpaceModel};
@@ -244,6 +244,7 @@ macro_rules! models {
 models! {
     attention::Attention,
     dkf::Dkf,
+    hierarchical::Hierarchical,
     kalman_vae::KalmanVae,
     lg_vae::LgVae,
     predictive::Predictive,

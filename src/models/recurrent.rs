@@ -15,6 +15,9 @@
 //! What a cell can compute of frame t before it is seen, it computes once ([`Cell::advance`]): h_t of an `rssm`. Prior,
 //! posterior and transition are given that in place of s_{t-1}.
 //!
+//! A cell may have several levels of random variables, each given those above ([`Cell::levels`]): then it draws a frame as a
+//! whole, and every level has its own term of the bound and its own beliefs.
+//!
 //! Where the world is driven, s_{t-1} comes with the action u_{t-1} that acted from frame t-1 to frame t, in all three.
 //! A belief about frame t so never depends on what is done after it.
 
@@ -86,6 +89,34 @@ impl<F: Float, T: Track<F>> Before<'_, F, T> {
     }
 }
 
+/// One frame of a cell: what it draws from, and where that leads.
+#[derive(Debug)]
+pub struct Drawn<F: Float, T> {
+    /// s_t, (B, h).
+    pub state: Mat<F, T>,
+    /// Posterior and prior of every level.
+    pub levels: Vec<[Distribution<F, T>; 2]>,
+}
+
+/// What the log calls the divergences of several levels.
+const LEVELS: [&str; MOST_LEVELS] = [
+    "negative_kl_1",
+    "negative_kl_2",
+    "negative_kl_3",
+    "negative_kl_4",
+];
+
+/// Levels of a cell, at most.
+pub(super) const MOST_LEVELS: usize = 4;
+
+/// The latent of a level: z, z2, z3.
+fn level_name(level: usize) -> String {
+    match level {
+        0 => "z".into(),
+        _ => format!("z{}", level + 1),
+    }
+}
+
 /// What training lowers beside the bound.
 #[derive(Debug)]
 pub struct Lowered<F: Float, T> {
@@ -103,6 +134,10 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn units(&self) -> usize;
     /// The random variables of a frame; n numbers wide.
     fn latent(&self) -> Variables;
+    /// Those of every level, that of every frame first.
+    fn levels(&self) -> Vec<Variables> {
+        vec![self.latent()]
+    }
     /// Values of g_t, m.
     fn remembered(&self) -> usize;
     /// Whether g_t reads frames after t.
@@ -201,6 +236,40 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// # Errors
     /// A state of another size.
     fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>>;
+    /// A frame whose g_t is `memory`: a draw from its posterior, which is the prior where the frame is not `seen` (B), and
+    /// s_t of it; without `rng` the most likely values.
+    ///
+    /// # Errors
+    /// A memory or state of another size.
+    fn draw<T: Track<F>>(
+        &self,
+        memory: &Mat<F, T>,
+        before: &Before<F, T>,
+        seen: Option<&[bool]>,
+        rng: Option<&mut Rng>,
+    ) -> Result<Drawn<F, T>> {
+        let prior = self.prior(before)?;
+        let mut posterior = self.posterior(memory, before, &prior)?;
+        if let Some(seen) = seen {
+            posterior = posterior.or(&prior, seen.iter().copied())?;
+        }
+        let z = match rng {
+            Some(rng) => posterior.sample(rng)?,
+            None => posterior.mode()?,
+        };
+        Ok(Drawn {
+            state: self.transition(&z, before)?,
+            levels: vec![[posterior, prior]],
+        })
+    }
+    /// s_t of a draw from the prior.
+    ///
+    /// # Errors
+    /// A state of another size.
+    fn imagine<T: Track<F>>(&self, before: &Before<F, T>, rng: &mut Rng) -> Result<Mat<F, T>> {
+        let z = self.prior(before)?.sample(rng)?;
+        self.transition(&z, before)
+    }
 }
 
 /// Frames that draws from the prior alone have to predict.
@@ -272,10 +341,10 @@ struct Unrolled<F: Float, T> {
     /// g of all frames, (B*T, m).
     memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
-    posteriors: Vec<Distribution<F, T>>,
-    priors: Vec<Distribution<F, T>>,
+    /// Posterior and prior of every frame and level.
+    levels: Vec<Vec<[Distribution<F, T>; 2]>>,
     /// (B, 1) each.
-    divergences: Vec<Mat<F, T>>,
+    divergences: Vec<Vec<Mat<F, T>>>,
 }
 
 impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
@@ -344,8 +413,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             acted: acted.cloned(),
             memory,
             states: Vec::with_capacity(steps),
-            posteriors: Vec::with_capacity(steps),
-            priors: Vec::with_capacity(steps),
+            levels: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
         };
         for t in 0..steps {
@@ -360,35 +428,31 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 state: &advanced,
                 ..before
             };
-            let prior = self.cell.prior(&before)?;
             let own = ops::frame(&out.memory, t, steps)?;
-            let mut posterior = self.cell.posterior(&own, &before, &prior)?;
-            if let Some(seen) = seen {
-                let now = (0..clips).map(|clip| seen[clip * steps + t]);
-                posterior = posterior.or(&prior, now)?;
-            }
-            let z = match rng.as_deref_mut() {
-                Some(rng) => posterior.sample(rng)?,
-                None => posterior.mode()?,
+            let now = |seen: &[bool]| -> Vec<bool> {
+                (0..clips).map(|clip| seen[clip * steps + t]).collect()
             };
-            state = self.cell.transition(&z, &before)?;
+            let now = seen.map(now);
+            let drawn = self
+                .cell
+                .draw(&own, &before, now.as_deref(), rng.as_deref_mut())?;
+            state = drawn.state;
             state = self.cell.with_content(&own, &state)?;
             if self.cell.hears() {
-                let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
                 let mut heard = ops::frame(&features, t, steps)?;
                 if let Some(now) = now
-                    && now.clone().any(|seen| !seen)
+                    && now.contains(&false)
                 {
                     let drawn = self.images.again(&self.shown(&state)?)?;
-                    let closed = shares(now.map(|seen| !seen), size(&drawn).1)?;
+                    let closed = shares(now.iter().map(|seen| !seen), size(&drawn).1)?;
                     heard = ops::add(&heard, &ops::multiply(&drawn, &closed)?)?;
                 }
                 state = self.cell.hear(&heard, &state)?;
             }
             out.states.push(state.clone());
-            out.divergences.push(posterior.kl(&prior)?);
-            out.posteriors.push(posterior);
-            out.priors.push(prior);
+            let each = drawn.levels.iter().map(|[q, p]| q.kl(p));
+            out.divergences.push(each.collect::<Result<_>>()?);
+            out.levels.push(drawn.levels);
         }
         Ok(out)
     }
@@ -421,8 +485,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 state: &advanced,
                 ..before
             };
-            let z = self.cell.prior(&before)?.sample(rng)?;
-            state = self.cell.transition(&z, &before)?;
+            state = self.cell.imagine(&before, rng)?;
             if self.cell.hears() {
                 let drawn = self.images.again(&self.shown(&state)?)?;
                 state = self.cell.hear(&drawn, &state)?;
@@ -483,10 +546,15 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         let mut terms = Vec::new();
         let balance = self.cell.balance();
         if !balance.is_none() {
-            let pairs = found.posteriors.iter().zip(&found.priors);
-            let each: Vec<_> = pairs
-                .map(|(q, p)| balance.divergence(q, p))
-                .collect::<Result<_>>()?;
+            // Every level has its own free nats.
+            let frame = |levels: &Vec<[Distribution<F, Grad<F>>; 2]>| -> Result<Mat<F, _>> {
+                let each = levels.iter().map(|[q, p]| balance.divergence(q, p));
+                let each: Vec<_> = each.collect::<Result<_>>()?;
+                Ok(ops::row_sums(&ops::concat(
+                    &each.iter().collect::<Vec<_>>(),
+                )?)?)
+            };
+            let each: Vec<_> = found.levels.iter().map(frame).collect::<Result<_>>()?;
             let all = ops::stack(&each)?; // (B*T, 1)
             let all = PerRow {
                 rows: wide(&all),
@@ -528,8 +596,8 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             _ => vec![steps],
         };
         let observed = query.observed_frames(clips);
-        let mut kept: Vec<[Vec<f64>; 5]> = Vec::with_capacity(steps);
-        let mut varies = true;
+        // By frame: arrays in the order of their names below.
+        let mut kept: Vec<Vec<Option<Vec<f64>>>> = Vec::with_capacity(steps);
         let mut first = 0;
         for length in lengths {
             let shown = |row: usize| row % steps < length;
@@ -539,24 +607,31 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let given = (features, acted);
             let found = self.unroll::<NoTape>(given, steps, seen.as_deref(), None)?;
             for t in first..length {
-                let (mean, var) = found.posteriors[t].stored();
-                varies = var.is_some();
-                let kl = wide(&found.divergences[t]);
                 let g = wide(&ops::frame(&found.memory, t, steps)?);
-                kept.push([wide(&found.states[t]), mean, var.unwrap_or_default(), kl, g]);
+                let mut own = vec![Some(wide(&found.states[t])), Some(g)];
+                for ([posterior, _], kl) in found.levels[t].iter().zip(&found.divergences[t]) {
+                    let (mean, var) = posterior.stored();
+                    own.extend([Some(mean), var, Some(wide(kl))]);
+                }
+                kept.push(own);
             }
             first = length;
         }
-        for (k, name) in ["s", "z", "z_var", "z_kl", "g"].into_iter().enumerate() {
-            if name == "z_var" && !varies {
+        let mut names = vec!["s".to_string(), "g".to_string()];
+        for level in 0..self.cell.levels().len() {
+            names.extend(["", "_var", "_kl"].map(|part| level_name(level) + part));
+        }
+        for (k, name) in names.into_iter().enumerate() {
+            let frames: Option<Vec<&Vec<f64>>> = kept.iter().map(|own| own[k].as_ref()).collect();
+            let Some(frames) = frames else {
                 continue;
-            }
-            let width = kept[0][k].len() / b;
-            let at = |i: usize| &kept[i % steps][k][i / steps * width..][..width];
+            };
+            let width = frames[0].len() / b;
+            let at = |i: usize| &frames[i % steps][i / steps * width..][..width];
             let all: Vec<f64> = (0..b * steps).flat_map(at).copied().collect();
-            match name {
-                "z_kl" => out.insert(name, &Beliefs::FRAMES, Array::new([b, steps], all)?)?,
-                _ => out.insert(name, &Beliefs::STATES, Array::new([b, steps, width], all)?)?,
+            match name.ends_with("_kl") {
+                true => out.insert(name, &Beliefs::FRAMES, Array::new([b, steps], all)?)?,
+                false => out.insert(name, &Beliefs::STATES, Array::new([b, steps, width], all)?)?,
             }
         }
         Ok(out)
@@ -631,13 +706,13 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn latents(&self) -> Vec<Latent> {
         let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
-        let own = self.cell.latent();
-        let z = Latent::state("z", own.width()).of_kind(own.kind());
+        let levels = self.cell.levels().into_iter().enumerate();
+        let z = levels
+            .map(|(level, own)| Latent::state(&level_name(level), own.width()).of_kind(own.kind()));
         let g = Latent::state("g", self.cell.remembered()).of_kind(Kind::Deterministic);
         let smoothed = self.cell.looks_ahead();
-        [s, z, g]
-            .map(|latent| Latent { smoothed, ..latent })
-            .to_vec()
+        let all = std::iter::once(s).chain(z).chain([g]);
+        all.map(|latent| Latent { smoothed, ..latent }).collect()
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
@@ -656,20 +731,24 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let reconstruction =
             self.images
                 .log_likelihood(&shown, &clips.frames, pixels.as_deref())?;
-        let kl = ops::stack(&found.divergences)?; // (B*T, 1)
-        let kl = PerRow {
-            rows: wide(&kl),
-            sum: ops::sum(&kl)?,
-        };
         // Where the divergence is balanced, it is told and not climbed.
         let climbed = match at.beside > 0.0 && !self.cell.balance().is_none() {
             true => 0.0,
             false => at.latent_weight,
         };
-        let mut terms = vec![
-            Term::new("reconstruction", reconstruction, 1.0),
-            Term::minus("negative_kl", kl, climbed),
-        ];
+        let mut terms = vec![Term::new("reconstruction", reconstruction, 1.0)];
+        let levels = self.cell.levels().len();
+        for (level, name) in LEVELS.into_iter().enumerate().take(levels) {
+            let of = |frame: &Vec<Mat<F, Grad<F>>>| frame[level].clone();
+            let each: Vec<_> = found.divergences.iter().map(of).collect();
+            let kl = ops::stack(&each)?; // (B*T, 1)
+            let kl = PerRow {
+                rows: wide(&kl),
+                sum: ops::sum(&kl)?,
+            };
+            let name = if levels == 1 { "negative_kl" } else { name };
+            terms.push(Term::minus(name, kl, climbed));
+        }
         if at.beside > 0.0 {
             let pixels = pixels.as_deref();
             for mut term in self.beside(&found, clips, pixels, at.latent_weight, rng)? {
@@ -738,11 +817,13 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let found = self.unroll_from::<NoTape>(state, given, 1, seen, None)?;
         let mut out = Beliefs::default();
         let array = |values: Vec<f64>| Array::new([b, 1, values.len() / b.max(1)], values);
-        let (mean, var) = found.posteriors[0].stored();
         out.insert("s", &Beliefs::STATES, array(wide(&found.states[0]))?)?;
-        out.insert("z", &Beliefs::STATES, array(mean)?)?;
-        if let Some(var) = var {
-            out.insert("z_var", &Beliefs::STATES, array(var)?)?;
+        for (level, [posterior, _]) in found.levels[0].iter().enumerate() {
+            let (name, (mean, var)) = (level_name(level), posterior.stored());
+            if let Some(var) = var {
+                out.insert(format!("{name}_var"), &Beliefs::STATES, array(var)?)?;
+            }
+            out.insert(name, &Beliefs::STATES, array(mean)?)?;
         }
         Ok(Some(out))
     }
