@@ -107,6 +107,8 @@ analyses! {
     shift::Shift,
     futures::Futures,
     ledger::Ledger,
+    memory::Memory,
+    attention::Attention,
     next_frame::NextFrame,
     violations::Violations,
 }

@@ -124,6 +124,10 @@ fn axis_labels_and_legends_are_written() {
         ),
         ("sample_strip", &["true", "sample 1", "sample 3"]),
         (
+            "attention_map",
+            &["layer 2", "frame that is read", "frame that is expected"],
+        ),
+        (
             "ledger",
             &["sequence 0", "KL of z (nats)", "surprise (nats)"],
         ),
