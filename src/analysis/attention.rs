@@ -93,7 +93,8 @@ impl Analysis for Attention {
             label: format!("layer {}", k + 1),
             shares: read(stored, 0, k).into_iter().map(byte).collect(),
         };
-        let marks = hidden[0].map_or_else(Vec::new, |(from, to)| vec![from, to]);
+        let first = hidden.first().copied().flatten();
+        let marks = first.map_or_else(Vec::new, |(from, to)| vec![from, to]);
         let caption = "Which frames does the model read to expect each frame? First test sequence, mean over heads, darker where \
                        more is read (square root); what a row lacks to 1 it reads of the start. Red: where the curtain closes and \
                        opens.";
@@ -104,7 +105,8 @@ impl Analysis for Attention {
                 frames,
                 layers: (0..layers).map(layer).collect(),
                 marks,
-            },
+            }
+            .into(),
         );
         Ok(finding)
     }
@@ -183,7 +185,10 @@ mod tests {
     /// One clip of four frames, closed in frame 2: the last frame reads .5 of frame 0, .25 of frame 1 and the rest of the start.
     fn study() -> Study {
         let mut study = Study {
-            state_columns: Column::list(&[("closed", "1")]),
+            state_columns: vec![Column {
+                name: "closed".into(),
+                unit: "1".into(),
+            }],
             ..Study::default()
         };
         study.test.states = Array::new([1, 4, 1], vec![0.0, 0.0, 1.0, 0.0]).unwrap();

@@ -109,6 +109,7 @@ analyses! {
     ledger::Ledger,
     memory::Memory,
     attention::Attention,
+    facts::Facts,
     next_frame::NextFrame,
     violations::Violations,
 }

@@ -228,6 +228,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         frame_shape: [1, SIDE, SIDE],
         observed_columns: Vec::new(),
         exact: None,
+        weather: None,
         rollouts: None,
         walls: Vec::new(),
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),

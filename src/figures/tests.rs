@@ -312,6 +312,16 @@ fn layouts() -> Vec<(String, Figure)> {
                 strip.rows.truncate(1);
                 add("one row", strip.into());
             }
+            Figure::AttentionMap(map) => {
+                for count in [1, 3, 6] {
+                    let layers = map.layers.iter().cycle().take(count).cloned().collect();
+                    let map = AttentionMap {
+                        layers,
+                        ..map.clone()
+                    };
+                    add(&format!("{count} layers"), map.into());
+                }
+            }
             Figure::Ledger(mut ledger) => {
                 ledger.books.truncate(1);
                 add("one cost", ledger.into());

@@ -24,6 +24,7 @@ pub mod plane;
 pub mod reflecting;
 pub mod regression;
 pub mod scores;
+pub mod softmax;
 pub mod surprise;
 pub mod track_surprise;
 pub mod tracker;
