@@ -183,6 +183,62 @@ impl<F: Float> Clips<F> {
     }
 }
 
+impl<F: Float> Observed<F> {
+    /// Those with `kept` (of all frames of the clips, B*T) and the others, each with its places among all; one part,
+    /// with no second, where `kept` is `None` or all are kept.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn split(self, kept: Option<&[bool]>) -> Result<(Self, Option<Self>)> {
+        let Some(kept) = kept else {
+            return Ok((self, None));
+        };
+        let own = |place: usize| self.rows.as_ref().map_or(Some(place), |rows| rows[place]);
+        let part = |want: bool| -> Result<Self> {
+            let mut from = Vec::new();
+            let rows = kept.iter().enumerate().map(|(place, &kept)| {
+                let row = own(place).filter(|_| kept == want)?;
+                from.push(row);
+                Some(from.len() - 1)
+            });
+            let rows: Vec<Option<usize>> = rows.collect();
+            Ok(Self {
+                rows: Some(rows),
+                ..self.taken(&from)?
+            })
+        };
+        let rest = part(false)?;
+        match size(&rest.frames).0 {
+            0 => Ok((self, None)),
+            _ => Ok((part(true)?, Some(rest))),
+        }
+    }
+
+    /// Every frame `count` times in a row, without its place.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn repeated(&self, count: usize) -> Result<Self> {
+        let rows = 0..size(&self.frames).0;
+        self.taken(&rows.flat_map(|row| vec![row; count]).collect::<Vec<_>>())
+    }
+
+    /// These rows, without their places.
+    fn taken(&self, rows: &[usize]) -> Result<Self> {
+        let (_, columns) = size(&self.frames);
+        let all = values(&self.frames);
+        let pixels = rows.iter().flat_map(|row| &all[row * columns..][..columns]);
+        Ok(Self {
+            frames: matrix(pixels.copied().collect(), rows.len(), columns)?,
+            pixels: self.pixels.as_ref().map(|all| {
+                let own = rows.iter().flat_map(|row| &all[row * columns..][..columns]);
+                own.copied().collect()
+            }),
+            rows: None,
+        })
+    }
+}
+
 /// Whether frames of (C, H, W) are vectors, (D, 1, 1), in place of pictures: their values are not bound to [0, 1].
 pub fn is_vector([_, height, width]: [usize; 3]) -> bool {
     height == 1 && width == 1
@@ -195,6 +251,8 @@ pub struct Common {
     pub mean: Vec<f64>,
     /// Median of every pixel: what stands there when nothing moves through it.
     pub background: Vec<f64>,
+    /// Upper quartile over frames of sum |x - background|, the foreground of a frame; 0 for vectors.
+    pub foreground: f64,
     /// Root mean square of every component of an action, (A): what networks divide it by. Empty where nothing acts.
     pub action_scale: Vec<f64>,
 }

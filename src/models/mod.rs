@@ -13,6 +13,7 @@ mod driven;
 mod frames;
 mod images;
 mod objective;
+mod occlusion;
 mod pixels;
 mod recurrent;
 mod reward;

@@ -165,14 +165,22 @@ pub(super) fn fit_code_noise(
     let Some(model) = model.state_space_mut() else {
         return Ok(());
     };
-    let all = whole(train, NOISE_SEQUENCES);
-    if all.is_empty() {
-        // Codes of missing frames are none; the law keeps the noise that it learned.
-        return Ok(());
-    }
+    let mut all = Vec::new();
     let mut codes = Vec::new();
-    for part in all.chunks(at_once(train, CUT)) {
-        codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
+    for part in whole(train, NOISE_SEQUENCES).chunks(at_once(train, CUT)) {
+        let (found, visible) = model.measured(&clips(train, part, steps)?)?;
+        let size = found.len() / part.len();
+        for (i, own) in found.chunks_exact(size).enumerate() {
+            let hidden = |seen: &Vec<bool>| seen[i * steps..][..steps].contains(&false);
+            if !visible.as_ref().is_some_and(hidden) {
+                all.push(part[i]);
+                codes.extend_from_slice(own);
+            }
+        }
+    }
+    if all.is_empty() {
+        // Codes of missing or hidden frames are none; the law keeps the noise that it learned.
+        return Ok(());
     }
     let acted = actions(train, &all, steps);
     let known = Known {
