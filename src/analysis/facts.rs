@@ -43,6 +43,8 @@ impl Default for Facts {
 const QUESTION: &str = "What does each latent hold of facts that change slowly or never?";
 /// Rows that a read-out is fitted on, at most.
 const ROWS: usize = 6000;
+/// Resamples: each goes through all frames.
+const FEWER: usize = RESAMPLES / 5;
 /// Penalties of its weights; the validation split chooses.
 const PENALTIES: [f64; 3] = [1e-4, 1e-3, 1e-2];
 /// Classes of a fact, at most.
@@ -106,7 +108,7 @@ impl Analysis for Facts {
             return Ok(Finding::not_applicable(self.name(), QUESTION, reason));
         }
         let n = study.test.states.shape()[0];
-        let boot = Bootstrap::new(n, RESAMPLES, &study.seeds());
+        let boot = Bootstrap::new(n, FEWER, &study.seeds());
         let mut finding = Finding::new(self.name(), QUESTION);
         let mut answers = Vec::new();
         let mut panels = Vec::new();
@@ -374,8 +376,8 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
     use simulators::{Column, Simulator, Weather};
 
-    const N: usize = 30;
-    const T: usize = 60;
+    const N: usize = 20;
+    const T: usize = 50;
 
     /// Clips of `weather`; latent `slow` is its exact filter in logarithms, `blind` is noise.
     fn study() -> Study {
@@ -437,9 +439,9 @@ mod tests {
             value("nats_of_wind/exact filter"),
         );
         assert!(bayes > 0.3 && bayes < 4.0_f64.ln(), "{bayes}");
-        // 1,650 rows of 30 clips fit a read-out whose optimum is the filter: some hundredths of a nat away.
-        assert!((slow - bayes).abs() < 0.08, "{slow} against {bayes}");
-        assert!(value("nats_of_wind/blind").abs() < 0.1, "{finding:?}");
+        // 900 rows of 20 clips fit a read-out whose optimum is the filter: less than a tenth of a nat away.
+        assert!((slow - bayes).abs() < 0.12, "{slow} against {bayes}");
+        assert!(value("nats_of_wind/blind").abs() < 0.15, "{finding:?}");
         assert!(
             finding.answer.starts_with("slow holds most of wind"),
             "{}",

@@ -51,11 +51,12 @@ impl Softmax {
             bias: DVector::zeros(classes),
         };
         let x = this.standard(features);
+        let across = x.transpose();
         // The curvature is at most half the largest eigenvalue of x'x / rows; the column of ones adds 1.
         let mut direction = DVector::from_element(n, 1.0);
         let mut largest = 0.0;
         for _ in 0..POWERS {
-            let next = x.transpose() * (&x * &direction) / rows as f64;
+            let next = &across * (&x * &direction) / rows as f64;
             largest = next.norm();
             if largest > 0.0 {
                 direction = next / largest;
@@ -70,7 +71,7 @@ impl Softmax {
                 error[(row, label)] -= 1.0;
             }
             error /= rows as f64;
-            let slope_w = x.transpose() * &error + penalty * &ahead_w;
+            let slope_w = &across * &error + penalty * &ahead_w;
             let slope_b = error.row_sum().transpose();
             let (w, b) = (&ahead_w - rate * slope_w, &ahead_b - rate * slope_b);
             let next = 0.5 * (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt());
@@ -96,12 +97,26 @@ impl Softmax {
 
 fn probabilities(x: &DMatrix<f64>, weights: &DMatrix<f64>, bias: &DVector<f64>) -> DMatrix<f64> {
     let mut out = x * weights;
-    for mut row in out.row_iter_mut() {
-        row += bias.transpose();
-        let most = row.max();
-        row.apply(|v| *v = (*v - most).exp());
-        let sum = row.sum();
-        row /= sum;
+    let (rows, classes) = out.shape();
+    // Column by column in memory: class k of row i is value k rows + i.
+    let values = out.as_mut_slice();
+    let bias = bias.as_slice();
+    for i in 0..rows {
+        let mut most = f64::NEG_INFINITY;
+        for k in 0..classes {
+            let value = values[k * rows + i] + bias[k];
+            values[k * rows + i] = value;
+            most = most.max(value);
+        }
+        let mut sum = 0.0;
+        for k in 0..classes {
+            let value = (values[k * rows + i] - most).exp();
+            values[k * rows + i] = value;
+            sum += value;
+        }
+        for k in 0..classes {
+            values[k * rows + i] /= sum;
+        }
     }
     out
 }
