@@ -54,7 +54,7 @@ impl Stage<'_> {
         match self {
             Self::Generate => 1,
             Self::Train(..) => 3,
-            Self::Encode(..) => 7,
+            Self::Encode(..) => 8,
             Self::Rollout(..) | Self::Agreement(..) => 1,
             Self::Plot(..) => 2,
             Self::Ablation | Self::Report | Self::Baselines => 3,

@@ -25,7 +25,7 @@ use super::images::{positive, seen_pixels};
 use super::recurrent::{Shared, foreseen};
 use super::{
     Ahead, Balance, Claims, Clips, Common, Distribution, Foresight, Head, Images, ImagesConfig,
-    Model, Query, Schedule, Sizes, Term, Variables, ZKind,
+    Likelihood, Model, Query, Schedule, Sizes, Term, Variables, ZKind,
 };
 use crate::array::Array;
 use crate::error::{Error, Result, all};
@@ -495,6 +495,10 @@ impl<F: Float> Model<F> for AttentionVae<F> {
         let states = Array::new(shape, wide(&ops::stack(&all)?))?;
         out.insert("s", &Beliefs::FUTURES, states)?;
         Ok(out)
+    }
+
+    fn pixels(&self) -> Option<Likelihood> {
+        Some(self.images.likelihood())
     }
 
     fn remembers_all(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What a model is shown: clips, what of them is seen, what acted on them.
 
+use super::Likelihood;
 use crate::error::{Error, Result};
 use nn::tensor::{matrix, size, values};
 use nn::{Float, Mat};
@@ -93,6 +94,21 @@ impl<F: Float> Clips<F> {
         self.seen
             .as_ref()
             .map_or(self.sequences * self.steps, count)
+    }
+
+    /// log p(x | mean = x) of every frame that is seen, (B, T), see [`Likelihood::most`]; 0 of the others, and where `pixels`
+    /// is `None`.
+    pub fn most(&self, pixels: Option<Likelihood>) -> Vec<f64> {
+        let Some(pixels) = pixels else {
+            return vec![0.0; self.sequences * self.steps];
+        };
+        let seen = self.seen.as_ref();
+        let mut most = pixels.most(&self.frames, seen.and_then(|seen| seen.pixels.as_deref()));
+        if let Some(seen) = seen {
+            let all = most.iter_mut().zip(&seen.frames);
+            all.filter(|(_, seen)| !**seen).for_each(|(v, _)| *v = 0.0);
+        }
+        most
     }
 
     /// `frames` frames of every clip from its own first one on, (B) of `from`.

@@ -179,6 +179,10 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
         let _ = beliefs;
         Ok(None)
     }
+    /// How pixels are distributed around what it decodes; `None` where that is no density of its own.
+    fn pixels(&self) -> Option<Likelihood> {
+        None
+    }
     /// The decoder as plain arrays, for the report's explorer; `None` where it has no such form.
     fn plain_decoder(&self) -> Option<crate::latents::Decoder> {
         None

@@ -27,8 +27,8 @@ use super::images::{at_least_zero, positive, seen_pixels};
 use super::reward::RewardHead;
 use super::stochastic::shares;
 use super::{
-    Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Model, Query, Schedule, Term,
-    Variables, ZKind,
+    Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Likelihood, Model, Query,
+    Schedule, Term, Variables, ZKind,
 };
 use crate::array::Array;
 use crate::error::{Result, all};
@@ -713,6 +713,10 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let smoothed = self.cell.looks_ahead();
         let all = std::iter::once(s).chain(z).chain([g]);
         all.map(|latent| Latent { smoothed, ..latent }).collect()
+    }
+
+    fn pixels(&self) -> Option<Likelihood> {
+        Some(self.images.likelihood())
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {

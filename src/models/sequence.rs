@@ -2,7 +2,9 @@
 
 use super::occlusion::{self, Expected, Visibility};
 use super::state_space::{Codes, Dynamics, Found, Known, Starts, StateSpaceModel};
-use super::{Ahead, Claims, Clips, Common, FrameVae, Model, Observed, Query, Schedule, Term};
+use super::{
+    Ahead, Claims, Clips, Common, FrameVae, Likelihood, Model, Observed, Query, Schedule, Term,
+};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{Beliefs, Decoder, Given, Kind, Latent};
@@ -318,6 +320,10 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             Some(z) => self.frames.decode(&self.dynamics.emit(z.data())),
             None => self.frames.decode(beliefs.need("a")?.data()),
         }
+    }
+
+    fn pixels(&self) -> Option<Likelihood> {
+        Some(self.frames.likelihood())
     }
 
     fn plain_decoder(&self) -> Option<Decoder> {

@@ -140,12 +140,11 @@ pub fn encode(
     Ok(())
 }
 
-/// Minus what every frame adds to the bound, and its terms.
+/// Minus what every frame adds to the bound, above what its own pixels cost at best, and the terms of the bound.
 fn surprise(bound: &Evaluated, steps: usize) -> Result<Beliefs> {
     let mut out = Beliefs::default();
-    let mut total: Vec<f64> = Vec::new();
+    let mut total = bound.most.clone();
     for ((name, _), own) in bound.means[1..].iter().zip(&bound.per_frame) {
-        total.resize(own.len(), 0.0);
         total.iter_mut().zip(own).for_each(|(to, v)| *to -= v);
         let shape = [own.len() / steps, steps];
         let values = Array::new(shape, own.clone())?;
