@@ -61,8 +61,8 @@ mod tests {
     fn picture(pixels: &[usize], rgb: [f32; 3]) -> Vec<f32> {
         let mut frame = vec![0.5; 60];
         for &i in pixels {
-            for k in 0..3 {
-                frame[20 * k + i] = rgb[k];
+            for (k, value) in rgb.iter().enumerate() {
+                frame[20 * k + i] = *value;
             }
         }
         frame

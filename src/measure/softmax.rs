@@ -103,8 +103,8 @@ fn probabilities(x: &DMatrix<f64>, weights: &DMatrix<f64>, bias: &DVector<f64>) 
     let bias = bias.as_slice();
     for i in 0..rows {
         let mut most = f64::NEG_INFINITY;
-        for k in 0..classes {
-            let value = values[k * rows + i] + bias[k];
+        for (k, own) in bias.iter().enumerate() {
+            let value = values[k * rows + i] + own;
             values[k * rows + i] = value;
             most = most.max(value);
         }

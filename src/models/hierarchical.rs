@@ -579,7 +579,8 @@ mod tests {
     fn a_slow_level_reads_the_frames_since_its_last_tick_and_none_later() {
         let model = model(false);
         let before = rows(&believed(&model, &clips(None), Given::UpTo), "g");
-        let at = model_read(&model);
+        // Levels of 4, 3 and 3 units, each with a flag after it.
+        let at = 9..12;
         for changed in 0..STEPS {
             let after = rows(&believed(&model, &clips(Some(changed)), Given::UpTo), "g");
             let differs = (0..STEPS).filter(|&t| before[t][at.clone()] != after[t][at.clone()]);
@@ -590,11 +591,6 @@ mod tests {
             };
             assert_eq!(differs.collect::<Vec<_>>(), want, "frame {changed}");
         }
-    }
-
-    fn model_read(_: &RecurrentVae<f64, HierarchicalCell<f64>>) -> Range<usize> {
-        // Levels of 4, 3 and 3 units, each with a flag after it.
-        9..12
     }
 
     #[test]
