@@ -5,7 +5,7 @@
 //! h^l = GRU(h^l, [z^l, (h^{l+1}, z^{l+1})])                              (h^1, with what acted); between ticks all stay
 //! z^l ~ p(z^l | h^l) = N(mu_p(h^l), sigma_p(h^l))                                                prior
 //! z^l ~ q(z^l | h^l, g^l) = N(mu_p + mu_q(h^l, g^l), sigma_q(h^l, g^l))                          posterior
-//! g^l = mean of relu(W_l e_s + b_l) over the last k^(l-1) frames s, e_s = CNN(x_s)
+//! g^l = mean of tanh(W_l e_s + b_l) over the last k^(l-1) frames s, e_s = CNN(x_s)
 //! x_t ~ p(x_t | dec(h^1, z^1))                                                                   emission
 //!
 //! ELBO = sum_t E_q [ log p(x_t | h^1, z^1) ] - sum_l sum_ticks KL(q(z^l) || p(z^l | h^l))
@@ -18,8 +18,8 @@
 //! 1. a level reads the k^(l-1) frames that end at its tick, not those that begin there, so that a filtered belief never
 //!    waits for a later frame: the first tick reads the first frame alone;
 //! 2. the posterior's mean is a correction of the prior's, so that it starts where the prior is;
-//! 3. features pass one layer of each level's own, averaged over frames that are seen; where none is, the posterior is the
-//!    prior, and costs nothing;
+//! 3. features pass one layer of each level's own, averaged over frames that are seen; where the frame of a tick is not, the
+//!    posterior is the prior, and costs nothing, also if frames before it were;
 //! 4. what acts is read by the lowest level;
 //! 5. `ahead` as in `rvae`.
 
@@ -91,7 +91,7 @@ impl Hierarchical {
     pub fn example() -> Self {
         let level = |latent, units| LevelConfig { latent, units };
         Self {
-            levels: vec![level(2, 4), level(1, 3)],
+            levels: vec![level(2, 6), level(2, 6)],
             every: 2,
             ahead: Foresight {
                 frames: 2,
@@ -148,7 +148,7 @@ impl Hierarchical {
                 path: Gru::new(inputs, h, true, rng)?,
                 prior: GaussianHead::with_hidden(h, h, n, 1.0, rng)?,
                 posterior: GaussianHead::with_hidden(2 * h, h, n, 0.5, rng)?,
-                look: Linear::new(k, h, Activation::Relu, rng)?,
+                look: Linear::new(k, h, Activation::Tanh, rng)?,
             });
         }
         let cell = HierarchicalCell {
@@ -223,7 +223,7 @@ impl<F: Float> HierarchicalCell<F> {
             .saturating_pow(u32::try_from(level).unwrap_or(u32::MAX))
     }
 
-    /// Where g of a level stands in a memory; the column after it is 1 where it has read a frame.
+    /// Where g of a level stands in a memory; the column after it is 1 where the frame of the tick is seen.
     fn read(&self, level: usize) -> Range<usize> {
         let below = &self.config.levels[..level];
         let from: usize = below.iter().map(|own| own.units + 1).sum();
@@ -412,7 +412,7 @@ impl<F: Float> Cell<F> for HierarchicalCell<F> {
                 let mut weights = Vec::with_capacity(b * long * h);
                 for clip in 0..b {
                     let count = (from..=t).filter(|&s| seen(clip, s)).count();
-                    flags[clip * steps + t] = F::of(f64::from(u8::from(count > 0)));
+                    flags[clip * steps + t] = F::of(f64::from(u8::from(seen(clip, t))));
                     for s in from..=t {
                         let share = match seen(clip, s) {
                             true => long as f64 / count as f64,
@@ -627,7 +627,7 @@ mod tests {
                                 &mut rng,
                             )
                             .unwrap(),
-                            look: Linear::new(k, own.units, Activation::Relu, &mut rng).unwrap(),
+                            look: Linear::new(k, own.units, Activation::Tanh, &mut rng).unwrap(),
                         }
                     })
                     .collect(),
