@@ -184,6 +184,9 @@ struct Bench {
     /// Only the main rows
     #[arg(long)]
     quick: bool,
+    /// Only what long clips cost: training steps of 64 to 512 frames, recurrence, levels and attention (64 and 128 with --quick)
+    #[arg(long)]
+    long: bool,
     /// CPU time on one thread instead of wall time on two: for a machine that is never quiet
     #[arg(long)]
     cpu: bool,
@@ -212,6 +215,7 @@ impl Bench {
                 false => pipeline::Clock::Wall,
             },
             quick: self.quick,
+            long: self.long,
         };
         pipeline::bench(&options, &mut |row| {
             print(&format!("{row}\n"))?;

@@ -58,6 +58,8 @@ pub struct Study {
     pub skeleton: Option<Skeleton>,
     /// The true law of those vectors, in their own units, where the world is linear and Gaussian.
     pub exact: Option<Lgssm>,
+    /// The world itself, where it is one whose wind has an exact filter.
+    pub weather: Option<simulators::Weather>,
     /// Where a body's centre can be (x0, y0, x1, y1): the box less the radius, or the box, if there is one.
     pub outline: Option<(f64, f64, f64, f64)>,
     /// The folder of sampled futures, where the experiment asked for them: read by the analyses that need them.

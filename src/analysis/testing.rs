@@ -229,6 +229,7 @@ pub fn study(n: usize, walls: bool) -> Study {
         observed_columns: Vec::new(),
         skeleton: None,
         exact: None,
+        weather: None,
         rollouts: None,
         walls: Vec::new(),
         outline: Some((INSIDE.0, INSIDE.0, INSIDE.1, INSIDE.1)),

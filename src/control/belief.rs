@@ -46,7 +46,8 @@ impl<'a> Watcher<'a> {
     }
 
     /// The belief about a new frame (C, H, W), before which `acted` (k) was done (nothing before the first): arrays of
-    /// one clip of one frame, from which [`Model::rollout`] goes on.
+    /// one clip of one frame, or of all frames so far where the model [remembers them](Model::remembers_all), from which
+    /// [`Model::rollout`] goes on.
     ///
     /// # Errors
     /// A frame or an action of another size; a covariance that lost positive definiteness.
@@ -144,6 +145,9 @@ impl<'a> Watcher<'a> {
         let found = self
             .model
             .infer(&clips, &[Query::about(Given::UpTo)], rng)?;
+        if self.model.remembers_all() {
+            return Ok(found.into_iter().next().unwrap_or_default());
+        }
         let mut out = Beliefs::default();
         for (name, Named { axes, array }) in found.iter().flat_map(Beliefs::iter) {
             if axes.get(..2) != Some(&[Axis::Clip, Axis::Frame]) {

@@ -341,6 +341,6 @@ impl Controller for Pixels<'_> {
     }
 
     fn believed(&self) -> Result<Option<Vec<f32>>> {
-        self.model.decode(&self.belief).map(Some)
+        self.model.decode(&self.belief.last_frame()?).map(Some)
     }
 }

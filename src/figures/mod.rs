@@ -84,7 +84,7 @@ figures! {
     curves::Curves, probe_scatter::ProbeScatter, law::Law, eigenvalues::Eigenvalues,
     trajectories::Trajectories, latent_map::LatentMap, filmstrip::Filmstrip, regimes::Regimes,
     traversal::Traversal, sample_fan::SampleFan, skill_over_horizon::SkillOverHorizon,
-    sample_strip::SampleStrip, ledger::Ledger,
+    sample_strip::SampleStrip, ledger::Ledger, attention_map::AttentionMap,
 }
 
 /// Pixels a px in [`Figure::png`].

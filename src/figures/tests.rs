@@ -124,6 +124,10 @@ fn axis_labels_and_legends_are_written() {
         ),
         ("sample_strip", &["true", "sample 1", "sample 3"]),
         (
+            "attention_map",
+            &["layer 2", "frame that is read", "frame that is expected"],
+        ),
+        (
             "ledger",
             &["sequence 0", "KL of z (nats)", "surprise (nats)"],
         ),
@@ -307,6 +311,16 @@ fn layouts() -> Vec<(String, Figure)> {
             Figure::SampleStrip(mut strip) => {
                 strip.rows.truncate(1);
                 add("one row", strip.into());
+            }
+            Figure::AttentionMap(map) => {
+                for count in [1, 3, 6] {
+                    let layers = map.layers.iter().cycle().take(count).cloned().collect();
+                    let map = AttentionMap {
+                        layers,
+                        ..map.clone()
+                    };
+                    add(&format!("{count} layers"), map.into());
+                }
             }
             Figure::Ledger(mut ledger) => {
                 ledger.books.truncate(1);

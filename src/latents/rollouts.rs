@@ -10,6 +10,9 @@
 //! | `tracks.npy` | f32 (N, S, H, K, 6 + C) | found in samples: x, y, scale, area, explained, template, colours |
 //! | `seen.npy` | f32 (N, seen, 2 K) | true places in the seen frames |
 //! | `truth.npy` | f32 (N, M, H, 2 K) | true places of the true futures; NaN where what is painted later covers the centre |
+//! | `path.npy` | f32 (N, H, 2 K) | true places of true future 0, whatever covers them |
+//! | `coloured.npy` | f32 (N, S, H, 6) | what is coloured in samples, where frames have colours: mass (pixels), x, y, red, green, blue |
+//! | `coloured_seen.npy`, `coloured_truth.npy` | f32 (N, seen, 6), (N, R, H, 6) | the same of seen frames and of drawn true futures |
 //! | `truth_tracks.npy` | f32 (N, R, H, K, 6 + C) | found in drawn true futures: the tracker's floor |
 //! | `pixels.npy` | f32 (N, S, H, 4) | PSNR and SSIM against true future 0; gradient energy and Laplacian variance around the bodies |
 //! | `truth_pixels.npy` | f32 (N, R, H, 4) | the same of true futures |

@@ -118,6 +118,18 @@ impl Fit for ImagesConfig {
     }
 }
 
+impl Fit for super::Attention {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+    }
+}
+
+impl Fit for super::Hierarchical {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+    }
+}
+
 impl Fit for super::Rssm {
     fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
         self.frames.fit(&format!("{at}.frames"), frame, free);

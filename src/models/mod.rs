@@ -9,6 +9,7 @@
 mod balance;
 mod clips;
 mod defaults;
+mod driven;
 mod frames;
 mod images;
 mod objective;
@@ -21,6 +22,7 @@ mod state_space;
 mod stochastic;
 mod transition;
 
+use crate::array::Array;
 use crate::error::Result;
 use crate::latents::{Beliefs, Given, Latent};
 use crate::seeds::Rng;
@@ -35,7 +37,7 @@ pub use frames::{FrameVae, FramesConfig};
 pub use images::{Images, ImagesConfig, TrunkConfig};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
-pub use recurrent::{Before, Cell, Foresight, Look, Lowered, RecurrentVae};
+pub use recurrent::{Before, Cell, Drawn, Foresight, Look, Lowered, RecurrentVae};
 pub use reward::{RewardConfig, symexp, symlog};
 pub use sequence::SequenceVae;
 pub use state_space::{Codes, Dynamics, Found, Known, StateSpaceModel};
@@ -155,6 +157,19 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
         let _ = (last, clips);
         Ok(None)
     }
+    /// Whether [`Self::rollout`] goes on from beliefs about all frames so far, and not from the last one alone.
+    fn remembers_all(&self) -> bool {
+        false
+    }
+    /// Which frames the model reads to expect each frame of clips, by layer: (B, L, T, T), where the row of frame t sums to
+    /// 1 and its column s stands for what is known of frame s - 1 (column 0 for the start). `None` without attention.
+    ///
+    /// # Errors
+    /// Clips of another frame size.
+    fn attention(&self, clips: &Clips<F>) -> Result<Option<Array>> {
+        let _ = clips;
+        Ok(None)
+    }
     /// Rewards that are expected to have come with the frames of beliefs, for each of their draws, clips and frames;
     /// `None` where the model does not predict any.
     ///
@@ -232,7 +247,9 @@ macro_rules! models {
 }
 
 models! {
+    attention::Attention,
     dkf::Dkf,
+    hierarchical::Hierarchical,
     kalman_vae::KalmanVae,
     lg_vae::LgVae,
     predictive::Predictive,

@@ -15,19 +15,23 @@
 //! What a cell can compute of frame t before it is seen, it computes once ([`Cell::advance`]): h_t of an `rssm`. Prior,
 //! posterior and transition are given that in place of s_{t-1}.
 //!
+//! A cell may have several levels of random variables, each given those above ([`Cell::levels`]): then it draws a frame as a
+//! whole, and every level has its own term of the bound and its own beliefs.
+//!
 //! Where the world is driven, s_{t-1} comes with the action u_{t-1} that acted from frame t-1 to frame t, in all three.
 //! A belief about frame t so never depends on what is done after it.
 
 use super::balance::Balance;
+use super::driven::Driven;
 use super::images::{at_least_zero, positive, seen_pixels};
 use super::reward::RewardHead;
 use super::stochastic::shares;
 use super::{
-    Actions, Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Likelihood, Model,
-    Query, Schedule, Term, Variables, ZKind,
+    Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Likelihood, Model, Query,
+    Schedule, Term, Variables, ZKind,
 };
 use crate::array::Array;
-use crate::error::{Error, Result, all};
+use crate::error::{Result, all};
 use crate::latents::{Beliefs, Given, Kind, Latent};
 use crate::seeds::Rng;
 use nn::ops;
@@ -85,6 +89,34 @@ impl<F: Float, T: Track<F>> Before<'_, F, T> {
     }
 }
 
+/// One frame of a cell: what it draws from, and where that leads.
+#[derive(Debug)]
+pub struct Drawn<F: Float, T> {
+    /// s_t, (B, h).
+    pub state: Mat<F, T>,
+    /// Posterior and prior of every level.
+    pub levels: Vec<[Distribution<F, T>; 2]>,
+}
+
+/// What the log calls the divergences of several levels.
+const LEVELS: [&str; MOST_LEVELS] = [
+    "negative_kl_1",
+    "negative_kl_2",
+    "negative_kl_3",
+    "negative_kl_4",
+];
+
+/// Levels of a cell, at most.
+pub(super) const MOST_LEVELS: usize = 4;
+
+/// The latent of a level: z, z2, z3.
+fn level_name(level: usize) -> String {
+    match level {
+        0 => "z".into(),
+        _ => format!("z{}", level + 1),
+    }
+}
+
 /// What training lowers beside the bound.
 #[derive(Debug)]
 pub struct Lowered<F: Float, T> {
@@ -102,6 +134,10 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     fn units(&self) -> usize;
     /// The random variables of a frame; n numbers wide.
     fn latent(&self) -> Variables;
+    /// Those of every level, that of every frame first.
+    fn levels(&self) -> Vec<Variables> {
+        vec![self.latent()]
+    }
     /// Values of g_t, m.
     fn remembered(&self) -> usize;
     /// Whether g_t reads frames after t.
@@ -200,6 +236,40 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// # Errors
     /// A state of another size.
     fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>>;
+    /// A frame whose g_t is `memory`: a draw from its posterior, which is the prior where the frame is not `seen` (B), and
+    /// s_t of it; without `rng` the most likely values.
+    ///
+    /// # Errors
+    /// A memory or state of another size.
+    fn draw<T: Track<F>>(
+        &self,
+        memory: &Mat<F, T>,
+        before: &Before<F, T>,
+        seen: Option<&[bool]>,
+        rng: Option<&mut Rng>,
+    ) -> Result<Drawn<F, T>> {
+        let prior = self.prior(before)?;
+        let mut posterior = self.posterior(memory, before, &prior)?;
+        if let Some(seen) = seen {
+            posterior = posterior.or(&prior, seen.iter().copied())?;
+        }
+        let z = match rng {
+            Some(rng) => posterior.sample(rng)?,
+            None => posterior.mode()?,
+        };
+        Ok(Drawn {
+            state: self.transition(&z, before)?,
+            levels: vec![[posterior, prior]],
+        })
+    }
+    /// s_t of a draw from the prior.
+    ///
+    /// # Errors
+    /// A state of another size.
+    fn imagine<T: Track<F>>(&self, before: &Before<F, T>, rng: &mut Rng) -> Result<Mat<F, T>> {
+        let z = self.prior(before)?.sample(rng)?;
+        self.transition(&z, before)
+    }
 }
 
 /// Frames that draws from the prior alone have to predict.
@@ -260,8 +330,8 @@ pub struct RecurrentVae<F: Float, C> {
     ahead: Foresight,
     /// What the world's task gives.
     reward: Option<RewardHead<F>>,
-    /// Size of every component of an action, (A); none where nothing acts.
-    scale: Vec<f64>,
+    /// What acts.
+    driven: Driven,
 }
 
 /// What a clip's frames lead to, frame by frame.
@@ -271,10 +341,10 @@ struct Unrolled<F: Float, T> {
     /// g of all frames, (B*T, m).
     memory: Mat<F, T>,
     states: Vec<Mat<F, T>>,
-    posteriors: Vec<Distribution<F, T>>,
-    priors: Vec<Distribution<F, T>>,
+    /// Posterior and prior of every frame and level.
+    levels: Vec<Vec<[Distribution<F, T>; 2]>>,
     /// (B, 1) each.
-    divergences: Vec<Mat<F, T>>,
+    divergences: Vec<Vec<Mat<F, T>>>,
 }
 
 impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
@@ -285,7 +355,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             cell,
             ahead,
             reward: None,
-            scale: Vec::new(),
+            driven: Driven::default(),
         }
     }
 
@@ -299,43 +369,8 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
     /// The same with actions of A components.
     #[must_use]
     pub fn driven(mut self, actions: usize) -> Self {
-        self.scale = vec![1.0; actions];
+        self.driven = Driven::by(actions);
         self
-    }
-
-    /// Actions (rows, A) in units of their size; zeros where there are none, nothing where nothing acts.
-    fn scaled<T: Track<F>>(
-        &self,
-        values: Option<&[f64]>,
-        rows: usize,
-    ) -> Result<Option<Mat<F, T>>> {
-        let k = self.scale.len();
-        if k == 0 {
-            return Ok(None);
-        }
-        let own = match values {
-            None => vec![F::of(0.0); rows * k],
-            Some(values) if values.len() == rows * k => {
-                let each = values.iter().enumerate();
-                each.map(|(i, u)| F::of(u / self.scale[i % k])).collect()
-            }
-            Some(values) => {
-                return Err(Error::Shape(format!(
-                    "actions: {rows} of {k} components expected, got {} values",
-                    values.len()
-                )));
-            }
-        };
-        Ok(Some(ops::constant(own, rows, k)?))
-    }
-
-    /// u_{t-1} of every frame, (B*T, A).
-    fn acted<T: Track<F>>(&self, clips: &Clips<F>) -> Result<Option<Mat<F, T>>> {
-        let before = clips
-            .actions
-            .as_ref()
-            .map(|a: &Actions| a.before(clips.steps));
-        self.scaled(before.as_deref(), clips.sequences * clips.steps)
     }
 
     /// The loop over features (B*T, k) and what acted before each (B*T, A): posterior where frames are seen (`seen`
@@ -378,8 +413,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             acted: acted.cloned(),
             memory,
             states: Vec::with_capacity(steps),
-            posteriors: Vec::with_capacity(steps),
-            priors: Vec::with_capacity(steps),
+            levels: Vec::with_capacity(steps),
             divergences: Vec::with_capacity(steps),
         };
         for t in 0..steps {
@@ -394,35 +428,31 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 state: &advanced,
                 ..before
             };
-            let prior = self.cell.prior(&before)?;
             let own = ops::frame(&out.memory, t, steps)?;
-            let mut posterior = self.cell.posterior(&own, &before, &prior)?;
-            if let Some(seen) = seen {
-                let now = (0..clips).map(|clip| seen[clip * steps + t]);
-                posterior = posterior.or(&prior, now)?;
-            }
-            let z = match rng.as_deref_mut() {
-                Some(rng) => posterior.sample(rng)?,
-                None => posterior.mode()?,
+            let now = |seen: &[bool]| -> Vec<bool> {
+                (0..clips).map(|clip| seen[clip * steps + t]).collect()
             };
-            state = self.cell.transition(&z, &before)?;
+            let now = seen.map(now);
+            let drawn = self
+                .cell
+                .draw(&own, &before, now.as_deref(), rng.as_deref_mut())?;
+            state = drawn.state;
             state = self.cell.with_content(&own, &state)?;
             if self.cell.hears() {
-                let now = seen.map(|seen| (0..clips).map(move |clip| seen[clip * steps + t]));
                 let mut heard = ops::frame(&features, t, steps)?;
                 if let Some(now) = now
-                    && now.clone().any(|seen| !seen)
+                    && now.contains(&false)
                 {
                     let drawn = self.images.again(&self.shown(&state)?)?;
-                    let closed = shares(now.map(|seen| !seen), size(&drawn).1)?;
+                    let closed = shares(now.iter().map(|seen| !seen), size(&drawn).1)?;
                     heard = ops::add(&heard, &ops::multiply(&drawn, &closed)?)?;
                 }
                 state = self.cell.hear(&heard, &state)?;
             }
             out.states.push(state.clone());
-            out.divergences.push(posterior.kl(&prior)?);
-            out.posteriors.push(posterior);
-            out.priors.push(prior);
+            let each = drawn.levels.iter().map(|[q, p]| q.kl(p));
+            out.divergences.push(each.collect::<Result<_>>()?);
+            out.levels.push(drawn.levels);
         }
         Ok(out)
     }
@@ -455,8 +485,7 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
                 state: &advanced,
                 ..before
             };
-            let z = self.cell.prior(&before)?.sample(rng)?;
-            state = self.cell.transition(&z, &before)?;
+            state = self.cell.imagine(&before, rng)?;
             if self.cell.hears() {
                 let drawn = self.images.again(&self.shown(&state)?)?;
                 state = self.cell.hear(&drawn, &state)?;
@@ -487,33 +516,15 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         };
         let actions: Vec<_> = (0..k).map(own).collect::<nn::Result<_>>()?;
         let states = self.dream(found.states[from].clone(), &actions, rng)?;
-        let frames = ops::frames(&clips.frames, from + 1..from + 1 + k, steps)?;
-        let own = seen.map(|seen| {
-            let clip = seen.len() / clips.sequences.max(1);
-            let frame = clip / steps;
-            let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
-            seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
-        });
         let states = ops::stack(&states)?;
         let shown = self.shown(&states)?;
-        let frames = self
-            .images
-            .log_likelihood(&shown, &frames, own.as_deref())?;
-        // At the places of these frames among all.
-        let placed = |mut term: PerRow<F, Grad<F>>| {
-            let mut rows = vec![0.0; clips.sequences * steps];
-            for (i, row) in term.rows.iter().enumerate() {
-                rows[i / k * steps + from + 1 + i % k] = *row;
-            }
-            term.rows = rows;
-            term
-        };
+        let frames = foreseen(&self.images, &shown, clips, seen, (from, k))?;
         let weight = self.ahead.weight;
-        let mut terms = vec![Term::new("foresight", placed(frames), weight)];
+        let mut terms = vec![Term::new("foresight", frames, weight)];
         if let (Some(head), Some(rewards)) = (&self.reward, &clips.rewards) {
             let cut = |clip: &[f64]| clip[from + 1..from + 1 + k].to_vec();
             let own: Vec<f64> = rewards.chunks_exact(steps).flat_map(cut).collect();
-            let density = placed(head.log_density(&states, &own)?);
+            let density = placed(head.log_density(&states, &own)?, clips, (from, k));
             terms.push(Term::new(
                 "foresight_reward",
                 density,
@@ -535,10 +546,15 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
         let mut terms = Vec::new();
         let balance = self.cell.balance();
         if !balance.is_none() {
-            let pairs = found.posteriors.iter().zip(&found.priors);
-            let each: Vec<_> = pairs
-                .map(|(q, p)| balance.divergence(q, p))
-                .collect::<Result<_>>()?;
+            // Every level has its own free nats.
+            let frame = |levels: &Vec<[Distribution<F, Grad<F>>; 2]>| -> Result<Mat<F, _>> {
+                let each = levels.iter().map(|[q, p]| balance.divergence(q, p));
+                let each: Vec<_> = each.collect::<Result<_>>()?;
+                Ok(ops::row_sums(&ops::concat(
+                    &each.iter().collect::<Vec<_>>(),
+                )?)?)
+            };
+            let each: Vec<_> = found.levels.iter().map(frame).collect::<Result<_>>()?;
             let all = ops::stack(&each)?; // (B*T, 1)
             let all = PerRow {
                 rows: wide(&all),
@@ -580,8 +596,8 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             _ => vec![steps],
         };
         let observed = query.observed_frames(clips);
-        let mut kept: Vec<[Vec<f64>; 5]> = Vec::with_capacity(steps);
-        let mut varies = true;
+        // By frame: arrays in the order of their names below.
+        let mut kept: Vec<Vec<Option<Vec<f64>>>> = Vec::with_capacity(steps);
         let mut first = 0;
         for length in lengths {
             let shown = |row: usize| row % steps < length;
@@ -591,28 +607,72 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             let given = (features, acted);
             let found = self.unroll::<NoTape>(given, steps, seen.as_deref(), None)?;
             for t in first..length {
-                let (mean, var) = found.posteriors[t].stored();
-                varies = var.is_some();
-                let kl = wide(&found.divergences[t]);
                 let g = wide(&ops::frame(&found.memory, t, steps)?);
-                kept.push([wide(&found.states[t]), mean, var.unwrap_or_default(), kl, g]);
+                let mut own = vec![Some(wide(&found.states[t])), Some(g)];
+                for ([posterior, _], kl) in found.levels[t].iter().zip(&found.divergences[t]) {
+                    let (mean, var) = posterior.stored();
+                    own.extend([Some(mean), var, Some(wide(kl))]);
+                }
+                kept.push(own);
             }
             first = length;
         }
-        for (k, name) in ["s", "z", "z_var", "z_kl", "g"].into_iter().enumerate() {
-            if name == "z_var" && !varies {
+        let mut names = vec!["s".to_string(), "g".to_string()];
+        for level in 0..self.cell.levels().len() {
+            names.extend(["", "_var", "_kl"].map(|part| level_name(level) + part));
+        }
+        for (k, name) in names.into_iter().enumerate() {
+            let frames: Option<Vec<&Vec<f64>>> = kept.iter().map(|own| own[k].as_ref()).collect();
+            let Some(frames) = frames else {
                 continue;
-            }
-            let width = kept[0][k].len() / b;
-            let at = |i: usize| &kept[i % steps][k][i / steps * width..][..width];
+            };
+            let width = frames[0].len() / b;
+            let at = |i: usize| &frames[i % steps][i / steps * width..][..width];
             let all: Vec<f64> = (0..b * steps).flat_map(at).copied().collect();
-            match name {
-                "z_kl" => out.insert(name, &Beliefs::FRAMES, Array::new([b, steps], all)?)?,
-                _ => out.insert(name, &Beliefs::STATES, Array::new([b, steps, width], all)?)?,
+            match name.ends_with("_kl") {
+                true => out.insert(name, &Beliefs::FRAMES, Array::new([b, steps], all)?)?,
+                false => out.insert(name, &Beliefs::STATES, Array::new([b, steps, width], all)?)?,
             }
         }
         Ok(out)
     }
+}
+
+/// Values of the k frames after frame `from` of every clip, at their places among all.
+fn placed<F: Float>(
+    mut term: PerRow<F, Grad<F>>,
+    clips: &Clips<F>,
+    (from, k): (usize, usize),
+) -> PerRow<F, Grad<F>> {
+    let mut rows = vec![0.0; clips.sequences * clips.steps];
+    for (i, row) in term.rows.iter().enumerate() {
+        rows[i / k * clips.steps + from + 1 + i % k] = *row;
+    }
+    term.rows = rows;
+    term
+}
+
+/// log p of the k frames after frame `from` of every clip, of which pixels with `seen` false (B*T*C*H*W) leave no term,
+/// from what they are decoded from, (B*k, h).
+///
+/// # Errors
+/// States of another size.
+pub(super) fn foreseen<F: Float>(
+    images: &Images<F>,
+    shown: &Mat<F, Grad<F>>,
+    clips: &Clips<F>,
+    seen: Option<&[bool]>,
+    (from, k): (usize, usize),
+) -> Result<PerRow<F, Grad<F>>> {
+    let frames = ops::frames(&clips.frames, from + 1..from + 1 + k, clips.steps)?;
+    let own = seen.map(|seen| {
+        let clip = seen.len() / clips.sequences.max(1);
+        let frame = clip / clips.steps;
+        let cut = |clip: &[bool]| clip[(from + 1) * frame..(from + 1 + k) * frame].to_vec();
+        seen.chunks_exact(clip).flat_map(cut).collect::<Vec<bool>>()
+    });
+    let term = images.log_likelihood(shown, &frames, own.as_deref())?;
+    Ok(placed(term, clips, (from, k)))
 }
 
 /// In f64.
@@ -646,13 +706,13 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn latents(&self) -> Vec<Latent> {
         let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
-        let own = self.cell.latent();
-        let z = Latent::state("z", own.width()).of_kind(own.kind());
+        let levels = self.cell.levels().into_iter().enumerate();
+        let z = levels
+            .map(|(level, own)| Latent::state(&level_name(level), own.width()).of_kind(own.kind()));
         let g = Latent::state("g", self.cell.remembered()).of_kind(Kind::Deterministic);
         let smoothed = self.cell.looks_ahead();
-        [s, z, g]
-            .map(|latent| Latent { smoothed, ..latent })
-            .to_vec()
+        let all = std::iter::once(s).chain(z).chain([g]);
+        all.map(|latent| Latent { smoothed, ..latent }).collect()
     }
 
     fn pixels(&self) -> Option<Likelihood> {
@@ -660,16 +720,14 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {
-        if common.action_scale.len() == self.scale.len() {
-            self.scale.clone_from(&common.action_scale);
-        }
+        self.driven.start_at(common);
         self.images.start_at(common)
     }
 
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
         let seen = clips.seen.as_ref().map(|seen| seen.frames.as_slice());
         let features = self.images.features::<Grad<F>>(clips)?;
-        let acted = self.acted(clips)?;
+        let acted = self.driven.before(clips)?;
         let given = (&features, acted.as_ref());
         let found = self.unroll(given, clips.steps, seen, Some(rng))?;
         let pixels = seen_pixels(clips);
@@ -677,20 +735,24 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let reconstruction =
             self.images
                 .log_likelihood(&shown, &clips.frames, pixels.as_deref())?;
-        let kl = ops::stack(&found.divergences)?; // (B*T, 1)
-        let kl = PerRow {
-            rows: wide(&kl),
-            sum: ops::sum(&kl)?,
-        };
         // Where the divergence is balanced, it is told and not climbed.
         let climbed = match at.beside > 0.0 && !self.cell.balance().is_none() {
             true => 0.0,
             false => at.latent_weight,
         };
-        let mut terms = vec![
-            Term::new("reconstruction", reconstruction, 1.0),
-            Term::minus("negative_kl", kl, climbed),
-        ];
+        let mut terms = vec![Term::new("reconstruction", reconstruction, 1.0)];
+        let levels = self.cell.levels().len();
+        for (level, name) in LEVELS.into_iter().enumerate().take(levels) {
+            let of = |frame: &Vec<Mat<F, Grad<F>>>| frame[level].clone();
+            let each: Vec<_> = found.divergences.iter().map(of).collect();
+            let kl = ops::stack(&each)?; // (B*T, 1)
+            let kl = PerRow {
+                rows: wide(&kl),
+                sum: ops::sum(&kl)?,
+            };
+            let name = if levels == 1 { "negative_kl" } else { name };
+            terms.push(Term::minus(name, kl, climbed));
+        }
         if at.beside > 0.0 {
             let pixels = pixels.as_deref();
             for mut term in self.beside(&found, clips, pixels, at.latent_weight, rng)? {
@@ -713,7 +775,7 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
         let features = self.images.features(clips)?;
-        let acted = self.acted(clips)?;
+        let acted = self.driven.before(clips)?;
         let answer = |query| self.answer((&features, acted.as_ref()), clips, query);
         queries.iter().map(answer).collect()
     }
@@ -727,15 +789,8 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         };
         let rows = ahead.draws * b;
         let state: Mat<F> = matrix((0..rows).flat_map(last).collect(), rows, h)?;
-        let k = self.scale.len();
-        let at = |h: usize| -> Result<Option<Mat<F>>> {
-            let own = ahead.actions.map(|all| {
-                let of = |row: usize| all.iter().skip((row % b * ahead.horizon + h) * k).take(k);
-                (0..rows).flat_map(of).copied().collect::<Vec<f64>>()
-            });
-            self.scaled(own.as_deref(), rows)
-        };
-        let actions: Vec<_> = (0..ahead.horizon).map(at).collect::<Result<_>>()?;
+        let sizes = [ahead.draws, b, ahead.horizon];
+        let actions = self.driven.ahead(ahead.actions, sizes)?;
         let mut states = vec![state.clone()];
         states.extend(self.dream(state, &actions, rng)?);
         let mut out = Beliefs::default();
@@ -751,13 +806,13 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         }
         let (b, h) = (clips.sequences, self.cell.units());
         let (state, acted) = match last {
-            None => (self.cell.start(b)?, self.scaled(None, b)?),
+            None => (self.cell.start(b)?, self.driven.scaled(None, b)?),
             Some(last) => {
                 let last = last.need("s")?;
                 let own = |clip: usize| last.row(clip)[last.row(clip).len() - h..].to_vec();
                 let state = (0..b).flat_map(own).map(F::of).collect();
                 let acted = clips.actions.as_ref().map(|a| a.values.as_slice());
-                (matrix(state, b, h)?, self.scaled(acted, b)?)
+                (matrix(state, b, h)?, self.driven.scaled(acted, b)?)
             }
         };
         let features = self.images.features(clips)?;
@@ -766,11 +821,13 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let found = self.unroll_from::<NoTape>(state, given, 1, seen, None)?;
         let mut out = Beliefs::default();
         let array = |values: Vec<f64>| Array::new([b, 1, values.len() / b.max(1)], values);
-        let (mean, var) = found.posteriors[0].stored();
         out.insert("s", &Beliefs::STATES, array(wide(&found.states[0]))?)?;
-        out.insert("z", &Beliefs::STATES, array(mean)?)?;
-        if let Some(var) = var {
-            out.insert("z_var", &Beliefs::STATES, array(var)?)?;
+        for (level, [posterior, _]) in found.levels[0].iter().enumerate() {
+            let (name, (mean, var)) = (level_name(level), posterior.stored());
+            if let Some(var) = var {
+                out.insert(format!("{name}_var"), &Beliefs::STATES, array(var)?)?;
+            }
+            out.insert(name, &Beliefs::STATES, array(mean)?)?;
         }
         Ok(Some(out))
     }

@@ -5,7 +5,7 @@
 //! e_t = CNN(x_t),   g_t = LSTM(g_{t-1}, e_t)
 //! z_t ~ p(z_t | s_{t-1}) = N(mu_p(s_{t-1}), sigma_p(s_{t-1}))              prior, learned or N(0, I)
 //! z_t ~ q(z_t | x_0..x_t, s_{t-1}) = N(mu_p + mu_q(g_t, s_{t-1}), sigma_q(g_t, s_{t-1}))    posterior
-//! s_t = GRU(s_{t-1}, z_t) or s_{t-1} + f(s_{t-1}, z_t),   x_t ~ p(x_t | dec(s_t))                       transition, emission
+//! s_t = GRU(s_{t-1}, z_t), LSTM(s_{t-1}, z_t) or s_{t-1} + f(s_{t-1}, z_t),   x_t ~ p(x_t | dec(s_t))   transition, emission
 //!
 //! ELBO = sum_t E_q [ log p(x_t | s_t) ] - KL(q(z_t) || p(z_t | s_{t-1}))
 //! ```
@@ -33,6 +33,7 @@ use nn::tensor::size;
 use nn::{Float, Mat, Module, Param, Track};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What p(z_t) knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -162,9 +163,25 @@ pub struct RvaeCell<F: Float> {
     transition: Transition<F>,
 }
 
+impl<F: Float> RvaeCell<F> {
+    /// What heads read of s_{t-1}, with what acted: of an LSTM not its memory.
+    fn read<T: Track<F>>(&self, before: &Before<F, T>) -> Result<Mat<F, T>> {
+        match self.config.transition {
+            TransitionConfig::Lstm => {
+                before.beside(&ops::columns(before.state, 0..self.config.units)?)
+            }
+            TransitionConfig::Gru | TransitionConfig::Residual => before.joined(),
+        }
+    }
+}
+
 impl<F: Float> Cell<F> for RvaeCell<F> {
     fn units(&self) -> usize {
-        self.config.units
+        self.config.transition.values(self.config.units)
+    }
+
+    fn shown(&self) -> Range<usize> {
+        0..self.config.units
     }
 
     fn latent(&self) -> Variables {
@@ -191,7 +208,7 @@ impl<F: Float> Cell<F> for RvaeCell<F> {
         if self.config.prior == Prior::Fixed {
             return self.latent().standard(size(before.state).0);
         }
-        self.prior.forward(&before.joined()?)
+        self.prior.forward(&self.read(before)?)
     }
 
     fn posterior<T: Track<F>>(
@@ -200,7 +217,7 @@ impl<F: Float> Cell<F> for RvaeCell<F> {
         before: &Before<F, T>,
         prior: &Distribution<F, T>,
     ) -> Result<Distribution<F, T>> {
-        let both = ops::concat(&[memory, &before.joined()?])?;
+        let both = ops::concat(&[memory, &self.read(before)?])?;
         self.posterior.correct(&both, prior)
     }
 

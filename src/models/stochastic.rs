@@ -313,6 +313,64 @@ impl<F: Float, T: Track<F>> Distribution<F, T> {
         }
     }
 
+    /// The same with rows taken or put together alike in all that it holds.
+    ///
+    /// # Errors
+    /// What `rows` fails with.
+    pub fn each(&self, rows: impl Fn(&Mat<F, T>) -> nn::Result<Mat<F, T>>) -> Result<Self> {
+        Ok(match self {
+            Self::Gaussian(own) => {
+                Self::Gaussian(Gaussian::new(rows(&own.mean)?, rows(&own.std)?)?)
+            }
+            Self::Categorical(own, classes) => {
+                let logs = rows(&own.log_probabilities)?;
+                let same = Categorical::of_log_probabilities(logs, own.classes())?;
+                Self::Categorical(same, *classes)
+            }
+        })
+    }
+
+    /// Frame t of every clip: (B*T, width), T = `steps`, to (B, width).
+    ///
+    /// # Errors
+    /// Rows that are not whole clips, or t beyond them.
+    pub fn frame(&self, t: usize, steps: usize) -> Result<Self> {
+        self.each(|x| ops::frame(x, t, steps))
+    }
+
+    /// The reverse of [`Self::frame`]: T of (B, width) to one of (B*T, width).
+    ///
+    /// # Errors
+    /// None; several sizes or kinds.
+    pub fn stack(all: &[Self]) -> Result<Self> {
+        let first = all.first().ok_or_else(|| {
+            Error::Shape("stack: at least one distribution expected, got none".into())
+        })?;
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        for own in all {
+            match (own, first) {
+                (Self::Gaussian(own), Self::Gaussian(_)) => {
+                    one.push(own.mean.clone());
+                    two.push(own.std.clone());
+                }
+                (Self::Categorical(own, _), Self::Categorical(..)) => {
+                    one.push(own.log_probabilities.clone());
+                }
+                (own, _) => return Err(own.of_another_kind("a stack")),
+            }
+        }
+        Ok(match first {
+            Self::Gaussian(_) => {
+                Self::Gaussian(Gaussian::new(ops::stack(&one)?, ops::stack(&two)?)?)
+            }
+            Self::Categorical(own, classes) => {
+                let logs = ops::stack(&one)?;
+                let all = Categorical::of_log_probabilities(logs, own.classes())?;
+                Self::Categorical(all, *classes)
+            }
+        })
+    }
+
     /// The same as data: nothing is learned through it.
     ///
     /// # Errors
@@ -428,6 +486,21 @@ mod tests {
             assert_eq!(kl, [whole[0], 0.0]);
             assert!(whole[0] > 0.0);
         }
+    }
+
+    #[test]
+    fn frames_of_a_distribution_stack_to_it() {
+        for variables in both() {
+            let head: Head<f64> = variables.head(2, 4, 0.5, &mut rng()).unwrap();
+            let x = matrix((0..12).map(f64::from).collect(), 6, 2).unwrap();
+            let all: Distribution<f64, NoTape> = head.forward(&x).unwrap();
+            let frames: Vec<_> = (0..3).map(|t| all.frame(t, 3).unwrap()).collect();
+            assert_ne!(frames[0].stored(), frames[1].stored());
+            assert_eq!(Distribution::stack(&frames).unwrap().stored(), all.stored());
+        }
+        let [a, b] = both().map(|v| v.standard::<f64, NoTape>(1).unwrap());
+        let message = Distribution::stack(&[a, b]).unwrap_err().to_string();
+        assert!(message.contains("a stack"), "{message}");
     }
 
     #[test]

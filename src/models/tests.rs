@@ -87,6 +87,10 @@ fn examples() -> Vec<AnyModel> {
             frames: ImagesConfig::examples()[1].clone(),
             ..rvae()
         },
+        Rvae {
+            transition: TransitionConfig::Lstm,
+            ..rvae()
+        },
     ];
     let svg = Svg::example;
     let fed_back = [
@@ -138,6 +142,32 @@ fn examples() -> Vec<AnyModel> {
             ..Rssm::example()
         }),
     ];
+    let attentive = [
+        Attention {
+            kind: two_of_three,
+            reach: Some(2),
+            ..Attention::example()
+        },
+        Attention {
+            layers: 2,
+            ahead: Foresight::default(),
+            frames: ImagesConfig::examples()[1].clone(),
+            ..Attention::example()
+        },
+    ];
+    let slow = [
+        Hierarchical {
+            reset: true,
+            every: 3,
+            frames: ImagesConfig::examples()[1].clone(),
+            ..Hierarchical::example()
+        },
+        Hierarchical {
+            every: 1,
+            ahead: Foresight::default(),
+            ..Hierarchical::example()
+        },
+    ];
     let predictive = Predictive::example;
     let coded = [
         Predictive {
@@ -153,6 +183,8 @@ fn examples() -> Vec<AnyModel> {
     ];
     let mut all = AnyModel::examples();
     all.extend(coded.map(AnyModel::Predictive));
+    all.extend(attentive.map(AnyModel::Attention));
+    all.extend(slow.map(AnyModel::Hierarchical));
     all.extend(kalman.map(AnyModel::KalmanVae));
     all.extend(recurrent.map(AnyModel::Rvae));
     all.extend(with_states.map(AnyModel::Rssm));
@@ -174,6 +206,7 @@ fn examples() -> Vec<AnyModel> {
 fn differentiable(config: &AnyModel) -> AnyModel {
     let mut config = config.clone();
     let kind = match &mut config {
+        AnyModel::Attention(own) => &mut own.kind,
         AnyModel::Rssm(own) => &mut own.kind,
         AnyModel::Rvae(own) => &mut own.kind,
         AnyModel::Svg(own) => &mut own.kind,

@@ -285,6 +285,10 @@ impl Part<'_> {
             return Ok(());
         }
         let films = FILMS.min(self.count);
+        if let Some(shares) = model.attention(&self.clips(0, films)?)? {
+            let axes = [Axis::Shown, Axis::Size, Axis::Frame, Axis::With];
+            arrays.insert("attention", &axes, shares)?;
+        }
         let mut rng = self.seeds.stream("encode/films", 0);
         let given = [
             reconstructing(model),

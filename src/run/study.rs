@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::latents::{Beliefs, Decoder, EncodeConfig, JsonFile, LawInputs};
 use lgssm::{AffineModes, Lgssm};
-use simulators::Outline;
+use simulators::{AnySimulator, Outline};
 use std::path::Path;
 
 /// Reads everything about one model and seed.
@@ -83,6 +83,10 @@ pub fn study(
         observed_columns: dataset.observed_columns().to_vec(),
         skeleton: dataset.manifest().skeleton.clone(),
         exact: dataset.config().and_then(DataConfig::exact_law),
+        weather: dataset.config().and_then(|config| match config.simulator {
+            AnySimulator::Weather(own) => Some(own),
+            _ => None,
+        }),
         outline: outline(dataset)?,
         walls: walls(dataset)?,
         rollouts: experiment

@@ -31,6 +31,23 @@ pub(super) fn diverging(step: usize, elbo: f64, best: Option<(f64, usize)>) -> O
     })
 }
 
+/// Nats per frame below which a level of a hierarchy carries nothing: over a clip of 128 frames a tenth of what one of four
+/// colours takes (ln 4 / 128 = .011 a frame).
+const DEAD: f64 = 1e-3;
+
+/// A warning when a level of a hierarchy is told nothing by frames: `term` is its part of the bound (`negative_kl_2`), of
+/// `nats` per frame, at a full weight of the latents.
+pub(super) fn dead(step: usize, term: &str, nats: f64) -> Option<String> {
+    let level = term.strip_prefix("negative_kl_")?;
+    (nats.abs() < DEAD).then(|| {
+        format!(
+            "step {step}: level {level} is dead: frames tell it {:.1e} nats/frame, less than {DEAD:.0e}; a longer \
+             train.latent_weight warm-up, fewer levels or a smaller `every` may wake it",
+            nats.abs()
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +58,16 @@ mod tests {
         assert!(message.starts_with("step 7: the ELBO is not finite: kl NaN; a smaller train."));
         let other = lost(7, Error::Shape("3 expected".into())).to_string();
         assert_eq!(other, "3 expected");
+    }
+
+    #[test]
+    fn a_level_is_dead_where_frames_tell_it_nothing() {
+        assert_eq!(dead(900, "negative_kl_2", -0.011), None);
+        assert_eq!(dead(900, "negative_kl", 0.0), None);
+        assert_eq!(dead(900, "reconstruction", 0.0), None);
+        let message = dead(900, "negative_kl_3", -2e-5).unwrap();
+        let want = "step 900: level 3 is dead: frames tell it 2.0e-5 nats/frame, less than 1e-3";
+        assert!(message.starts_with(want), "{message}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use nn::tensor::value;
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One line of `metrics.jsonl`.
@@ -76,6 +76,8 @@ pub(super) struct Run {
     /// One a player, in the order of [`Player::ALL`].
     pub adams: [Adam<f32>; 2],
     pub state: State,
+    /// Terms of levels that were told to be dead: once each.
+    dead: BTreeSet<String>,
 }
 
 impl Run {
@@ -88,6 +90,7 @@ impl Run {
                 start,
                 ..State::default()
             },
+            dead: BTreeSet::new(),
         }
     }
 
@@ -363,6 +366,14 @@ fn validate(job: &Job, run: &mut Run, log: &mut Log) -> Result<f64> {
     }
     if let Some(warning) = health::diverging(run.state.step, elbo, run.state.best) {
         job.progress.say(&warning);
+    }
+    if job.config.latent_weight_at(run.state.step) >= 1.0 {
+        for (term, nats) in &found {
+            let warning = health::dead(run.state.step, term, *nats);
+            if let Some(warning) = warning.filter(|_| run.dead.insert(term.clone())) {
+                job.progress.say(&warning);
+            }
+        }
     }
     let mut values = run.state.recent.take();
     values.extend(

@@ -78,7 +78,16 @@ fn every_gradient_of_every_driven_model_agrees_with_finite_differences() {
     readers.dedup();
     assert_eq!(
         readers,
-        ["kalman_vae", "lg_vae", "rssm", "rvae", "srvp", "svg"]
+        [
+            "attention",
+            "hierarchical",
+            "kalman_vae",
+            "lg_vae",
+            "rssm",
+            "rvae",
+            "srvp",
+            "svg"
+        ]
     );
 }
 

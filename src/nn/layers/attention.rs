@@ -1,4 +1,4 @@
-//! Causal self-attention over the frames of clips, and a transformer block: all frames at once (`seq`), or one more
+//! Causal self-attention over the frames of clips, and transformers of it: all frames at once (`seq`), or one more
 //! with the keys of those before (`step`).
 
 use super::linear::{LayerNorm, Linear};
@@ -15,27 +15,30 @@ pub struct SelfAttention<F: Float> {
     into: Linear<F>,
     out: Linear<F>,
     heads: usize,
+    reach: Option<usize>,
 }
 
-/// Keys and values of the frames so far: what one more frame reads. Without a tape: one that grows with every frame is
-/// for inference, and training has all frames at once.
+/// Keys and values of the frames so far, (B, n) each: what one more frame reads.
 #[derive(Clone, Debug)]
-pub struct Cache<F: Float> {
-    clips: usize,
-    /// For every clip those of its frames one after the other, (t * n).
-    keys: Vec<Vec<F>>,
-    values: Vec<Vec<F>>,
-    /// Frames gone through, of which the last may be in here.
+pub struct Cache<F: Float, T = NoneTape> {
+    keys: Vec<Mat<F, T>>,
+    values: Vec<Mat<F, T>>,
+    /// Frames in here.
     time: usize,
 }
 
-impl<F: Float> Cache<F> {
-    /// Empty, for `clips` clips.
-    pub fn new(clips: usize) -> Self {
+impl<F: Float, T: Track<F>> Default for Cache<F, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Float, T: Track<F>> Cache<F, T> {
+    /// Empty.
+    pub fn new() -> Self {
         Self {
-            clips,
-            keys: vec![Vec::new(); clips],
-            values: vec![Vec::new(); clips],
+            keys: Vec::new(),
+            values: Vec::new(),
             time: 0,
         }
     }
@@ -45,19 +48,50 @@ impl<F: Float> Cache<F> {
         self.time
     }
 
-    /// Takes in one frame of every clip, (B, n) each, and gives those of all, (B*t, n).
-    fn add(&mut self, key: &Mat<F>, value: &Mat<F>) -> Result<(Mat<F>, Mat<F>)> {
-        let n = size(key).1;
-        let all = |kept: &mut Vec<Vec<F>>, new: &Mat<F>| {
-            for (kept, new) in kept.iter_mut().zip(values(new).chunks_exact(n.max(1))) {
-                kept.extend_from_slice(new);
-            }
-            let rows = self.clips * (self.time + 1);
-            matrix(kept.concat(), rows, n)
+    /// As it was after the first `frames` frames.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for more than there were.
+    pub fn first(&self, frames: usize) -> Result<Self> {
+        if frames > self.time {
+            return Err(Error::Shape(format!(
+                "Cache: at most {} frames expected, got the first {frames}",
+                self.time
+            )));
+        }
+        Ok(Self {
+            keys: self.keys[..frames].to_vec(),
+            values: self.values[..frames].to_vec(),
+            time: frames,
+        })
+    }
+
+    /// Takes in `steps` frames of every clip, (B*S, n) each.
+    fn extend(&mut self, keys: &Mat<F, T>, values: &Mat<F, T>, steps: usize) -> Result<()> {
+        for t in 0..steps {
+            self.keys.push(ops::frame(keys, t, steps)?);
+            self.values.push(ops::frame(values, t, steps)?);
+        }
+        self.time += steps;
+        Ok(())
+    }
+}
+
+impl<F: Float> Cache<F> {
+    /// That of `times` copies of its clips, one set after the other.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn tiled(&self, times: usize) -> Result<Self> {
+        let all = |kept: &[Mat<F>]| -> Result<Vec<Mat<F>>> {
+            let tile = |x: &Mat<F>| matrix(values(x).repeat(times), size(x).0 * times, size(x).1);
+            kept.iter().map(tile).collect()
         };
-        let both = (all(&mut self.keys, key)?, all(&mut self.values, value)?);
-        self.time += 1;
-        Ok(both)
+        Ok(Self {
+            keys: all(&self.keys)?,
+            values: all(&self.values)?,
+            time: self.time,
+        })
     }
 }
 
@@ -76,7 +110,14 @@ impl<F: Float> SelfAttention<F> {
             into: Linear::new(n, 3 * n, Activation::Identity, rng)?,
             out: Linear::new(n, n, Activation::Identity, rng)?,
             heads,
+            reach: None,
         })
+    }
+
+    /// The same where a frame reads the last `reach` frames alone, itself among them; all with `None`.
+    #[must_use]
+    pub fn within(self, reach: Option<usize>) -> Self {
+        Self { reach, ..self }
     }
 
     /// q, k turned to their times, and v.
@@ -89,14 +130,33 @@ impl<F: Float> SelfAttention<F> {
         ])
     }
 
-    /// All frames of clips of `steps`: x (B*T, n) to (B*T, n).
+    /// The same of whole clips.
+    fn whole<T: Track<F>>(&self, x: &Mat<F, T>, steps: usize) -> Result<[Mat<F, T>; 3]> {
+        let time: Vec<usize> = (0..size(x).0).map(|row| row % steps.max(1)).collect();
+        self.parts(x, &time)
+    }
+
+    /// All frames of clips of `steps`: x (B*T, n) to (B*T, n). What later steps read goes to `cache`, an empty one.
     ///
     /// # Errors
-    /// [`Error::Shape`] when x is not a number of whole clips or has another number of columns.
-    pub fn seq<T: Track<F>>(&self, x: &Mat<F, T>, steps: usize) -> Result<Mat<F, T>> {
-        let time: Vec<usize> = (0..size(x).0).map(|row| row % steps.max(1)).collect();
-        let [q, k, v] = self.parts(x, &time)?;
-        let read = ops::causal_attention(&q, &k, &v, self.heads, steps)?;
+    /// [`Error::Shape`] when x is not a number of whole clips or has another number of columns, or frames are cached.
+    pub fn seq<T: Track<F>>(
+        &self,
+        x: &Mat<F, T>,
+        steps: usize,
+        cache: Option<&mut Cache<F, T>>,
+    ) -> Result<Mat<F, T>> {
+        let [q, k, v] = self.whole(x, steps)?;
+        let read = ops::causal_attention([&q, &k, &v], self.heads, steps, self.reach)?;
+        if let Some(cache) = cache {
+            if cache.time > 0 {
+                return Err(Error::Shape(format!(
+                    "SelfAttention: an empty cache expected, got one of {} frames",
+                    cache.time
+                )));
+            }
+            cache.extend(&k, &v, steps)?;
+        }
         self.out.forward(&read)
     }
 
@@ -104,18 +164,36 @@ impl<F: Float> SelfAttention<F> {
     ///
     /// # Errors
     /// [`Error::Shape`] when x does not fit the cache or the weights.
-    pub fn step(&self, x: &Mat<F>, cache: &mut Cache<F>) -> Result<Mat<F>> {
-        if size(x).0 != cache.clips {
+    pub fn step<T: Track<F>>(&self, x: &Mat<F, T>, cache: &mut Cache<F, T>) -> Result<Mat<F, T>> {
+        let clips = size(x).0;
+        if let Some(first) = cache.keys.first()
+            && size(first).0 != clips
+        {
             return Err(Error::Shape(format!(
-                "SelfAttention: a frame of each of {} clips expected, got {} rows",
-                cache.clips,
-                size(x).0
+                "SelfAttention: a frame of each of {} clips expected, got {clips} rows",
+                size(first).0
             )));
         }
-        let [q, k, v] = self.parts::<NoneTape>(x, &vec![cache.time; cache.clips])?;
-        let (keys, all) = cache.add(&k, &v)?;
-        let read = ops::causal_attention(&q, &keys, &all, self.heads, cache.time)?;
+        let [q, k, v] = self.parts(x, &vec![cache.time; clips])?;
+        cache.extend(&k, &v, 1)?;
+        let far = self
+            .reach
+            .map_or(0, |reach| cache.time.saturating_sub(reach));
+        let (keys, all) = (
+            ops::stack(&cache.keys[far..])?,
+            ops::stack(&cache.values[far..])?,
+        );
+        let read = ops::causal_attention([&q, &keys, &all], self.heads, cache.time - far, None)?;
         self.out.forward(&read)
+    }
+
+    /// Which frames every frame reads, the mean over heads: x (B*T, n) to (B*T, T).
+    ///
+    /// # Errors
+    /// As [`Self::seq`].
+    pub fn shares(&self, x: &Mat<F>, steps: usize) -> Result<Mat<F>> {
+        let [q, k, _] = self.whole::<NoneTape>(x, steps)?;
+        ops::attention_shares(&q, &k, self.heads, steps, self.reach)
     }
 }
 
@@ -161,12 +239,26 @@ impl<F: Float> TransformerBlock<F> {
         ops::add(&h, &self.narrow.forward(&wide)?)
     }
 
-    /// All frames of clips of `steps`: x (B*T, n) to (B*T, n).
+    /// The same where a frame reads the last `reach` frames alone; see [`SelfAttention::within`].
+    #[must_use]
+    pub fn within(mut self, reach: Option<usize>) -> Self {
+        self.attention = self.attention.within(reach);
+        self
+    }
+
+    /// All frames of clips of `steps`: x (B*T, n) to (B*T, n). What later steps read goes to `cache`, an empty one.
     ///
     /// # Errors
-    /// [`Error::Shape`] when x is not a number of whole clips or has another number of columns.
-    pub fn seq<T: Track<F>>(&self, x: &Mat<F, T>, steps: usize) -> Result<Mat<F, T>> {
-        let read = self.attention.seq(&self.norms[0].forward(x)?, steps)?;
+    /// As [`SelfAttention::seq`].
+    pub fn seq<T: Track<F>>(
+        &self,
+        x: &Mat<F, T>,
+        steps: usize,
+        cache: Option<&mut Cache<F, T>>,
+    ) -> Result<Mat<F, T>> {
+        let read = self
+            .attention
+            .seq(&self.norms[0].forward(x)?, steps, cache)?;
         self.after(x, &read)
     }
 
@@ -174,9 +266,17 @@ impl<F: Float> TransformerBlock<F> {
     ///
     /// # Errors
     /// [`Error::Shape`] when x does not fit the cache or the weights.
-    pub fn step(&self, x: &Mat<F>, cache: &mut Cache<F>) -> Result<Mat<F>> {
+    pub fn step<T: Track<F>>(&self, x: &Mat<F, T>, cache: &mut Cache<F, T>) -> Result<Mat<F, T>> {
         let read = self.attention.step(&self.norms[0].forward(x)?, cache)?;
         self.after(x, &read)
+    }
+
+    /// Which frames every frame reads, the mean over heads: x (B*T, n) to (B*T, T).
+    ///
+    /// # Errors
+    /// As [`SelfAttention::seq`].
+    pub fn shares(&self, x: &Mat<F>, steps: usize) -> Result<Mat<F>> {
+        self.attention.shares(&self.norms[0].forward(x)?, steps)
     }
 }
 
@@ -188,6 +288,106 @@ impl<F: Float> Module<F> for TransformerBlock<F> {
         between.parameters(&format!("{at}.mlp_norm"), out);
         self.wide.parameters(&format!("{at}.wide"), out);
         self.narrow.parameters(&format!("{at}.narrow"), out);
+    }
+}
+
+/// Blocks one after the other, and a normalised output (Radford et al. 2019).
+#[derive(Clone, Debug)]
+pub struct Transformer<F: Float> {
+    blocks: Vec<TransformerBlock<F>>,
+    norm: LayerNorm<F>,
+}
+
+impl<F: Float> Transformer<F> {
+    /// `layers` blocks for rows of `n` values, n a multiple of 2 `heads`, each of which reads the last `reach` frames; all
+    /// with `None`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is not, or a reach of 0.
+    pub fn new(
+        [layers, n, heads]: [usize; 3],
+        reach: Option<usize>,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        if reach == Some(0) {
+            return Err(Error::Config(
+                "Transformer: a reach of at least 1 frame expected, got 0".into(),
+            ));
+        }
+        let block = |_| Ok(TransformerBlock::new(n, heads, rng)?.within(reach));
+        Ok(Self {
+            blocks: (0..layers).map(block).collect::<Result<_>>()?,
+            norm: LayerNorm::new(n)?,
+        })
+    }
+
+    /// Empty, one cache for each block.
+    pub fn caches<T: Track<F>>(&self) -> Vec<Cache<F, T>> {
+        self.blocks.iter().map(|_| Cache::new()).collect()
+    }
+
+    /// All frames of clips of `steps`: x (B*T, n) to (B*T, n). What later steps read goes to `caches`, empty ones of
+    /// [`Self::caches`], or none at all.
+    ///
+    /// # Errors
+    /// As [`SelfAttention::seq`].
+    pub fn seq<T: Track<F>>(
+        &self,
+        x: &Mat<F, T>,
+        steps: usize,
+        caches: &mut [Cache<F, T>],
+    ) -> Result<Mat<F, T>> {
+        let mut caches = caches.iter_mut();
+        let through =
+            |x: Mat<F, T>, block: &TransformerBlock<F>| block.seq(&x, steps, caches.next());
+        self.norm
+            .forward(&self.blocks.iter().try_fold(x.clone(), through)?)
+    }
+
+    /// One more frame of every clip: x (B, n) to (B, n).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when x does not fit the caches or the weights.
+    pub fn step<T: Track<F>>(
+        &self,
+        x: &Mat<F, T>,
+        caches: &mut [Cache<F, T>],
+    ) -> Result<Mat<F, T>> {
+        if caches.len() != self.blocks.len() {
+            return Err(Error::Shape(format!(
+                "Transformer: a cache for each of {} blocks expected, got {}",
+                self.blocks.len(),
+                caches.len()
+            )));
+        }
+        let mut pairs = self.blocks.iter().zip(caches);
+        let through = |x: Mat<F, T>, (block, cache): (&TransformerBlock<F>, &mut Cache<F, T>)| {
+            block.step(&x, cache)
+        };
+        self.norm.forward(&pairs.try_fold(x.clone(), through)?)
+    }
+
+    /// Which frames every frame reads in each block, the mean over heads: x (B*T, n) to as many (B*T, T).
+    ///
+    /// # Errors
+    /// As [`SelfAttention::seq`].
+    pub fn shares(&self, x: &Mat<F>, steps: usize) -> Result<Vec<Mat<F>>> {
+        let mut x = x.clone();
+        let mut all = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            all.push(block.shares(&x, steps)?);
+            x = block.seq(&x, steps, None)?;
+        }
+        Ok(all)
+    }
+}
+
+impl<F: Float> Module<F> for Transformer<F> {
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        for (i, block) in self.blocks.iter_mut().enumerate() {
+            block.parameters(&format!("{at}.{i}"), out);
+        }
+        self.norm.parameters(&format!("{at}.norm"), out);
     }
 }
 
@@ -203,27 +403,81 @@ mod tests {
         scattered(TransformerBlock::new(4, 2, &mut Rng::seed_from_u64(3)).unwrap())
     }
 
+    fn transformer(reach: Option<usize>) -> Transformer<f64> {
+        let new = Transformer::new([2, 4, 2], reach, &mut Rng::seed_from_u64(3));
+        scattered(new.unwrap())
+    }
+
+    /// From nothing, or from the first frames at once.
     #[test]
     fn going_through_all_frames_is_step_after_step() {
-        let (block, x) = (block(), random("x", 3 * STEPS, 4));
-        let mut cache = Cache::new(3);
-        let steps = (0..STEPS).map(|t| block.step(&ops::frame(&x, t, STEPS)?, &mut cache));
-        let all: Vec<Mat<f64>> = steps.collect::<Result<_>>().unwrap();
-        assert_eq!(cache.steps(), STEPS);
-        let seq = block.seq(&x, STEPS).unwrap();
-        close("y", values(&seq), values(&ops::stack(&all).unwrap()), 1e-12);
+        let x = random("x", 3 * STEPS, 4);
+        for (reach, at_once) in [(None, 0), (None, 3), (Some(2), 0), (Some(2), 3)] {
+            let net = transformer(reach);
+            let mut caches = net.caches();
+            let mut all = Vec::new();
+            if at_once > 0 {
+                let first = ops::frames(&x, 0..at_once, STEPS).unwrap();
+                let first = net.seq(&first, at_once, &mut caches).unwrap();
+                all.extend((0..at_once).map(|t| ops::frame(&first, t, at_once).unwrap()));
+            }
+            for t in at_once..STEPS {
+                let now = ops::frame(&x, t, STEPS).unwrap();
+                all.push(net.step(&now, &mut caches).unwrap());
+            }
+            assert_eq!(caches[0].steps(), STEPS);
+            let seq = net.seq(&x, STEPS, &mut []).unwrap();
+            close("y", values(&seq), values(&ops::stack(&all).unwrap()), 1e-12);
+        }
+    }
+
+    /// A cache that is cut goes on as if nothing had come after.
+    #[test]
+    fn a_cache_of_the_first_frames_is_that_of_a_shorter_clip() {
+        let (net, x) = (transformer(None), random("x", 2 * STEPS, 4));
+        let mut caches = net.caches();
+        net.seq(&x, STEPS, &mut caches).unwrap();
+        let mut cut: Vec<_> = caches.iter().map(|c| c.first(2).unwrap()).collect();
+        let next = net.step(&ops::frame(&x, 2, STEPS).unwrap(), &mut cut);
+        let seq = net.seq(&x, STEPS, &mut []).unwrap();
+        let want = ops::frame(&seq, 2, STEPS).unwrap();
+        close("y", values(&next.unwrap()), values(&want), 1e-12);
+        refuses(caches[0].first(STEPS + 1), &["at most 5 frames", "first 6"]);
+        let mut twice: Vec<_> = caches.iter().map(|c| c.tiled(2).unwrap()).collect();
+        let last = random("last", 2, 4);
+        let both = matrix(values(&last).repeat(2), 4, 4).unwrap();
+        let one = net.step(&last, &mut caches).unwrap();
+        let both = net.step(&both, &mut twice).unwrap();
+        close("tiled", values(&both), &values(&one).repeat(2), 1e-14);
+    }
+
+    /// What a row reads of a frame is what a change of that frame's value moves it by: zero where it reads nothing.
+    #[test]
+    fn shares_are_of_frames_that_are_read() {
+        let (net, x) = (transformer(Some(2)), random("x", 2 * STEPS, 4));
+        let shares = net.shares(&x, STEPS).unwrap();
+        assert_eq!(shares.len(), 2);
+        for (row, own) in shares
+            .iter()
+            .flat_map(|s| values(s).chunks(STEPS).enumerate())
+        {
+            let t = row % STEPS;
+            let read = |s: usize| s <= t && t - s < 2;
+            assert!((0..STEPS).all(|s| (own[s] > 0.0) == read(s)), "{own:?}");
+            assert!((own.iter().sum::<f64>() - 1.0).abs() < 1e-14);
+        }
     }
 
     /// The last frame of the second clip changes nothing but itself; its first one all of its clip.
     #[test]
     fn a_frame_reaches_later_ones_of_its_clip_and_no_others() {
         let (block, x) = (block(), random("x", 2 * STEPS, 4));
-        let before = block.seq(&x, STEPS).unwrap();
+        let before = block.seq(&x, STEPS, None).unwrap();
         let changed = |row: usize| {
             let mut other = values(&x).to_vec();
             other[row * 4] += 1.0;
             let after = block
-                .seq(&matrix(other, 2 * STEPS, 4).unwrap(), STEPS)
+                .seq(&matrix(other, 2 * STEPS, 4).unwrap(), STEPS, None)
                 .unwrap();
             let rows = values(&before).chunks(4).zip(values(&after).chunks(4));
             rows.map(|(a, b)| a != b).collect::<Vec<bool>>()
@@ -243,11 +497,21 @@ mod tests {
     fn gradients_agree_with_finite_differences() {
         let x = random("x", 2 * 3, 4);
         layer_gradients_agree("block", &x, block(), &|x, block: &TransformerBlock<f64>| {
-            block.seq(&ops::scale(x, 4.0)?, 3).map(project)
+            block.seq(&ops::scale(x, 4.0)?, 3, None).map(project)
         });
         let attention = block().attention;
         layer_gradients_agree("attention", &x, attention, &|x, a: &SelfAttention<f64>| {
-            a.seq(x, 3).map(project)
+            a.seq(x, 3, None).map(project)
+        });
+        // Through cached keys, too: two frames at once, and then two more.
+        let x = random("x", 2 * 4, 4);
+        layer_gradients_agree("steps", &x, block(), &|x, block: &TransformerBlock<f64>| {
+            let x = ops::scale(x, 4.0)?;
+            let mut cache = Cache::new();
+            let first = block.seq(&ops::frames(&x, 0..2, 4)?, 2, Some(&mut cache))?;
+            let third = block.step(&ops::frame(&x, 2, 4)?, &mut cache)?;
+            let late = ops::stack(&[third, block.step(&ops::frame(&x, 3, 4)?, &mut cache)?])?;
+            ops::concat(&[&first, &late]).map(project)
         });
     }
 
@@ -258,11 +522,19 @@ mod tests {
         refuses(odd, &["SelfAttention", "multiple of 2 x 2", "got 6"]);
         let block = block();
         refuses(
-            block.seq(&random("x", 7, 4), 3),
+            block.seq(&random("x", 7, 4), 3, None),
             &["clips of 3 frames", "q (7, 4)"],
         );
-        refuses(block.seq(&random("x", 6, 4), 0), &["clips of 0 frames"]);
-        let mut cache = Cache::new(2);
+        refuses(
+            block.seq(&random("x", 6, 4), 0, None),
+            &["clips of 0 frames"],
+        );
+        let mut cache = Cache::new();
+        block.seq(&random("x", 4, 4), 2, Some(&mut cache)).unwrap();
+        refuses(
+            block.seq(&random("x", 4, 4), 2, Some(&mut cache)),
+            &["an empty cache", "of 2 frames"],
+        );
         refuses(
             block.step(&random("x", 3, 4), &mut cache),
             &["each of 2 clips", "got 3 rows"],

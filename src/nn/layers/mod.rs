@@ -24,7 +24,7 @@ mod recurrent;
 mod trunk;
 mod upsampler;
 
-pub use attention::{Cache, SelfAttention, TransformerBlock};
+pub use attention::{Cache, SelfAttention, Transformer, TransformerBlock};
 pub use heads::{CategoricalHead, GaussianHead};
 pub use linear::{LayerNorm, Linear, Mlp};
 pub use recurrent::{Gru, Lstm, LstmState};

@@ -81,6 +81,87 @@ fn add_head<F: Float>(from: &[F], columns: usize, at: usize, d: usize, x: &mut [
     }
 }
 
+/// a of q (B*S, n) and k (B*T, n), every row a distribution over the frames that it reaches: (B, heads, S, T).
+fn softmax_shares<F: Float>(
+    [q, k]: [&Mat<F>; 2],
+    heads: usize,
+    [clips, late, steps]: [usize; 3],
+    reach: Option<usize>,
+) -> Result<Vec<F>> {
+    if reach == Some(0) {
+        return Err(Error::Shape(
+            "causal_attention: a reach of at least 1 frame expected, got 0".into(),
+        ));
+    }
+    let n = size(q).1;
+    let d = n / heads;
+    let scale = F::of(1.0 / (d as f64).sqrt());
+    let mut shares = vec![F::of(0.0); clips * heads * late * steps];
+    let [mut hq, mut hk] = [const { Vec::new() }; 2];
+    for (place, share) in shares.chunks_exact_mut((late * steps).max(1)).enumerate() {
+        let (clip, at) = (place / heads, place % heads * d);
+        head(&values(q)[clip * late * n..], late, n, at, d, &mut hq);
+        head(&values(k)[clip * steps * n..], steps, n, at, d, &mut hk);
+        product(
+            share,
+            View::new(&hq, late, d),
+            View::new(&hk, steps, d).t(),
+            false,
+        );
+        for (t, row) in share.chunks_exact_mut(steps).enumerate() {
+            let now = steps - late + t + 1;
+            let (past, future) = row.split_at_mut(now);
+            future.fill(F::of(0.0));
+            let (far, near) = past.split_at_mut(reach.map_or(0, |reach| now.saturating_sub(reach)));
+            far.fill(F::of(0.0));
+            let top = near.iter().copied().fold(F::neg_infinity(), F::max);
+            near.iter_mut()
+                .for_each(|v| *v = ((*v - top) * scale).exp());
+            let total: F = near.iter().copied().sum();
+            near.iter_mut().for_each(|v| *v /= total);
+        }
+    }
+    Ok(shares)
+}
+
+/// The shares a_ts of [`causal_attention`] of all frames, the mean over heads: q and k (B*T, n) to (B*T, T), where
+/// every row sums to 1.
+///
+/// # Errors
+/// As there.
+pub fn attention_shares<F: Float>(
+    q: &Mat<F>,
+    k: &Mat<F>,
+    heads: usize,
+    steps: usize,
+    reach: Option<usize>,
+) -> Result<Mat<F>> {
+    let (rows, n) = size(q);
+    width("attention_shares", (rows, n), heads, 1)?;
+    if size(k) != (rows, n) || steps == 0 || rows % steps != 0 {
+        return Err(Error::Shape(format!(
+            "attention_shares: queries and keys of clips of {steps} frames expected, got q {:?} and k {:?}",
+            size(q),
+            size(k)
+        )));
+    }
+    let clips = rows / steps;
+    let all = softmax_shares([q, k], heads, [clips, steps, steps], reach)?;
+    let mut mean = vec![F::of(0.0); rows * steps];
+    let own = (heads * steps * steps).max(1);
+    for (to, all) in mean
+        .chunks_exact_mut((steps * steps).max(1))
+        .zip(all.chunks_exact(own))
+    {
+        for one in all.chunks_exact(steps * steps) {
+            F::accumulate(to, one);
+        }
+    }
+    let share = F::of(1.0 / heads as f64);
+    mean.iter_mut().for_each(|v| *v *= share);
+    matrix(mean, rows, steps)
+}
+
 /// Attention of every head, in each clip by itself (Vaswani et al. 2017, eq. 1):
 ///
 /// ```text
@@ -88,16 +169,15 @@ fn add_head<F: Float>(from: &[F], columns: usize, at: usize, d: usize, x: &mut [
 /// ```
 ///
 /// q (B*S, n) are the last S frames of clips of `steps` frames, of which k and v (B*T, n) hold all: S = T in training,
-/// 1 with cached keys. Returns (B*S, n).
+/// 1 with cached keys. With a `reach`, s runs over the last so many frames alone, t among them. Returns (B*S, n).
 ///
 /// # Errors
-/// [`Error::Shape`] when sizes, heads and steps do not fit.
+/// [`Error::Shape`] when sizes, heads and steps do not fit, or a reach of 0.
 pub fn causal_attention<F: Float, T: Track<F>>(
-    q: &Mat<F, T>,
-    k: &Mat<F, T>,
-    v: &Mat<F, T>,
+    [q, k, v]: [&Mat<F, T>; 3],
     heads: usize,
     steps: usize,
+    reach: Option<usize>,
 ) -> Result<Mat<F, T>> {
     let (rows, n) = size(q);
     let d = width("causal_attention", (rows, n), heads, 1)?;
@@ -118,38 +198,27 @@ pub fn causal_attention<F: Float, T: Track<F>>(
     }
     let (parts, tape) = split_all(&[q, k, v]);
     let scale = F::of(1.0 / (d as f64).sqrt());
-    let mut shares = vec![F::of(0.0); clips * heads * late * steps]; // a, (B, heads, S, T)
+    let shares = softmax_shares([&parts[0], &parts[1]], heads, [clips, late, steps], reach)?;
     let mut y = vec![F::of(0.0); rows * n];
-    let [mut hq, mut hk, mut hv] = [const { Vec::new() }; 3];
+    let mut hv = Vec::new();
     let mut out = vec![F::of(0.0); late * d];
-    for (place, share) in shares.chunks_exact_mut(late * steps).enumerate() {
+    for (place, share) in shares.chunks_exact(late * steps).enumerate() {
         let (clip, at) = (place / heads, place % heads * d);
-        let (few, all) = (clip * late * n, clip * steps * n);
-        head(&values(&parts[0])[few..], late, n, at, d, &mut hq);
-        head(&values(&parts[1])[all..], steps, n, at, d, &mut hk);
-        head(&values(&parts[2])[all..], steps, n, at, d, &mut hv);
-        product(
-            share,
-            View::new(&hq, late, d),
-            View::new(&hk, steps, d).t(),
-            false,
+        head(
+            &values(&parts[2])[clip * steps * n..],
+            steps,
+            n,
+            at,
+            d,
+            &mut hv,
         );
-        for (t, row) in share.chunks_exact_mut(steps).enumerate() {
-            let (past, future) = row.split_at_mut(steps - late + t + 1);
-            future.fill(F::of(0.0));
-            let top = past.iter().copied().fold(F::neg_infinity(), F::max);
-            past.iter_mut()
-                .for_each(|v| *v = ((*v - top) * scale).exp());
-            let total: F = past.iter().copied().sum();
-            past.iter_mut().for_each(|v| *v /= total);
-        }
         product(
             &mut out,
             View::new(share, late, steps),
             View::new(&hv, steps, d),
             false,
         );
-        add_head(&out, n, at, d, &mut y[few..]);
+        add_head(&out, n, at, d, &mut y[clip * late * n..]);
     }
     let y = matrix(y, rows, n)?; // (B*S, n)
     let result = y.clone();
@@ -205,7 +274,7 @@ mod tests {
     fn every_output_is_the_mean_of_earlier_values_under_its_softmax() {
         let (heads, steps, n) = (2, 4, 6);
         let [q, k, v] = ["q", "k", "v"].map(|name| random(name, 2 * steps, n));
-        let y = causal_attention(&q, &k, &v, heads, steps).unwrap();
+        let y = causal_attention([&q, &k, &v], heads, steps, None).unwrap();
         let at =
             |x: &Mat<f64>, clip: usize, t: usize, c: usize| values(x)[(clip * steps + t) * n + c];
         for (clip, t) in (0..2 * steps).map(|row| (row / steps, row % steps)) {
@@ -224,13 +293,46 @@ mod tests {
         }
         // The last two queries alone see the same.
         let late = frames(&q, 2..4, steps).unwrap();
-        let few = causal_attention(&late, &k, &v, heads, steps).unwrap();
+        let few = causal_attention([&late, &k, &v], heads, steps, None).unwrap();
         close(
             "late",
             values(&few),
             values(&frames(&y, 2..4, steps).unwrap()),
             1e-15,
         );
+    }
+
+    /// A reach of r frames is the attention of clips that begin r - 1 frames before, whatever is further back.
+    #[test]
+    fn a_reach_forgets_what_is_further_back() {
+        let (heads, steps, n) = (2, 5, 4);
+        let [q, k, v] = ["q", "k", "v"].map(|name| random(name, steps, n));
+        let y = causal_attention([&q, &k, &v], heads, steps, Some(2)).unwrap();
+        for t in 0..steps {
+            let from = t.saturating_sub(1);
+            let [k, v] = [&k, &v].map(|x| frames(x, from..t + 1, steps).unwrap());
+            let now = frames(&q, t..t + 1, steps).unwrap();
+            let want = causal_attention([&now, &k, &v], heads, t + 1 - from, None).unwrap();
+            close("y", &values(&y)[t * n..][..n], values(&want), 1e-14);
+        }
+    }
+
+    /// The mean over heads of what the values are mixed by: with values that are unit vectors it is the output.
+    #[test]
+    fn shares_are_what_unit_vectors_come_out_as() {
+        let (steps, n) = (3, 3);
+        let [q, k] = ["q", "k"].map(|name| random(name, steps, n));
+        let one = (0..9).map(|i| f64::from(u8::from(i % 4 == 0))).collect();
+        let v = matrix(one, steps, n).unwrap();
+        for reach in [None, Some(2)] {
+            let y = causal_attention([&q, &k, &v], 1, steps, reach).unwrap();
+            let shares = attention_shares(&q, &k, 1, steps, reach).unwrap();
+            close("shares", values(&shares), values(&y), 1e-15);
+        }
+        let shares = attention_shares(&random("q", 6, 4), &random("k", 6, 4), 2, 3, None).unwrap();
+        for row in values(&shares).chunks(3) {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-14, "{row:?}");
+        }
     }
 
     #[test]
@@ -253,11 +355,15 @@ mod tests {
     fn gradients_agree_with_finite_differences() {
         gradients_agree("attention", &random("x", 6, 12), &[], true, &|x, _| {
             let [q, k, v] = [0, 1, 2].map(|i| columns(&x, 4 * i..4 * i + 4));
-            causal_attention(&q?, &k?, &v?, 2, 3).map(project)
+            causal_attention([&q?, &k?, &v?], 2, 3, None).map(project)
         });
         gradients_agree("late", &random("x", 6, 12), &[], true, &|x, _| {
             let [q, k, v] = [0, 1, 2].map(|i| columns(&x, 4 * i..4 * i + 4));
-            causal_attention(&frames(&q?, 2..3, 3)?, &k?, &v?, 1, 3).map(project)
+            causal_attention([&frames(&q?, 2..3, 3)?, &k?, &v?], 1, 3, None).map(project)
+        });
+        gradients_agree("reach", &random("x", 8, 12), &[], true, &|x, _| {
+            let [q, k, v] = [0, 1, 2].map(|i| columns(&x, 4 * i..4 * i + 4));
+            causal_attention([&q?, &k?, &v?], 2, 4, Some(2)).map(project)
         });
         gradients_agree("rotate", &random("x", 3, 8), &[], true, &|x, _| {
             rotate(&x, 2, &[0, 1, 7]).map(project)
@@ -269,19 +375,33 @@ mod tests {
         let of = |rows, columns| random("x", rows, columns);
         let (q, k) = (of(6, 4), of(6, 4));
         check::refuses(
-            causal_attention(&q, &k, &k, 3, 3),
+            causal_attention([&q, &k, &k], 3, 3, None),
             &["causal_attention", "3 heads", "6 x 4"],
         );
         check::refuses(
-            causal_attention(&q, &k, &of(6, 2), 2, 3),
+            causal_attention([&q, &k, &of(6, 2)], 2, 3, None),
             &["causal_attention", "v (6, 2)"],
         );
         check::refuses(
-            causal_attention(&q, &k, &k, 2, 4),
+            causal_attention([&q, &k, &k], 2, 4, None),
             &["clips of 4 frames", "q (6, 4)"],
         );
-        check::refuses(causal_attention(&of(12, 4), &k, &k, 2, 3), &["q (12, 4)"]);
-        check::refuses(causal_attention(&q, &k, &k, 2, 0), &["clips of 0 frames"]);
+        check::refuses(
+            causal_attention([&of(12, 4), &k, &k], 2, 3, None),
+            &["q (12, 4)"],
+        );
+        check::refuses(
+            causal_attention([&q, &k, &k], 2, 0, None),
+            &["clips of 0 frames"],
+        );
+        check::refuses(
+            causal_attention([&q, &k, &k], 2, 3, Some(0)),
+            &["reach of at least 1"],
+        );
+        check::refuses(
+            attention_shares(&q, &of(4, 4), 2, 3, None),
+            &["attention_shares", "k (4, 4)"],
+        );
         check::refuses(
             rotate(&of(2, 6), 2, &[0, 1]),
             &["rotate", "multiple of 2", "2 heads", "2 x 6"],

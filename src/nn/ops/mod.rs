@@ -41,7 +41,7 @@ pub use arrange::{
     beside, columns, concat, frame, frames, heads, mean, mean_over_frames, repeat_rows, row_sums,
     stack, sum,
 };
-pub use attention::{causal_attention, rotate};
+pub use attention::{attention_shares, causal_attention, rotate};
 pub use calibrated::{MIN_SIGMA, calibrated_gaussian};
 pub use categorical::Categorical;
 pub use cells::{gru_cell, lstm_cell};

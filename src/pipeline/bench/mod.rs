@@ -25,6 +25,8 @@ pub struct BenchOptions {
     pub clock: Clock,
     /// The main rows only.
     pub quick: bool,
+    /// Only what long clips cost.
+    pub long: bool,
 }
 
 /// One row: a training step, or a part of it.
@@ -68,6 +70,9 @@ fn micro_batches(batch: usize) -> usize {
 /// Micro-batches of a recurrent step of 32 clips: products of a few rows at a time would pack a weight matrix for each.
 const RECURRENT_PARTS: usize = 4;
 
+/// Long clips of a step.
+const LONG_BATCH: usize = 4;
+
 /// Measures everything; calls `told` with every row as it comes.
 ///
 /// # Errors
@@ -84,6 +89,9 @@ pub fn bench(options: &BenchOptions, told: &mut dyn FnMut(&Row) -> Result<()>) -
         pools: [pool(1)?, pool(most)?],
     };
     let last = bench.pools.len() - 1;
+    if options.long {
+        return bench.long(last, told);
+    }
     let precisions = match Precision::Bf16.is_its_own() {
         true => &[Precision::F32, Precision::Bf16][..],
         false => &[Precision::F32],
@@ -218,6 +226,29 @@ impl Bench {
             self.row(what, precision, (steps, batch), threads, call)
         })?;
         told(&row)
+    }
+
+    /// Training steps over clips of several lengths, of models of about the same size: what memory costs.
+    fn long(&self, pool: usize, told: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
+        let lengths = match self.options.quick {
+            true => &[64, 128][..],
+            false => &[64, 128, 256, 512],
+        };
+        let precision = (1, Precision::F32);
+        for &steps in lengths {
+            for (what, model) in work::of_long_time() {
+                let work = Work {
+                    model,
+                    data: Data::new(LONG_BATCH, steps)?,
+                    micro_batches: LONG_BATCH / 2,
+                };
+                let row = self.train(&work, LONG_BATCH, pool, |threads, call| {
+                    self.row(what, precision, (steps, LONG_BATCH), threads, call)
+                })?;
+                told(&row)?;
+            }
+        }
+        Ok(())
     }
 
     /// Training steps as `kinostate train` makes them: memory-mapped data, ELBO, backward pass, clipping, Adam.

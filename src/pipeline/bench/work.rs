@@ -3,7 +3,10 @@
 use crate::data::{self, DataConfig, Dataset};
 use crate::error::{Error, Result};
 use crate::models::kalman_vae::{Mixture, MixtureStart, Transition, Weights};
-use crate::models::{AnyModel, FramesConfig, ImagesConfig, KalmanVae, LgVae, Rvae, TrunkConfig};
+use crate::models::{
+    AnyModel, Attention, FramesConfig, Hierarchical, ImagesConfig, KalmanVae, LgVae, Rvae,
+    TransitionConfig, TrunkConfig,
+};
 use crate::progress::Progress;
 use crate::seeds::Seeds;
 use crate::train::clips;
@@ -96,6 +99,23 @@ pub fn recurrent(picture: Picture) -> AnyModel {
         }),
         ..Rvae::default()
     })
+}
+
+/// Models with a memory, each with its defaults.
+pub fn of_long_time() -> [(&'static str, AnyModel); 4] {
+    let lstm = Rvae {
+        transition: TransitionConfig::Lstm,
+        ..Rvae::default()
+    };
+    [
+        ("gru", AnyModel::Rvae(Rvae::default())),
+        ("lstm", AnyModel::Rvae(lstm)),
+        (
+            "hierarchical",
+            AnyModel::Hierarchical(Hierarchical::default()),
+        ),
+        ("attention", AnyModel::Attention(Attention::default())),
+    ]
 }
 
 /// A dataset in a folder that goes when this goes.

@@ -6,6 +6,7 @@ use crate::array::Array;
 use crate::data::Scale;
 use crate::error::{Error, Result};
 use crate::latents::{Axis, Beliefs, Given, Named, TRACKED};
+use crate::measure::chroma::{COLOURED, coloured};
 use crate::measure::picture::{Part, mean_picture, psnr, sharpness, ssim};
 use crate::measure::tracker::{Tracker, Tracks, unit};
 use crate::models::{Ahead, Clips, Query, Seen};
@@ -44,6 +45,8 @@ pub(super) struct Context<'a> {
     frames: Vec<Vec<f32>>,
     /// Places (H, 2 K) of true futures, M of them.
     places: Vec<Vec<f64>>,
+    /// Places (H, 2 K) of true future 0, whatever covers them.
+    path: Vec<f64>,
     /// Frames without the bodies that are followed, (H, C, H, W).
     empty: Vec<f32>,
     /// The last seen frame.
@@ -92,6 +95,7 @@ impl<'a> Context<'a> {
             size,
             frames: Vec::new(),
             places: Vec::new(),
+            path: Vec::new(),
             empty: stage.background.repeat(horizon),
             last: unit(&recorded[(seen - 1) * size..seen * size]),
         };
@@ -118,6 +122,8 @@ impl<'a> Context<'a> {
             states.flat_map(|state| world.visible(i, state)).collect()
         };
         this.places = states.iter().map(visible).collect();
+        let first = states[0].chunks_exact(width);
+        this.path = first.flat_map(|state| world.places(state)).collect();
         Ok(this)
     }
 
@@ -159,11 +165,26 @@ impl<'a> Context<'a> {
             let truth = self.places.iter().flatten().map(|&v| v as f32).collect();
             let shape = vec![self.places.len(), horizon, 2 * k];
             found.numbers.push(("truth", shape, truth));
+            let path = self.path.iter().map(|&v| v as f32).collect();
+            found.numbers.push(("path", vec![horizon, 2 * k], path));
             if world.enumerates() {
                 let now = &split.states(self.i)[(seen - 1) * width..seen * width];
                 let frames = horizon.min(BRANCH_FRAMES);
                 found.branches = Some(world.branches(self.i, now, frames)?);
             }
+        }
+        if info.frame_shape[0] == 3 {
+            let past = unit(&split.frames(self.i)[..seen * self.size]);
+            let shape = vec![seen, COLOURED];
+            found
+                .numbers
+                .push(("coloured_seen", shape, self.coloured(&past)?));
+            let mut all = Vec::new();
+            for frames in &self.frames {
+                all.extend(self.coloured(frames)?);
+            }
+            let shape = vec![self.frames.len(), horizon, COLOURED];
+            found.numbers.push(("coloured_truth", shape, all));
         }
         let mut tracks = Vec::new();
         let mut pixels = Vec::new();
@@ -305,7 +326,7 @@ impl<'a> Context<'a> {
         let [c, h, w] = info.frame_shape;
         let (k, horizon, samples) = (info.bodies, info.horizon, info.samples);
         let columns = TRACKED.len() + c;
-        let (mut tracks, mut pixels) = (Vec::new(), Vec::new());
+        let (mut tracks, mut pixels, mut colours) = (Vec::new(), Vec::new(), Vec::new());
         let mut film = Vec::new();
         let mut mean = vec![0.0f64; horizon * self.size];
         let step = (MOST_VALUES / ((horizon + 1) * self.size)).max(1);
@@ -319,6 +340,9 @@ impl<'a> Context<'a> {
                     tracks.extend(self.columns(own));
                 }
                 self.measure(clip, own.as_ref(), None, &mut pixels)?;
+                if c == 3 {
+                    colours.extend(self.coloured(clip)?);
+                }
                 let sums = mean.iter_mut().zip(clip);
                 sums.for_each(|(sum, &value)| *sum += f64::from(value));
                 if self.i < FILMS && first + s < FILMS {
@@ -333,6 +357,10 @@ impl<'a> Context<'a> {
         found
             .numbers
             .push(("pixels", vec![samples, horizon, 4], pixels));
+        if c == 3 {
+            let shape = vec![samples, horizon, COLOURED];
+            found.numbers.push(("coloured", shape, colours));
+        }
         if self.i < FILMS {
             let shape = vec![samples.min(FILMS), horizon, c, h, w];
             found.bytes.push(("films", shape, film));
@@ -387,6 +415,16 @@ impl<'a> Context<'a> {
         let tracker = self.tracker.as_ref();
         let follow = |tracker: &Tracker| tracker.clip_over(clip, &self.empty, Some(&self.start));
         tracker.map(follow).transpose()
+    }
+
+    /// What is coloured in every frame of a clip, (frames, 6).
+    fn coloured(&self, clip: &[f32]) -> Result<Vec<f32>> {
+        let mut all = Vec::with_capacity(clip.len() / self.size * COLOURED);
+        for frame in clip.chunks_exact(self.size) {
+            let found = coloured(frame, self.stage.info.frame_shape)?;
+            all.extend(found.map(|v| v as f32));
+        }
+        Ok(all)
     }
 
     fn columns(&self, tracks: &Tracks) -> Vec<f32> {
