@@ -52,7 +52,7 @@ impl Stage<'_> {
     /// that results of an older program are made again.
     fn version(&self) -> u32 {
         match self {
-            Self::Generate => 1,
+            Self::Generate => 2,
             Self::Train(..) => 3,
             Self::Encode(..) => 7,
             Self::Rollout(..) | Self::Agreement(..) => 1,
