@@ -1,7 +1,8 @@
 //! Does the model tell what is impossible? Its surprise over pairs of clips that are the same until something happens
 //! that the world's physics rules out, beside that of judges that need no learning.
 //!
-//! Surprise of a frame is minus what it adds to the model's bound, and of a bound's terms each alone. A clip is judged by
+//! Surprise of a frame is minus what it adds to the model's bound, above what its own pixels cost at best (Bernoulli pixels
+//! between black and white have a cost of their own, whatever is known), and of a bound's terms each alone. A clip is judged by
 //! its most surprising frame, or by the sum of all; the first frames, in which no velocity is known, count nowhere.
 
 use super::futures_sheet::number;

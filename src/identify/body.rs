@@ -6,6 +6,7 @@
 
 use super::clip::{Clip, Pictures, median, middle};
 use super::regions::{Grid, Mask, grown, mask_of, parts};
+use rayon::prelude::*;
 
 /// The moving part, frame by frame.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,16 +29,49 @@ pub struct Body {
 const LEAST: f32 = 10.0 / 255.0;
 /// Of the largest difference; below lie the halos of video compression.
 const HALO: f32 = 0.12;
-/// Finds the moving part; `None` where nothing differs from the median frame by more than the noise.
-pub(super) fn find(clip: &Clip) -> Option<Body> {
-    let pictures = Pictures::new(clip);
-    let scene = Scene::new(&pictures)?;
-    let noise = f64::from(scene.noise);
-    let body = match scene.standing() {
-        Some(region) => scene.in_place(&region),
-        None => scene.follow()?,
-    };
-    Some(Body { noise, ..body })
+/// Finds the moving part of every clip; `None` where nothing differs from the median frame by more than the noise.
+///
+/// Clips are of one camera: bodies that stay are looked at in the region of the clip in which most changes, where the
+/// regions overlap. In one in which little does, noise would draw another border, and another zero of the brightness.
+pub(super) fn find_all(clips: &[Clip]) -> Vec<Option<Body>> {
+    let found: Vec<Option<Option<Standing>>> = clips
+        .par_iter()
+        .map(|clip| Some(Scene::new(&Pictures::new(clip))?.standing()))
+        .collect();
+    let standing = || found.iter().flatten().flatten();
+    let most = standing().max_by(|a, b| a.energy.total_cmp(&b.energy));
+    let all = clips.par_iter().zip(&found);
+    all.map(|(clip, found)| {
+        let pictures = Pictures::new(clip);
+        let scene = Scene::new(&pictures)?;
+        let noise = f64::from(scene.noise);
+        let body = match found.as_ref()? {
+            Some(own) => match most.filter(|most| own.overlaps(most)) {
+                Some(most) => scene.in_place(&most.region),
+                None => scene.in_place(&own.region),
+            },
+            None => scene.follow()?,
+        };
+        Some(Body { noise, ..body })
+    })
+    .collect()
+}
+
+/// Where a body stays, and how much changes there.
+pub(super) struct Standing {
+    pub region: Mask,
+    pub energy: f64,
+}
+
+impl Standing {
+    /// Whether a third of the smaller region is in both.
+    fn overlaps(&self, other: &Self) -> bool {
+        let count = |mask: &Mask| mask.iter().filter(|&&m| m).count();
+        let pairs = self.region.iter().zip(&other.region);
+        let both = pairs.filter(|(a, b)| **a && **b).count();
+        self.region.len() == other.region.len()
+            && 3 * both >= count(&self.region).min(count(&other.region))
+    }
 }
 
 /// A clip and how it differs from its median frame.

@@ -191,6 +191,16 @@ fn middle_of(values: &mut [f32]) -> f32 {
     }
 }
 
+/// Mean of the middle half of values: as deaf to what is far off as a median needs to be here, with .84 of the efficiency
+/// of a mean in Gaussian noise where a median has .64. NaN for none.
+pub(super) fn midmean(mut values: Vec<f32>) -> f32 {
+    values.sort_unstable_by(f32::total_cmp);
+    let cut = values.len() / 4;
+    let own = &values[cut..values.len() - cut];
+    let sum: f64 = own.iter().map(|&v| f64::from(v)).sum();
+    (sum / own.len() as f64) as f32
+}
+
 /// Median of f64 values, NaN for none.
 pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();

@@ -51,7 +51,6 @@ pub use least_squares::{Path, Series};
 
 use crate::error::{Error, Result};
 use clip::median;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -211,7 +210,7 @@ pub fn identify(clips: &[Clip], settings: &Settings) -> Result<Outcome> {
             code.name()
         )));
     }
-    let bodies: Vec<Option<Body>> = clips.par_iter().map(body::find).collect();
+    let bodies = body::find_all(clips);
     let lost = bodies.iter().filter(|body| body.is_none()).count();
     if lost == bodies.len() {
         return Ok(Outcome::Silent(

@@ -41,6 +41,52 @@ pub(super) fn mask_of(pixels: &[usize], (width, height): Grid) -> Mask {
     mask
 }
 
+/// The mask without holes. Where something cuts a ring open, so that its hole is none, the convex hull.
+pub(super) fn closed(mask: &[bool], grid: Grid) -> Mask {
+    let filled = filled(mask, grid);
+    let hull = hull(mask, grid);
+    let count = |mask: &Mask| mask.iter().filter(|&&m| m).count();
+    match 10 * count(&filled) < 7 * count(&hull) {
+        true => hull,
+        false => filled,
+    }
+}
+
+/// Pixels whose centres lie in the convex hull of those of the mask (Andrew's monotone chain).
+fn hull(mask: &[bool], (width, height): Grid) -> Mask {
+    // Column by column, the upper and lower pixels only: they are in order.
+    let mut points: Vec<[i64; 2]> = Vec::new();
+    for x in 0..width {
+        let own = || (0..height).filter(|y| mask[y * width + x]);
+        points.extend(own().next().map(|y| [x as i64, y as i64]));
+        points.extend(own().next_back().map(|y| [x as i64, y as i64]));
+    }
+    points.dedup();
+    let turn = |a: [i64; 2], b: [i64; 2], c: [i64; 2]| {
+        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    };
+    let chain = |points: &mut dyn Iterator<Item = [i64; 2]>| {
+        let mut out: Vec<[i64; 2]> = Vec::new();
+        for p in points {
+            while out.len() > 1 && turn(out[out.len() - 2], out[out.len() - 1], p) <= 0 {
+                out.pop();
+            }
+            out.push(p);
+        }
+        out
+    };
+    let lower = chain(&mut points.iter().copied());
+    let upper = chain(&mut points.iter().rev().copied());
+    let inside = |p: [i64; 2]| {
+        let sides =
+            |chain: &[[i64; 2]]| chain.windows(2).all(|side| turn(side[0], side[1], p) >= 0);
+        sides(&lower) && sides(&upper)
+    };
+    let all = (0..width * height)
+        .map(|i| mask[i] || (points.len() > 2 && inside([(i % width) as i64, (i / width) as i64])));
+    all.collect()
+}
+
 /// The mask with `by` more pixels on every side (a square).
 pub(super) fn grown(mask: &[bool], by: usize, (width, height): Grid) -> Mask {
     let mut wide = vec![false; mask.len()];
@@ -100,6 +146,23 @@ pub(super) fn filled(mask: &[bool], (width, height): Grid) -> Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_that_is_cut_open_is_closed_by_its_hull_and_a_whole_one_by_its_hole() {
+        let grid = (41, 41);
+        let ring = |i: &usize| {
+            let (x, y) = ((i % 41) as f64 - 20.0, (i / 41) as f64 - 20.0);
+            (9.0..=15.0).contains(&x.hypot(y))
+        };
+        let whole: Mask = (0..41 * 41).map(|i| ring(&i)).collect();
+        let cut: Mask = (0..41 * 41).map(|i| ring(&i) && i % 41 < 28).collect();
+        let disc = |i: usize| ((i % 41) as f64 - 20.0).hypot((i / 41) as f64 - 20.0) <= 15.0;
+        for i in 0..41 * 41 {
+            assert_eq!(closed(&whole, grid)[i], disc(i));
+            assert_eq!(closed(&cut, grid)[i], disc(i) && i % 41 < 28, "{i}");
+        }
+        assert_eq!(closed(&vec![false; 41 * 41], grid), vec![false; 41 * 41]);
+    }
 
     fn read(text: &str) -> (Mask, Grid) {
         let rows: Vec<&str> = text.split_whitespace().collect();

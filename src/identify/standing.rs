@@ -1,20 +1,22 @@
 //! A body that stays in its place and changes its size or its brightness: which region it has, and both in every frame,
 //! against the colour around it.
 
-use super::body::{Blob, Body, Scene, blurred};
-use super::clip::{median, middle};
-use super::regions::{Mask, filled, grown, mask_of, parts};
+use super::body::{Blob, Body, Scene, Standing, blurred};
+use super::clip::{median, middle, midmean};
+use super::regions::{Mask, closed, grown, mask_of, parts};
 use super::sectors::{self, Cover};
 use std::collections::BTreeMap;
 
 /// Frames whose difference is at most this share of the largest tell little of where a body is.
 const FAINT: f64 = 0.3;
+/// Width of the ring of colour around a body in noisy frames, px: its noise is the body's as well.
+const NOISY_RING: usize = 10;
 
 impl Scene<'_> {
     /// The region of a body that stays in its place and changes there, if that is what moves. A body that travels is at
     /// most pixels of its way for a short time only; one that stays changes its own pixels for a good part of the clip,
     /// or is where it differs from the median frame in most frames in which it does.
-    pub fn standing(&self) -> Option<Mask> {
+    pub fn standing(&self) -> Option<Standing> {
         let mut energies = vec![0f64; self.area()];
         let mut mains: Vec<Blob> = Vec::new();
         for t in self.frames() {
@@ -56,7 +58,8 @@ impl Scene<'_> {
             else {
                 continue;
             };
-            let region = filled(&mask_of(&main, self.grid), self.grid);
+            let energy = energy(&main);
+            let region = closed(&mask_of(&main, self.grid), self.grid);
             let inside = count(&region);
             let radius = (inside as f64 / std::f64::consts::PI).sqrt();
             if far > 0.3 * radius || !grown(&region, 2, self.grid)[within] {
@@ -67,11 +70,12 @@ impl Scene<'_> {
             let wider = parts(&brief, self.grid)
                 .into_iter()
                 .find(|part| part.iter().any(|i| main.contains(i)))
-                .map(|part| filled(&mask_of(&part, self.grid), self.grid));
+                .map(|part| closed(&mask_of(&part, self.grid), self.grid));
             let wider = wider.filter(|wider| {
                 (count(wider) as f64) < 2.5 * inside as f64 && count(wider) > inside
             });
-            return Some(wider.unwrap_or(region));
+            let region = wider.unwrap_or(region);
+            return Some(Standing { region, energy });
         }
         None
     }
@@ -117,7 +121,8 @@ impl Scene<'_> {
         let radius = (pixels.len() as f64 / std::f64::consts::PI).sqrt();
         let centre = self.centre(&pixels);
         let window = grown(region, 3.max((0.25 * radius) as usize), self.grid);
-        let around = grown(&window, 3, self.grid);
+        let wide = if self.blurs() { NOISY_RING } else { 3 };
+        let around = grown(&window, wide, self.grid);
         let ring: Vec<usize> = (0..area).filter(|&i| around[i] && !window[i]).collect();
         let near = |i: usize| {
             let (x, y) = ((i % width) as f64 + 0.5, (i / width) as f64 + 0.5);
@@ -130,6 +135,8 @@ impl Scene<'_> {
                 let of = |c: usize| ring.iter().map(move |&i| self.pictures.at(t, c * area + i));
                 let all = (0..self.channels).map(|c| match ring.is_empty() {
                     true => 0.0,
+                    // Noise of the ring is noise of the body; steady pictures are rounded, which a median withstands.
+                    false if self.blurs() => midmean(of(c).collect()),
                     false => middle(of(c).collect()),
                 });
                 all.collect()
@@ -210,7 +217,7 @@ impl Scene<'_> {
                         &core
                     };
                     (0..self.steps)
-                        .map(|t| f64::from(middle(all.iter().map(|&i| along(t, i)).collect())))
+                        .map(|t| f64::from(midmean(all.iter().map(|&i| along(t, i)).collect())))
                         .collect()
                 }
                 false => self.gains(&window, &contrast),

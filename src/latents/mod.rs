@@ -17,7 +17,7 @@
 //! | `.._var`, `.._cov` | .., size / .., size, with | variance, or covariance, of the array of that name |
 //! | `.._kl` | clip, frame | divergence from the prior, nats |
 //! | `innovations` | clip, frame, size | standardised: what the code of frame t says that frames before it did not (where there is a law) |
-//! | `surprise`, `bound_<term>` | clip, frame | minus what frame t adds to the bound, nats; what it adds to each of its terms |
+//! | `surprise`, `bound_<term>` | clip, frame | minus what frame t adds to the bound, above what its own pixels cost at best, nats; what it adds to each of its terms |
 //! | `mask_<k>` | clip, frame | 1 where a frame is seen in the k-th test of missing frames: first the drop rates, then the blocks |
 //! | `imputed_<k>`, `imputed_filtered_<k>` | clip, frame, size | smoothed and filtered first latent given the seen frames only |
 //! | `wrong_pixels_<k>`, `wrong_pixels_filtered_<k>` | clip, frame | fraction of pixels of the decoded imputation on the wrong side of 0.5 |

@@ -1,5 +1,6 @@
 //! What a model is shown: clips, what of them is seen, what acted on them.
 
+use super::Likelihood;
 use crate::error::{Error, Result};
 use nn::tensor::{matrix, size, values};
 use nn::{Float, Mat};
@@ -95,6 +96,21 @@ impl<F: Float> Clips<F> {
             .map_or(self.sequences * self.steps, count)
     }
 
+    /// log p(x | mean = x) of every frame that is seen, (B, T), see [`Likelihood::most`]; 0 of the others, and where `pixels`
+    /// is `None`.
+    pub fn most(&self, pixels: Option<Likelihood>) -> Vec<f64> {
+        let Some(pixels) = pixels else {
+            return vec![0.0; self.sequences * self.steps];
+        };
+        let seen = self.seen.as_ref();
+        let mut most = pixels.most(&self.frames, seen.and_then(|seen| seen.pixels.as_deref()));
+        if let Some(seen) = seen {
+            let all = most.iter_mut().zip(&seen.frames);
+            all.filter(|(_, seen)| !**seen).for_each(|(v, _)| *v = 0.0);
+        }
+        most
+    }
+
     /// `frames` frames of every clip from its own first one on, (B) of `from`.
     ///
     /// # Errors
@@ -183,6 +199,62 @@ impl<F: Float> Clips<F> {
     }
 }
 
+impl<F: Float> Observed<F> {
+    /// Those with `kept` (of all frames of the clips, B*T) and the others, each with its places among all; one part,
+    /// with no second, where `kept` is `None` or all are kept.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn split(self, kept: Option<&[bool]>) -> Result<(Self, Option<Self>)> {
+        let Some(kept) = kept else {
+            return Ok((self, None));
+        };
+        let own = |place: usize| self.rows.as_ref().map_or(Some(place), |rows| rows[place]);
+        let part = |want: bool| -> Result<Self> {
+            let mut from = Vec::new();
+            let rows = kept.iter().enumerate().map(|(place, &kept)| {
+                let row = own(place).filter(|_| kept == want)?;
+                from.push(row);
+                Some(from.len() - 1)
+            });
+            let rows: Vec<Option<usize>> = rows.collect();
+            Ok(Self {
+                rows: Some(rows),
+                ..self.taken(&from)?
+            })
+        };
+        let rest = part(false)?;
+        match size(&rest.frames).0 {
+            0 => Ok((self, None)),
+            _ => Ok((part(true)?, Some(rest))),
+        }
+    }
+
+    /// Every frame `count` times in a row, without its place.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn repeated(&self, count: usize) -> Result<Self> {
+        let rows = 0..size(&self.frames).0;
+        self.taken(&rows.flat_map(|row| vec![row; count]).collect::<Vec<_>>())
+    }
+
+    /// These rows, without their places.
+    fn taken(&self, rows: &[usize]) -> Result<Self> {
+        let (_, columns) = size(&self.frames);
+        let all = values(&self.frames);
+        let pixels = rows.iter().flat_map(|row| &all[row * columns..][..columns]);
+        Ok(Self {
+            frames: matrix(pixels.copied().collect(), rows.len(), columns)?,
+            pixels: self.pixels.as_ref().map(|all| {
+                let own = rows.iter().flat_map(|row| &all[row * columns..][..columns]);
+                own.copied().collect()
+            }),
+            rows: None,
+        })
+    }
+}
+
 /// Whether frames of (C, H, W) are vectors, (D, 1, 1), in place of pictures: their values are not bound to [0, 1].
 pub fn is_vector([_, height, width]: [usize; 3]) -> bool {
     height == 1 && width == 1
@@ -195,6 +267,8 @@ pub struct Common {
     pub mean: Vec<f64>,
     /// Median of every pixel: what stands there when nothing moves through it.
     pub background: Vec<f64>,
+    /// Upper quartile over frames of sum |x - background|, the foreground of a frame; 0 for vectors.
+    pub foreground: f64,
     /// Root mean square of every component of an action, (A): what networks divide it by. Empty where nothing acts.
     pub action_scale: Vec<f64>,
 }

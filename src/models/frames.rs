@@ -7,7 +7,7 @@ use crate::seeds::Rng;
 use nn::decoder::{Decoder, DecoderConfig, MlpDecoder};
 use nn::encoder::{CnnEncoder, Encoder, EncoderConfig, Head};
 use nn::plain;
-use nn::tensor::{PerRow, matrix, values};
+use nn::tensor::{PerRow, matrix, size, values};
 use nn::{Float, Grad, Mat, Module, Param, Track, ops};
 use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
@@ -202,7 +202,7 @@ impl<F: Float> FrameVae<F> {
     /// # Errors
     /// A head of another size.
     pub fn sample(&self, head: Mat<F, Grad<F>>, rng: &mut Rng) -> Result<Draw<F>> {
-        let (rows, _) = nn::tensor::size(&head);
+        let (rows, _) = size(&head);
         let noise: Vec<F> = (0..rows * self.codes)
             .map(|_| {
                 let draw: f64 = StandardNormal.sample(rng);
@@ -272,6 +272,31 @@ impl<F: Float> FrameVae<F> {
             None => self.encode(&clips.frames),
             Some(pixels) => self.encode(&self.encoder.hide(&clips.frames, pixels)?),
         }
+    }
+
+    /// sum |x - background| of every frame, over the pixels that are seen.
+    ///
+    /// # Errors
+    /// Frames of another size.
+    pub fn foreground(&self, frames: &Mat<F>, seen: Option<&[bool]>) -> Result<Vec<f64>> {
+        let still = self.encoder.background();
+        let (rows, columns) = size(frames);
+        if columns != still.len() {
+            return Err(Error::Shape(format!(
+                "foreground: frames of {} values expected, got {columns}",
+                still.len()
+            )));
+        }
+        let there = |at: usize| seen.is_none_or(|seen| seen[at]);
+        let own = |row: usize| {
+            let frame = &values(frames)[row * columns..][..columns];
+            let pixels = frame.iter().zip(still).enumerate();
+            let pixels = pixels.filter(|(i, _)| there(row * columns + i));
+            pixels
+                .map(|(_, (&x, &b))| (x.widen() - b.widen()).abs())
+                .sum()
+        };
+        Ok((0..rows).map(own).collect())
     }
 
     /// Means and variances of q(a | x) for every frame.

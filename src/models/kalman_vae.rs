@@ -31,7 +31,7 @@ mod weights;
 pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weights};
 
 use super::lg_vae::Start;
-use super::{Fit, FramesConfig, LgVae, SequenceVae, Sizes};
+use super::{Fit, FramesConfig, LgVae, SequenceVae, Sizes, occlusion};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use lgssm::Constraint;
@@ -46,6 +46,10 @@ use transition::Setting;
 pub struct KalmanVae {
     /// Networks between frames and codes.
     pub frames: FramesConfig,
+    /// Share of a frame's usual foreground from which on its code is a measurement; 0 (the default): every code is one.
+    /// Less of what moves tells no place: there the law says what to expect, see [`occlusion`].
+    #[schemars(range(min = 0, max = 1))]
+    pub seen_from: f64,
     /// Latent dimensions, n = 2p: a place and a displacement for each code; any number with `start: identity`.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
@@ -93,6 +97,7 @@ impl Default for KalmanVae {
     fn default() -> Self {
         Self {
             frames: FramesConfig::default(),
+            seen_from: 0.0,
             latent: 4,
             transition: Transition::Mixture(Mixture::default()),
             constraint: Constraint::default(),
@@ -153,6 +158,7 @@ impl KalmanVae {
         };
         all([
             self.frames.check(&format!("{at}.frames"), frame),
+            occlusion::check(at, self.seen_from, frame),
             latent,
             paths("train", self.hypotheses.train),
             paths("infer", self.hypotheses.infer),
@@ -193,6 +199,6 @@ impl KalmanVae {
             ..self.setting()
         };
         let dynamics = self.transition.build(&free, &setting, rng)?;
-        Ok(SequenceVae::new(frames, dynamics))
+        SequenceVae::new(frames, dynamics).seen_from(self.seen_from)
     }
 }

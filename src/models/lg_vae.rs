@@ -14,7 +14,7 @@
 //! 2. Q, R and the initial state are learned, where the paper fixes them; all covariances are full;
 //! 3. offsets b and d; the transition starts as free motion, z = (position, displacement per frame), where the paper starts at A = I.
 
-use super::{Fit, FramesConfig, SequenceVae, Sizes};
+use super::{Fit, FramesConfig, SequenceVae, Sizes, occlusion};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
 use laws::StateSpace;
@@ -30,6 +30,10 @@ use serde::{Deserialize, Serialize};
 pub struct LgVae {
     /// Networks between frames and codes.
     pub frames: FramesConfig,
+    /// Share of a frame's usual foreground from which on its code is a measurement; 0 (the default): every code is one.
+    /// Less of what moves tells no place: there the law says what to expect, see [`occlusion`].
+    #[schemars(range(min = 0, max = 1))]
+    pub seen_from: f64,
     /// Latent dimensions, n. Twice the codes: a position and a displacement for each.
     #[schemars(range(min = 1, max = 128))]
     pub latent: usize,
@@ -54,6 +58,7 @@ impl Default for LgVae {
     fn default() -> Self {
         Self {
             frames: FramesConfig::default(),
+            seen_from: 0.0,
             latent: 4,
             start: Start::default(),
             constraint: Constraint::default(),
@@ -98,6 +103,7 @@ impl LgVae {
         let constraint = self.constraint.check(&format!("{at}.constraint"), got);
         all([
             self.frames.check(&format!("{at}.frames"), frame),
+            occlusion::check(at, self.seen_from, frame),
             latent,
             constraint.map_err(Error::from),
         ])
@@ -111,7 +117,7 @@ impl LgVae {
         let frames = self.frames.build(sizes.frame, rng)?;
         let law = StateSpace::constrained(&self.law_at_start(rng), self.constraint)?;
         let law = law.driven(sizes.actions)?;
-        Ok(SequenceVae::new(frames, Box::new(law)))
+        SequenceVae::new(frames, Box::new(law)).seen_from(self.seen_from)
     }
 
     /// Codes start within about -3..3. Process noise starts large enough to absorb bounces, else the first gradients bend the

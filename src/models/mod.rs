@@ -12,6 +12,7 @@ mod defaults;
 mod frames;
 mod images;
 mod objective;
+mod occlusion;
 mod pixels;
 mod recurrent;
 mod reward;
@@ -162,6 +163,10 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     fn rewards(&self, beliefs: &Beliefs) -> Result<Option<Vec<f64>>> {
         let _ = beliefs;
         Ok(None)
+    }
+    /// How pixels are distributed around what it decodes; `None` where that is no density of its own.
+    fn pixels(&self) -> Option<Likelihood> {
+        None
     }
     /// The decoder as plain arrays, for the report's explorer; `None` where it has no such form.
     fn plain_decoder(&self) -> Option<crate::latents::Decoder> {

@@ -38,6 +38,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Whether it is [`Self::bound`]: what is reported, not what is climbed.
+    pub fn is_bound(&self) -> bool {
+        *self == Self::bound()
+    }
+
     /// As the evidence lower bound is defined: every weight of its terms 1, nothing beside it.
     pub fn bound() -> Self {
         Self {
@@ -105,6 +110,18 @@ impl<F: Float> Term<F> {
             self.per_frame = rows.iter().map(of).collect();
         }
         self
+    }
+
+    /// Both as one, with the name and the weight of the first.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn plus(mut self, other: Self) -> Result<Self> {
+        let pairs = self.per_frame.iter_mut().zip(&other.per_frame);
+        pairs.for_each(|(to, value)| *to += value);
+        let parts = vec![(self.value, 1.0), (other.value, other.sign * self.sign)];
+        self.value = ops::weighted_sum(parts)?;
+        Ok(self)
     }
 
     /// Its value in the bound, nats, summed over clips and frames.

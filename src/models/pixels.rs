@@ -1,7 +1,7 @@
 //! How pixels are distributed around what a decoder gives.
 
 use crate::error::{Error, Result};
-use nn::tensor::PerRow;
+use nn::tensor::{PerRow, size, values};
 use nn::{Float, Grad, Mat, Module, Param, Track, ops};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,30 @@ impl Likelihood {
         }
     }
 
+    /// log p(x | mean = x) of every frame, nats: what no decoder can surpass. Bernoulli pixels between black and white have a
+    /// cost of their own, x ln x + (1 - x) ln(1 - x), whatever is known; of other densities 0. Of the pixels that `seen`
+    /// has; `None` for all.
+    pub fn most<F: Float>(&self, frames: &Mat<F>, seen: Option<&[bool]>) -> Vec<f64> {
+        let (rows, columns) = size(frames);
+        if *self != Self::Bernoulli || columns == 0 {
+            return vec![0.0; rows];
+        }
+        let own = |share: f64| match share > 0.0 {
+            true => share * share.ln(),
+            false => 0.0,
+        };
+        let frames = values(frames).chunks_exact(columns).enumerate();
+        frames
+            .map(|(row, frame)| {
+                let pixels = frame.iter().enumerate();
+                let pixels =
+                    pixels.filter(|(i, _)| seen.is_none_or(|seen| seen[row * columns + i]));
+                let each = pixels.map(|(_, x)| own(x.widen()) + own(1.0 - x.widen()));
+                each.sum()
+            })
+            .collect()
+    }
+
     /// Whether it is a density of a frame by itself: what a bound is made of.
     pub fn is_of_one_frame(&self) -> bool {
         *self != Self::Calibrated
@@ -129,5 +153,46 @@ impl<F: Float> Module<F> for Pixels<F> {
         if let Some(p) = &mut self.log_std {
             out.push((format!("{at}.log_std"), p));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nn::tensor::{matrix, wide};
+
+    /// The decoder that gives the picture itself, beside ones that are off by a little.
+    #[test]
+    fn no_pixel_means_are_likelier_than_the_picture_itself() {
+        let pixels = [0.0, 0.3, 1.0, 0.5, 0.9, 0.02];
+        let frames = matrix(pixels.to_vec(), 2, 3).unwrap();
+        let likelihood = Likelihood::Bernoulli;
+        let most = likelihood.most(&frames, None);
+        let logits = |off: f64| -> Vec<f64> {
+            let near = |v: &f64| (v + off).clamp(1e-9, 1.0 - 1e-9);
+            pixels
+                .iter()
+                .map(near)
+                .map(|m| (m / (1.0 - m)).ln())
+                .collect()
+        };
+        let own = Pixels::<f64>::new(likelihood).unwrap();
+        let given = |off: f64| {
+            let outputs = matrix(logits(off), 2, 3).unwrap();
+            own.log_likelihood(outputs.retaped(), &frames, None)
+                .unwrap()
+                .rows
+        };
+        for (row, most) in most.iter().enumerate() {
+            assert!((given(0.0)[row] - most).abs() < 1e-6);
+            assert!(given(0.01)[row] < *most && given(-0.01)[row] < *most);
+        }
+        let seen = [true, false, true, false, false, true];
+        let some = likelihood.most(&frames, Some(&seen));
+        assert_eq!(some[0], 0.0);
+        assert!(some[1] > most[1]);
+        let gaussian = Likelihood::Gaussian { std: 0.1 };
+        assert_eq!(gaussian.most(&frames, None), [0.0, 0.0]);
+        assert_eq!(wide(&frames), pixels);
     }
 }

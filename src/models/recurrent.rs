@@ -23,8 +23,8 @@ use super::images::{at_least_zero, positive, seen_pixels};
 use super::reward::RewardHead;
 use super::stochastic::shares;
 use super::{
-    Actions, Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Model, Query,
-    Schedule, Term, Variables, ZKind,
+    Actions, Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Likelihood, Model,
+    Query, Schedule, Term, Variables, ZKind,
 };
 use crate::array::Array;
 use crate::error::{Error, Result, all};
@@ -653,6 +653,10 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         [s, z, g]
             .map(|latent| Latent { smoothed, ..latent })
             .to_vec()
+    }
+
+    fn pixels(&self) -> Option<Likelihood> {
+        Some(self.images.likelihood())
     }
 
     fn start_at(&mut self, common: &Common) -> Result<()> {

@@ -1,7 +1,10 @@
 //! The part that models with a law of motion share: a VAE of frames whose codes some dynamics explain.
 
+use super::occlusion::{self, Expected, Visibility};
 use super::state_space::{Codes, Dynamics, Found, Known, Starts, StateSpaceModel};
-use super::{Ahead, Claims, Clips, Common, FrameVae, Model, Query, Schedule, Term};
+use super::{
+    Ahead, Claims, Clips, Common, FrameVae, Likelihood, Model, Observed, Query, Schedule, Term,
+};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{Beliefs, Decoder, Given, Kind, Latent};
@@ -9,36 +12,100 @@ use crate::seeds::Rng;
 use laws::{Evidence, StateSpace};
 use lgssm::published::{self, Gap};
 use lgssm::{self, AffineModes, Lgssm, Posterior, Transition, innovations};
-use nn::tensor::PerRow;
-use nn::{Float, Grad, Mat, Module, Param, ops};
+use nalgebra::DVector;
+use nn::tensor::{PerRow, matrix, scalar, wide};
+use nn::{Float, Grad, Mat, Module, NoTape, Param, ops};
 
 /// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ], of the frames and pixels that are seen: what is
-/// missing is summed out of the law, and leaves no term.
+/// missing is summed out of the law, and leaves no term. Of frames that show too little of what moves see [`occlusion`].
 #[derive(Debug)]
 pub struct SequenceVae<F: Float> {
     frames: FrameVae<F>,
     dynamics: Box<dyn Dynamics<F>>,
+    visibility: Option<Visibility<F>>,
 }
 
 impl<F: Float> SequenceVae<F> {
     /// Networks between frames and codes, dynamics between codes.
     pub fn new(frames: FrameVae<F>, dynamics: Box<dyn Dynamics<F>>) -> Self {
-        Self { frames, dynamics }
+        Self {
+            frames,
+            dynamics,
+            visibility: None,
+        }
     }
 
-    /// The law, or what the modes of one have in common.
-    fn any_law(&self) -> Result<Option<Lgssm>> {
-        Ok(match self.dynamics.law() {
-            Some(law) => Some(law),
-            None => self.dynamics.modes()?.map(|modes| modes.law),
+    /// Codes of frames with less than `share` of the usual foreground are no measurements; 0 for none of them.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn seen_from(self, share: f64) -> Result<Self> {
+        Ok(Self {
+            visibility: Visibility::new(share)?,
+            ..self
         })
+    }
+
+    /// Which frames of clips show what moves, (B*T); `None` for all. Missing ones count as they would be seen.
+    fn visible(&self, clips: &Clips<F>) -> Result<Option<Vec<bool>>> {
+        let Some(visibility) = &self.visibility else {
+            return Ok(None);
+        };
+        let pixels = clips.seen.as_ref().and_then(|seen| seen.pixels.as_deref());
+        let found = visibility.seen(&self.frames.foreground(&clips.frames, pixels)?);
+        Ok(found.contains(&false).then_some(found))
+    }
+
+    /// log p(x_t | a_t) of frames that are hidden, of draws from what the law expects there, see [`occlusion`]; `codes`
+    /// (B*T, p) of those that are seen. The gradient goes into the decoder alone.
+    fn behind(
+        &self,
+        hidden: &Observed<F>,
+        (codes, steps): (&[f64], usize),
+        known: Known,
+        at: Schedule,
+        rng: &mut Rng,
+    ) -> Result<PerRow<F, Grad<F>>> {
+        let law = self.dynamics.common_law().ok_or_else(|| {
+            Error::Experiment("seen_from: a model with a law of codes expected".into())
+        })?;
+        let found = self.dynamics.infer(codes, steps, known)?;
+        let rows = hidden.rows.iter().flatten().enumerate();
+        let places: Vec<usize> = rows.filter_map(|(place, row)| row.map(|_| place)).collect();
+        let expected = Expected::of(&law, &found.states, &places, !at.is_bound())?;
+        let p = law.code;
+        let codes = |drawn: &[DVector<f64>]| {
+            let all = drawn.iter().flat_map(|code| code.iter().map(|&v| F::of(v)));
+            matrix(all.collect(), drawn.len(), p)
+        };
+        if !at.is_bound() {
+            let drawn: Vec<_> = expected.iter().map(|own| own.draw(rng)).collect();
+            return self.frames.log_likelihood(codes(&drawn)?.retaped(), hidden);
+        }
+        let encoded = wide(
+            &self
+                .frames
+                .features::<NoTape>(&hidden.frames, hidden.pixels.as_deref())?,
+        );
+        let encoded: Vec<_> = encoded
+            .chunks_exact(2 * p)
+            .map(|head| DVector::from_row_slice(&head[..p]))
+            .collect();
+        let rows = occlusion::log_marginal(&expected, &encoded, rng, |drawn, each| {
+            let found = self
+                .frames
+                .log_likelihood(codes(drawn)?.retaped(), &hidden.repeated(each)?)?;
+            Ok(found.rows)
+        })?;
+        let sum = scalar(F::of(rows.iter().sum()))?.retaped();
+        Ok(PerRow { sum, rows })
     }
 
     /// One answer from what was inferred for its mask.
     fn answer(
         &self,
         query: &Query,
-        codes: &Codes,
+        (codes, visible): (&Codes, Option<&[bool]>),
         found: Option<&Found>,
         whole: bool,
         [clips, frames]: [usize; 2],
@@ -73,8 +140,14 @@ impl<F: Float> SequenceVae<F> {
         if let Some(modes) = modes {
             out.insert("modes", &Beliefs::STATES, states(modes)?)?;
         }
-        if let (Given::UpTo, true, Some(law)) = (query.given, whole, self.any_law()?) {
-            let found = innovations(&law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
+        if let (Given::UpTo, true, Some(law)) = (query.given, whole, self.dynamics.common_law()) {
+            let mut found = innovations(&law, &codes.mean, &p.predicted_mean, &p.predicted_cov)?;
+            // What is hidden was not measured: nothing that the law did not expect.
+            for (t, own) in found.chunks_exact_mut(law.code).enumerate() {
+                if visible.is_some_and(|visible| !visible[t]) {
+                    own.fill(0.0);
+                }
+            }
             out.insert("innovations", &Beliefs::STATES, states(&found)?)?;
         }
         Ok(out)
@@ -85,6 +158,9 @@ impl<F: Float> Module<F> for SequenceVae<F> {
     fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
         self.frames.parameters(at, out);
         self.dynamics.parameters(at, out);
+        if let Some(visibility) = &mut self.visibility {
+            visibility.parameters(at, out);
+        }
     }
 }
 
@@ -116,11 +192,15 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         if !common.action_scale.is_empty() {
             self.dynamics.scale_actions(&common.action_scale)?;
         }
+        if let Some(visibility) = &mut self.visibility {
+            visibility.start_at(common)?;
+        }
         self.frames.start_at(common)
     }
 
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
-        let observed = clips.observed()?;
+        let visible = self.visible(clips)?;
+        let (observed, hidden) = clips.observed()?.split(visible.as_deref())?;
         let head = self.frames.head(&observed)?;
         let (codes, log_q) = self.frames.sample(head, rng)?; // (M, p)
         let rows = observed.rows.as_deref();
@@ -128,17 +208,29 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             None => codes.retaped(),
             Some(rows) => ops::gather_rows(codes.retaped(), rows)?,
         }; // (B*T, p)
+        let seen: Option<Vec<bool>> = rows.map(|rows| rows.iter().map(Option::is_some).collect());
         let known = Known {
-            seen: clips.seen.as_ref().map(|seen| seen.frames.as_slice()),
+            seen: seen.as_deref(),
             actions: clips.actions.as_ref(),
+        };
+        let behind = match &hidden {
+            Some(hidden) => {
+                Some(self.behind(hidden, (&wide(&in_time), clips.steps), known, at, rng)?)
+            }
+            None => None,
         };
         let log_p = self
             .dynamics
             .log_likelihood(in_time, clips.steps, known, rng)?;
         let reconstruction = self.frames.log_likelihood(codes, &observed)?;
+        let mut reconstruction = Term::new("reconstruction", reconstruction, 1.0).placed(rows);
+        if let (Some(behind), Some(hidden)) = (behind, &hidden) {
+            let behind = Term::new("reconstruction", behind, 1.0).placed(hidden.rows.as_deref());
+            reconstruction = reconstruction.plus(behind)?;
+        }
         let weight = at.latent_weight;
         Ok(vec![
-            Term::new("reconstruction", reconstruction, 1.0).placed(rows),
+            reconstruction,
             Term::new("code_log_likelihood", log_p, weight),
             Term::minus("code_entropy", log_q, weight).placed(rows),
         ])
@@ -147,15 +239,18 @@ impl<F: Float> Model<F> for SequenceVae<F> {
     /// The encoder looks once, and the filter runs once for every mask.
     fn infer(&self, clips: &Clips<F>, queries: &[Query], _: &mut Rng) -> Result<Vec<Beliefs>> {
         let codes = self.frames.encode_clips(clips)?;
+        let visible = self.visible(clips)?;
         let size = [clips.sequences, clips.steps];
         let mut runs: Vec<(Option<Vec<bool>>, Found)> = Vec::new();
         let mut out = Vec::new();
         for query in queries {
             if query.given == Given::Alone {
-                out.push(self.answer(query, &codes, None, true, size)?);
+                out.push(self.answer(query, (&codes, None), None, true, size)?);
                 continue;
             }
             let mask = query.observed_frames(clips);
+            let whole = mask.is_none();
+            let mask = both(mask, visible.as_deref());
             let run = match runs.iter().position(|(own, _)| *own == mask) {
                 Some(run) => run,
                 None => {
@@ -168,7 +263,13 @@ impl<F: Float> Model<F> for SequenceVae<F> {
                     runs.len() - 1
                 }
             };
-            out.push(self.answer(query, &codes, Some(&runs[run].1), mask.is_none(), size)?);
+            out.push(self.answer(
+                query,
+                (&codes, visible.as_deref()),
+                Some(&runs[run].1),
+                whole,
+                size,
+            )?);
         }
         Ok(out)
     }
@@ -221,6 +322,10 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         }
     }
 
+    fn pixels(&self) -> Option<Likelihood> {
+        Some(self.frames.likelihood())
+    }
+
     fn plain_decoder(&self) -> Option<Decoder> {
         self.frames.plain_decoder()
     }
@@ -237,6 +342,24 @@ impl<F: Float> Model<F> for SequenceVae<F> {
 impl<F: Float> StateSpaceModel<F> for SequenceVae<F> {
     fn encode(&self, frames: &Mat<F>) -> Result<Codes> {
         self.frames.encode(frames)
+    }
+
+    fn measured(&self, clips: &Clips<F>) -> Result<(Vec<f64>, Option<Vec<bool>>)> {
+        let mut codes = self.frames.encode_clips(clips)?.mean;
+        let visible = self.visible(clips)?;
+        if let Some(seen) = &visible {
+            let known = Known {
+                seen: Some(seen),
+                actions: clips.actions.as_ref(),
+            };
+            let found = self.dynamics.infer(&codes, clips.steps, known)?;
+            let expected = self.dynamics.emit(&found.states.smoothed_mean);
+            for (t, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
+                let own = t * self.frames.codes..(t + 1) * self.frames.codes;
+                codes[own.clone()].copy_from_slice(&expected[own]);
+            }
+        }
+        Ok((codes, visible))
     }
 
     fn start_law(&mut self, codes: &[f64], steps: usize) -> Result<()> {
@@ -265,6 +388,14 @@ impl<F: Float> StateSpaceModel<F> for SequenceVae<F> {
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {
         self.dynamics.emit(states)
+    }
+}
+
+/// What is seen where two things may hide it.
+fn both(a: Option<Vec<bool>>, b: Option<&[bool]>) -> Option<Vec<bool>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(a, b)| *a && *b).collect()),
+        (a, b) => a.or(b.map(<[bool]>::to_vec)),
     }
 }
 
@@ -383,6 +514,10 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
             ..lgssm::Batch::new(codes, sequences, steps)
         };
         Ok(Some(published::gap(&law, &batch)?))
+    }
+
+    fn common_law(&self) -> Option<Lgssm> {
+        Some(self.law())
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

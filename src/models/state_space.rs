@@ -1,6 +1,6 @@
 //! What only models with a linear-Gaussian law of motion can do, and the law as they hold it.
 
-use super::{Actions, Ahead};
+use super::{Actions, Ahead, Clips};
 use crate::error::Result;
 use crate::seeds::Rng;
 use lgssm::published::Gap;
@@ -40,6 +40,12 @@ pub trait StateSpaceModel<F: Float> {
     /// # Errors
     /// Frames of another size.
     fn encode(&self, frames: &Mat<F>) -> Result<Codes>;
+    /// Codes of clips (B, T, p): means of q(a | x), and of frames that show too little of what moves, what the law expects
+    /// there given all others; with them which frames are seen, `None` for all.
+    ///
+    /// # Errors
+    /// Frames of another size; a covariance that lost positive definiteness.
+    fn measured(&self, clips: &Clips<F>) -> Result<(Vec<f64>, Option<Vec<bool>>)>;
     /// Takes codes (B, T, p) of training clips into what of the law starts from them; called once, after
     /// `train.law_from` steps.
     ///
@@ -170,6 +176,11 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     /// A covariance that lost positive definiteness.
     fn published_gap(&self, _: &[f64], _steps: usize, _known: Known) -> Result<Option<Gap>> {
         Ok(None)
+    }
+    /// The law, or what its modes have in common: emission, noises, initial state. `None` where codes are not emitted by a
+    /// linear-Gaussian law.
+    fn common_law(&self) -> Option<Lgssm> {
+        None
     }
     /// As [`StateSpaceModel::emit`].
     fn emit(&self, states: &[f64]) -> Vec<f64>;

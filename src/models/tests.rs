@@ -9,6 +9,7 @@ use rand::RngExt;
 
 mod actions;
 mod kalman;
+mod occlusion;
 
 const FRAME: [usize; 3] = [1, 8, 8];
 const STEPS: usize = 4;

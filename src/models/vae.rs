@@ -154,6 +154,10 @@ impl<F: Float> Model<F> for VaeModel<F> {
         self.frames.decode(beliefs.need("a")?.data())
     }
 
+    fn pixels(&self) -> Option<Likelihood> {
+        Some(self.frames.likelihood())
+    }
+
     fn plain_decoder(&self) -> Option<Decoder> {
         self.frames.plain_decoder()
     }

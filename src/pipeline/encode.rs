@@ -140,12 +140,11 @@ pub fn encode(
     Ok(())
 }
 
-/// Minus what every frame adds to the bound, and its terms.
+/// Minus what every frame adds to the bound, above what its own pixels cost at best, and the terms of the bound.
 fn surprise(bound: &Evaluated, steps: usize) -> Result<Beliefs> {
     let mut out = Beliefs::default();
-    let mut total: Vec<f64> = Vec::new();
+    let mut total = bound.most.clone();
     for ((name, _), own) in bound.means[1..].iter().zip(&bound.per_frame) {
-        total.resize(own.len(), 0.0);
         total.iter_mut().zip(own).for_each(|(to, v)| *to -= v);
         let shape = [own.len() / steps, steps];
         let values = Array::new(shape, own.clone())?;
@@ -165,14 +164,22 @@ pub(super) fn fit_code_noise(
     let Some(model) = model.state_space_mut() else {
         return Ok(());
     };
-    let all = whole(train, NOISE_SEQUENCES);
-    if all.is_empty() {
-        // Codes of missing frames are none; the law keeps the noise that it learned.
-        return Ok(());
-    }
+    let mut all = Vec::new();
     let mut codes = Vec::new();
-    for part in all.chunks(at_once(train, CUT)) {
-        codes.extend(model.encode(&clips(train, part, steps)?.frames)?.mean);
+    for part in whole(train, NOISE_SEQUENCES).chunks(at_once(train, CUT)) {
+        let (found, visible) = model.measured(&clips(train, part, steps)?)?;
+        let size = found.len() / part.len();
+        for (i, own) in found.chunks_exact(size).enumerate() {
+            let hidden = |seen: &Vec<bool>| seen[i * steps..][..steps].contains(&false);
+            if !visible.as_ref().is_some_and(hidden) {
+                all.push(part[i]);
+                codes.extend_from_slice(own);
+            }
+        }
+    }
+    if all.is_empty() {
+        // Codes of missing or hidden frames are none; the law keeps the noise that it learned.
+        return Ok(());
     }
     let acted = actions(train, &all, steps);
     let known = Known {

@@ -309,7 +309,7 @@ impl Footage {
             .collect()
     }
 
-    /// Minus what every frame adds to the bound, nats, (N, T).
+    /// Minus what every frame adds to the bound, above what its own pixels cost at best, nats, (N, T).
     pub fn surprise(&self, model: &dyn Model<f32>, seed: u64) -> Result<Array> {
         let seeds = Seeds::new(seed);
         let parts: Vec<Vec<f64>> = self
@@ -318,8 +318,9 @@ impl Footage {
             .enumerate()
             .map(|(i, (from, to))| {
                 let mut rng = seeds.stream("evaluate/noise", i as u64);
-                let terms = model.objective(&self.part(from, to)?, Schedule::bound(), &mut rng)?;
-                let mut total = vec![0.0; (to - from) * self.steps];
+                let clips = self.part(from, to)?;
+                let terms = model.objective(&clips, Schedule::bound(), &mut rng)?;
+                let mut total = clips.most(model.pixels());
                 for term in terms.into_iter().filter(|term| term.in_bound) {
                     let pairs = total.iter_mut().zip(&term.per_frame);
                     pairs.for_each(|(to, value)| *to -= value);

@@ -273,11 +273,31 @@ fn common_of_pictures(split: &Split, frame: [usize; 3]) -> Common {
         })
         .collect();
     let (means, backgrounds): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let background = backgrounds.concat();
     Common {
         mean: means.concat(),
-        background: backgrounds.concat(),
+        foreground: foreground(split, &background),
+        background,
         ..Common::default()
     }
+}
+
+/// Upper quartile over frames that are seen of sum |x - background|.
+fn foreground(split: &Split, background: &[f64]) -> f64 {
+    let clips = (0..split.len().min(COMMON_SEQUENCES)).into_par_iter();
+    let mut all: Vec<f64> = clips
+        .flat_map_iter(|i| {
+            let seen = split.frame_seen(i);
+            let frames = split.frames(i).chunks_exact(background.len()).enumerate();
+            let frames = frames.filter(move |(t, _)| seen.get(*t) != Some(&0));
+            frames.map(|(_, frame)| {
+                let pixels = frame.iter().zip(background);
+                pixels.map(|(&x, b)| (f64::from(x) / 255.0 - b).abs()).sum()
+            })
+        })
+        .collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() * 3 / 4).copied().unwrap_or(0.0)
 }
 
 /// Root mean square of every component of the actions of training sequences; 1 where one never acts, none where nothing

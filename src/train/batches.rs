@@ -178,6 +178,8 @@ pub struct Evaluated {
     pub means: Vec<(String, f64)>,
     /// What every clip and frame adds to each term, (N, T), in the order of `means` after the first.
     pub per_frame: Vec<Vec<f64>>,
+    /// What no decoder's pixels can surpass, (N, T), see [`Clips::most`].
+    pub most: Vec<f64>,
 }
 
 /// The ELBO of the first `limit` sequences of a split and its terms. The noise is the same at every call.
@@ -192,7 +194,7 @@ pub fn evaluate(
     seeds: Seeds,
 ) -> Result<Evaluated> {
     let all: Vec<usize> = (0..split.len().min(limit)).collect();
-    type Part = (Vec<(&'static str, f64, Vec<f64>)>, usize);
+    type Part = (Vec<(&'static str, f64, Vec<f64>)>, usize, Vec<f64>);
     let parts: Vec<Part> = all
         .par_chunks(at_once(split, EVALUATION_CUT))
         .enumerate()
@@ -211,14 +213,20 @@ pub fn evaluate(
                 }
                 (term.name, total, per_frame)
             });
-            Ok((own.collect(), clips.observations()))
+            Ok((
+                own.collect(),
+                clips.observations(),
+                clips.most(model.pixels()),
+            ))
         })
         .collect::<Result<_>>()?;
-    let seen = parts.iter().map(|(_, seen)| seen).sum::<usize>();
+    let seen = parts.iter().map(|(_, seen, _)| seen).sum::<usize>();
     let frames = seen.max(1) as f64;
     let mut means: Vec<(String, f64)> = vec![("elbo".into(), 0.0)];
     let mut per_frame: Vec<Vec<f64>> = Vec::new();
-    for (part, _) in parts {
+    let mut most = Vec::new();
+    for (part, _, own) in parts {
+        most.extend(own);
         for (i, (name, total, own)) in part.into_iter().enumerate() {
             if means.len() <= i + 1 {
                 means.push((name.into(), 0.0));
@@ -229,7 +237,11 @@ pub fn evaluate(
             per_frame[i].extend(own);
         }
     }
-    Ok(Evaluated { means, per_frame })
+    Ok(Evaluated {
+        means,
+        per_frame,
+        most,
+    })
 }
 
 #[cfg(test)]

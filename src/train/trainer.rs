@@ -341,7 +341,7 @@ fn start_law(job: &Job, run: &mut Run) -> Result<()> {
     let mut codes = Vec::new();
     for part in all.chunks(50) {
         let clips = clips(job.train, part, job.steps)?;
-        codes.extend(model.encode(&clips.frames)?.mean);
+        codes.extend(model.measured(&clips)?.0);
     }
     model.start_law(&codes, job.steps)
 }

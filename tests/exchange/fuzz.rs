@@ -309,3 +309,35 @@ fn words_of_the_command_line() {
         })
         .unwrap();
 }
+
+/// Every file of a LeRobot folder but the pictures, which are inside one of them.
+#[test]
+fn lerobot() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = ball(&dir.path().join("data"));
+    exported(&data, Format::LeRobot, &dir.path().join("lerobot"));
+    let folder = dir.path().join("lerobot");
+    let out = dir.path().join("back");
+    for (name, cases) in [
+        ("meta/info.json", 40),
+        ("meta/tasks.parquet", 30),
+        ("meta/episodes/chunk-000/file-000.parquet", 40),
+        ("data/chunk-000/file-000.parquet", 60),
+    ] {
+        let path = folder.join(name);
+        let whole = fs::read(&path).unwrap();
+        println!("{name}: {} bytes", whole.len());
+        fuzz(cases, &whole, |bytes| {
+            put(&path, bytes);
+            let read = imported(&[folder.display().to_string()], &out, &timed());
+            assert_eq!(read.is_ok(), out.exists());
+            if read.is_ok() {
+                fs::remove_dir_all(&out).unwrap();
+            }
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "{read:?}");
+            read.is_ok()
+        });
+        put(&path, whole);
+    }
+    imported(&[folder.display().to_string()], &out, &timed()).unwrap();
+}

@@ -417,3 +417,40 @@ fn a_folder_that_is_wrong_is_refused_with_what_where_expected_and_got() {
         "{error}"
     );
 }
+
+/// Tables of the hub are packed by Snappy; one packed by another codec is told with the way out.
+#[test]
+fn a_table_packed_by_another_codec_is_named_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = ball(&dir.path().join("data"));
+    let folder = out(&data, dir.path(), false);
+    let plain = ImportOptions {
+        clip: Some(9),
+        ..ImportOptions::default()
+    };
+    for codec in ["zstd", "brotli", "lz4", "gzip"] {
+        let script = format!(
+            "import pyarrow.parquet as pq\nname = 'lerobot/data/chunk-000/file-000.parquet'\n\
+             pq.write_table(pq.read_table(name), name, compression='{codec}')"
+        );
+        if python(&["pyarrow"], &script, dir.path()).is_none() {
+            return;
+        }
+        let to = dir.path().join(codec);
+        let read = back(&folder, &to, &plain);
+        if codec == "gzip" {
+            assert_eq!(
+                read.unwrap().split("train").unwrap().len(),
+                data.split("train").unwrap().len()
+            );
+            continue;
+        }
+        let error = read.unwrap_err().to_string();
+        let name = format!("packed with {}", codec.to_ascii_uppercase());
+        assert!(
+            error.contains(&name) && error.contains("compression='snappy'"),
+            "{error}"
+        );
+        assert!(!to.exists());
+    }
+}

@@ -49,7 +49,7 @@ fn fresh_clips_stay_within_three_times_the_bound_or_say_that_they_do_not_tell() 
         for (name, disturbed) in &all {
             let factor = if *name == "clean" { 1.0 } else { 3.0 };
             let (mut told, mut good, mut errors, mut clips) = (0, 0, Vec::new(), 0);
-            let mut seconds = 0.0;
+            let (mut seconds, mut reasons) = (0.0, Vec::new());
             for index in 0..DRAWN {
                 let (gammas, own, rate) = drawn(kind, *disturbed, index);
                 clips += own.len();
@@ -60,8 +60,12 @@ fn fresh_clips_stay_within_three_times_the_bound_or_say_that_they_do_not_tell() 
                 let start = Instant::now();
                 let outcome = identify(&own, &settings).unwrap();
                 seconds += start.elapsed().as_secs_f64();
-                let Outcome::Found(found) = outcome else {
-                    continue;
+                let found = match outcome {
+                    Outcome::Found(found) => found,
+                    Outcome::Silent(why) => {
+                        reasons.push(why);
+                        continue;
+                    }
                 };
                 let value = |name: &str| {
                     let constants = found.answer.constants.iter();
@@ -70,6 +74,9 @@ fn fresh_clips_stay_within_three_times_the_bound_or_say_that_they_do_not_tell() 
                 let (Some(got0), Some(got1), true) =
                     (value("gamma0"), value("gamma1"), found.answer.certain)
                 else {
+                    let law = found.answer.law.name();
+                    let code = found.code.name();
+                    reasons.push(format!("{code}, {law}: {}", found.answer.doubts.join("; ")));
                     continue;
                 };
                 told += 1;
@@ -88,6 +95,9 @@ fn fresh_clips_stay_within_three_times_the_bound_or_say_that_they_do_not_tell() 
                 percent(errors.last()),
                 seconds / clips as f64
             );
+            for why in reasons {
+                println!("not told: {why}");
+            }
             wrong += told - good;
         }
     }

@@ -3,4 +3,5 @@
 mod clips;
 mod constants;
 mod fresh;
+mod limits;
 mod recordings;

@@ -251,6 +251,10 @@ impl<F: Float> Dynamics<F> for Blended<F> {
         Ok(Some(published::gap(&self.law.law(), &batch)?))
     }
 
+    fn common_law(&self) -> Option<Lgssm> {
+        Some(self.law.law())
+    }
+
     fn emit(&self, states: &[f64]) -> Vec<f64> {
         self.law.law().emit(states)
     }

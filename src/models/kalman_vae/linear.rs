@@ -83,6 +83,10 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
         self.space.published_gap(codes, steps, known)
     }
 
+    fn common_law(&self) -> Option<Lgssm> {
+        Some(self.space.law())
+    }
+
     fn emit(&self, states: &[f64]) -> Vec<f64> {
         self.space.law().emit(states)
     }

@@ -104,6 +104,10 @@ impl<F: Float> Dynamics<F> for Switching<F> {
         Ok(self.law.affine_modes()?)
     }
 
+    fn common_law(&self) -> Option<Lgssm> {
+        Some(self.law.law())
+    }
+
     fn emit(&self, states: &[f64]) -> Vec<f64> {
         self.law.law().emit(states)
     }

@@ -45,6 +45,7 @@ fn built<F: Float>(config: &AnyModel) -> Box<dyn Model<F>> {
         mean: grey.clone(),
         background: grey,
         action_scale: vec![0.7, 1.4],
+        ..Common::default()
     };
     model.start_at(&common).unwrap();
     // B starts at zero.

@@ -314,6 +314,11 @@ impl<F: Float> Encoder<F> {
         self.background.set(background)
     }
 
+    /// What stands still, (C*H*W).
+    pub fn background(&self) -> &[F] {
+        self.background.values()
+    }
+
     /// Starts the variances of codes that are the frames themselves there; others stay.
     ///
     /// # Errors
