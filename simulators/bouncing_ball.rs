@@ -7,6 +7,7 @@
 //! 2. Bounces happen at the time of impact (there: at the end of a frame's one physics step).
 //! 3. Frames are anti-aliased (there: binary).
 
+use crate::elementary::{cos, sin};
 use crate::engine::{Ball, Wall};
 use crate::exact::Axis;
 use crate::flight::Flight;
@@ -212,7 +213,7 @@ impl BouncingBall {
         if !self.undamped() {
             parameters.push(drag);
         }
-        let state = [x, y, speed * direction.cos(), speed * direction.sin()];
+        let state = [x, y, speed * cos(direction), speed * sin(direction)];
         let flight = self.flight(&faces, state, &parameters);
         Ok((parameters, flight))
     }

@@ -5,6 +5,7 @@
 //! as restitution says, exactly to rounding.
 
 use crate::crowd::{Crowd, Member, pair_index};
+use crate::elementary::{hypot, sin_cos};
 use crate::record::fits;
 use crate::room;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
@@ -103,7 +104,7 @@ impl BouncingBalls {
             }
             let apart = |i: usize, k: usize| {
                 let ([ax, ay], [bx, by]) = (centres[i], centres[k]);
-                (ax - bx).hypot(ay - by) > radii[i] + radii[k]
+                hypot(ax - bx, ay - by) > radii[i] + radii[k]
             };
             if (0..radii.len()).all(|i| (i + 1..radii.len()).all(|k| apart(i, k))) {
                 return Ok(centres);
@@ -230,7 +231,7 @@ impl Simulator for BouncingBalls {
             let radius = self.radius.sample(rng)?;
             let mass = self.mass.sample(rng)?;
             let speed = self.speed.sample(rng)?;
-            let (sin, cos) = self.direction.sample(rng)?.to_radians().sin_cos();
+            let (sin, cos) = sin_cos(self.direction.sample(rng)?.to_radians());
             parameters.extend([radius, mass, speed]);
             members.push(Member {
                 radius,

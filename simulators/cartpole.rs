@@ -13,6 +13,7 @@
 //! number within +-10 (there: one of two), the motion is exact (there: Euler steps of 0.02 s), and nothing ends when
 //! the pole falls: a frame costs 1 where |x| > 2.4 m or |a| > 12 deg, else 0.
 
+use crate::elementary::sin_cos;
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::pendulum::BOB;
@@ -195,7 +196,7 @@ impl Simulator for Cartpole {
         let (&[cart, pole, half, gravity], &[_, vx, angle, speed]) = (parameters, state) else {
             return None;
         };
-        let (sin, cos) = angle.sin_cos();
+        let (sin, cos) = sin_cos(angle);
         let (mx, my) = (vx + half * speed * cos, -half * speed * sin); // of the pole's middle
         let turning = pole * half * half / 3.0 * speed * speed;
         let kinetic = 0.5 * (cart * vx * vx + pole * (mx * mx + my * my) + turning);
@@ -258,7 +259,7 @@ impl Simulator for Cartpole {
     }
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
-        let (x, (sin, cos)) = (state[0], state[2].sin_cos());
+        let (x, (sin, cos)) = (state[0], sin_cos(state[2]));
         let length = 2.0 * parameters[2];
         shapes.push(Shape {
             outline: Outline::Rectangle(Rectangle {

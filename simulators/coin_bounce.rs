@@ -12,6 +12,7 @@
 //!
 //! Rare kicks in mid-flight are an option: after a frame the ball goes on in any direction.
 
+use crate::elementary::sin_cos;
 use crate::flight::Flight;
 use crate::record::fits;
 use crate::{
@@ -210,7 +211,7 @@ impl Motion for Tossed {
         };
         if self.rng.random::<f64>() < probability {
             let speed = speed.sample(&mut self.rng)?;
-            let (sin, cos) = (std::f64::consts::TAU * self.rng.random::<f64>()).sin_cos();
+            let (sin, cos) = sin_cos(std::f64::consts::TAU * self.rng.random::<f64>());
             self.flight.set_velocity([speed * cos, speed * sin]);
             self.kicked = true;
         }

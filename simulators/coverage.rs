@@ -5,6 +5,8 @@
 //! between itself and the right border; their running sum is each pixel's share. So coverage is exact up to rounding, about
 //! 1e-15 of the shape's area. The round ends of a capsule are polygons of the same area.
 
+use crate::elementary::{acos, atan2, sin, sin_cos};
+
 /// Area, left of x and above y, of the disc of radius r about the origin, given the areas `left` of the part left of x and
 /// `above` of the part above y ([`segment`]); x and y already clamped to -r..=r.
 ///
@@ -27,7 +29,7 @@ fn disc_corner(radius: f64, x: f64, y: f64, left: f64, above: f64) -> f64 {
 /// (Near x = r rounding of h cancels between the two terms; with asin(x/r) it would not, and cost 1e-9.)
 fn segment(radius: f64, x: f64) -> f64 {
     let half_chord = ((radius - x) * (radius + x)).sqrt();
-    radius * radius * (std::f64::consts::FRAC_PI_2 + x.atan2(half_chord)) + x * half_chord
+    radius * radius * (std::f64::consts::FRAC_PI_2 + atan2(x, half_chord)) + x * half_chord
 }
 
 /// The pixels from `low` to `high` that lie in `0..size`.
@@ -102,15 +104,15 @@ impl Scratch {
         paint: impl FnMut(usize, usize, f64),
     ) {
         let half_turn = std::f64::consts::PI;
-        let along = (b[1] - a[1]).atan2(b[0] - a[0]);
-        let step = 2.0 * (1.0 - (SAGITTA / radius).min(1.0)).acos();
+        let along = atan2(b[1] - a[1], b[0] - a[0]);
+        let step = 2.0 * acos(1.0 - (SAGITTA / radius).min(1.0));
         let n = (half_turn / step).ceil().clamp(2.0, 200.0);
         let step = half_turn / n;
-        let radius = radius * (step / step.sin()).sqrt(); // the area of the polygon is that of the disc
+        let radius = radius * (step / sin(step)).sqrt(); // the area of the polygon is that of the disc
         self.corners.clear();
         for (centre, from) in [(b, along - 0.5 * half_turn), (a, along + 0.5 * half_turn)] {
             for k in 0..=n as usize {
-                let (sin, cos) = (from + k as f64 * step).sin_cos();
+                let (sin, cos) = sin_cos(from + k as f64 * step);
                 self.corners
                     .push([centre[0] + radius * cos, centre[1] + radius * sin]);
             }

@@ -2,8 +2,9 @@
 
 mod yaml;
 
+use crate::normal::standard_normal;
 use crate::{Error, Rng};
-use rand_distr::{Distribution as _, Normal, Uniform};
+use rand_distr::{Distribution as _, Uniform};
 use std::fmt;
 
 /// The distribution of one number, drawn once per sequence. In YAML:
@@ -51,9 +52,9 @@ impl Distribution {
     /// # Errors
     /// [`Error::Parameter`] where [`Distribution::check`] would have refused.
     pub fn sample(&self, rng: &mut Rng) -> Result<f64, Error> {
-        let normal = |mean: f64, std: f64, rng: &mut Rng| match Normal::new(mean, std) {
-            Ok(normal) => Ok(normal.sample(rng)),
-            Err(_) => Err(Error::parameter("std", "finite and at least 0", std)),
+        let normal = |mean: f64, std: f64, rng: &mut Rng| match std.is_finite() && std >= 0.0 {
+            true => Ok(mean + std * standard_normal(rng)),
+            false => Err(Error::parameter("std", "finite and at least 0", std)),
         };
         match *self {
             Self::Constant(value) => Ok(value),

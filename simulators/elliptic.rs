@@ -3,6 +3,7 @@
 //! Source: Abramowitz and Stegun, Handbook of mathematical functions, sections 16.4 and 17.6 (arithmetic-geometric mean); Carlson,
 //! Computing elliptic integrals by duplication, 1979, for the incomplete integral.
 
+use crate::elementary::{asin, atan2, cos, hypot, sin, sin_cos};
 use std::f64::consts::{FRAC_PI_2, PI};
 
 /// Complete elliptic integral of the first kind K(k), modulus k within 0..1: pi/2 over the arithmetic-geometric mean of 1 and
@@ -20,7 +21,7 @@ pub fn incomplete(phi: f64, k: f64) -> f64 {
     // F grows by 2 K every half turn.
     let turns = (phi / PI).round();
     let rest = phi - turns * PI;
-    let (sin, cos) = rest.sin_cos();
+    let (sin, cos) = sin_cos(rest);
     let part = sin * carlson(cos * cos, (1.0 - k * sin) * (1.0 + k * sin), 1.0);
     match turns {
         0.0 => part,
@@ -60,7 +61,7 @@ pub fn amplitude(u: f64, k: f64) -> f64 {
     let mut phi = 2f64.powi(steps.len() as i32 - 1) * a * u;
     for pair in steps.windows(2).rev() {
         let (a, c) = pair[1];
-        phi = 0.5 * (phi + (c / a * phi.sin()).asin());
+        phi = 0.5 * (phi + asin(c / a * sin(phi)));
     }
     phi
 }
@@ -76,23 +77,20 @@ pub fn pendulum([angle, speed]: [f64; 2], square: f64, t: f64) -> [f64; 2] {
     let w = square.sqrt();
     let half = 0.5 * angle;
     let turns = (half / PI).round() * PI; // of angle/2; what is left has a cosine of at least 0
-    let (x, y) = ((half - turns).sin(), speed / (2.0 * w)); // k sn, k cn
-    let k = x.hypot(y);
+    let (x, y) = (sin(half - turns), speed / (2.0 * w)); // k sn, k cn
+    let k = hypot(x, y);
     if k == 0.0 {
         return [angle, 0.0];
     }
     if k < 1.0 {
-        let phi = amplitude(incomplete(x.atan2(y), k) + w * t, k);
-        return [
-            2.0 * (turns + (k * phi.sin()).asin()),
-            2.0 * k * w * phi.cos(),
-        ];
+        let phi = amplitude(incomplete(atan2(x, y), k) + w * t, k);
+        return [2.0 * (turns + asin(k * sin(phi))), 2.0 * k * w * cos(phi)];
     }
     // Over the top; at k = 1 exactly it takes for ever.
     let (modulus, sign) = (1.0 / k, speed.signum());
     let u = incomplete(half, modulus) + sign * w * k * t;
     let phi = amplitude(u, modulus);
-    let delta = ((1.0 - modulus * phi.sin()) * (1.0 + modulus * phi.sin())).sqrt();
+    let delta = ((1.0 - modulus * sin(phi)) * (1.0 + modulus * sin(phi))).sqrt();
     [2.0 * phi, 2.0 * sign * w * k * delta]
 }
 

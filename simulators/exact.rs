@@ -4,6 +4,8 @@
 //! without acceleration and with restitution 1 mirror unfolding, else from impact to impact in closed form. With drag the
 //! flight has a closed form still, the time of impact is a root, bracketed and halved to the last bit.
 
+use crate::elementary::{exp_m1, ln};
+
 /// One coordinate between two walls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
@@ -98,7 +100,7 @@ impl Axis {
         if drag == 0.0 {
             return [position + velocity * t + 0.5 * a * t * t, velocity + a * t];
         }
-        let (last, gone) = (a / drag, -(-drag * t).exp_m1());
+        let (last, gone) = (a / drag, -exp_m1(-drag * t));
         let excess = velocity - last;
         [
             position + last * t + excess * gone / drag,
@@ -115,7 +117,7 @@ impl Axis {
         };
         let gap_at = |t: f64| up.free([gap, speed], t)[0];
         let last = pull / self.drag;
-        let turn = || ((speed - last) / -last).ln() / self.drag;
+        let turn = || ln((speed - last) / -last) / self.drag;
         let [mut low, mut high] = match (speed < 0.0, last < 0.0) {
             (true, false) if last > 0.0 => [0.0, turn()],
             (true, false) => {

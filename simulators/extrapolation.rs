@@ -6,6 +6,7 @@
 //! columns of the table tell the error; the stretch is halved where it is too great and grows where it is small. It holds for
 //! what is smooth: joints, springs, drag, not for impacts.
 
+use crate::elementary::pow;
 use crate::{Contact, Distribution, Error, Motion, Rng, check_action};
 
 /// A world of the engine that can be set to a state, stepped and read.
@@ -138,7 +139,7 @@ impl<E: Engine, F: Fn(&[f64], &mut Vec<f64>) + Send> Motion for Extrapolated<E, 
                 rest = if last { 0.0 } else { rest - length };
             }
             // The error falls with the power COLUMNS of the length.
-            let factor = (self.tolerance / error).powf(1.0 / COLUMNS as f64);
+            let factor = pow(self.tolerance / error, 1.0 / COLUMNS as f64);
             let best = length * (0.8 * factor).clamp(0.2, 2.0);
             // The rest of a frame can be short, which says nothing about the next stretch.
             self.stretch = if last && error <= self.tolerance {

@@ -13,6 +13,7 @@
 //! 4. With drag the path is no parabola. It is cut into pieces of at most [`PIECE`] s; in each the acceleration is constant,
 //!    and such that the velocity at its end is the exact one.
 
+use crate::elementary::exp_m1;
 use crate::engine::{Ball, Engine, Wall};
 use crate::impact::{LEVEL, Motion, Touch, first_touch, zero_below};
 use crate::{Contact, Error, Motion as Moves};
@@ -198,7 +199,7 @@ impl Flight {
         }
         let decay = self.drag * ahead;
         let mean = if decay > 0.0 {
-            -(-decay).exp_m1() / decay
+            -exp_m1(-decay) / decay
         } else {
             1.0
         };

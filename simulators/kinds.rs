@@ -8,6 +8,7 @@
 //! content in another's motion. Shapes of one size have one area. Colours need `video.colour`; in grey pictures all
 //! kinds are white.
 
+use crate::elementary::sin_cos;
 use crate::engine::Ball;
 use crate::exact::Axis;
 use crate::flight::Flight;
@@ -195,9 +196,7 @@ impl Simulator for Kinds {
         let x = left + (right - left) * motion.random::<f64>();
         let y = bottom + (top - bottom) * motion.random::<f64>();
         parameters.extend([x, y]);
-        let (sin, cos) = self.directions[parameters[3] as usize]
-            .to_radians()
-            .sin_cos();
+        let (sin, cos) = sin_cos(self.directions[parameters[3] as usize].to_radians());
         let speed = self.speeds[parameters[4] as usize];
         let flight = self.flight([x, y, speed * cos, speed * sin], &parameters);
         let motion = Box::new(flight);
@@ -274,7 +273,7 @@ impl Simulator for Kinds {
                 // An equilateral triangle in a circle of radius r has the area r^2 sqrt(27)/4.
                 let r = (4.0 * area / 27f64.sqrt()).sqrt();
                 let corner = |k: f64| {
-                    let (sin, cos) = (2.0 * PI * k / 3.0).sin_cos();
+                    let (sin, cos) = sin_cos(2.0 * PI * k / 3.0);
                     [x - r * sin, y + r * cos]
                 };
                 Outline::Polygon([0.0, 1.0, 2.0].map(corner).to_vec())

@@ -27,6 +27,7 @@
 mod coverage;
 mod crowd;
 mod distribution;
+mod elementary;
 mod elliptic;
 mod engine;
 mod episode;
@@ -36,6 +37,7 @@ mod flight;
 mod impact;
 mod linkage;
 mod looks;
+mod normal;
 mod obstacle;
 mod picture;
 mod record;

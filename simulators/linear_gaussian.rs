@@ -10,10 +10,10 @@
 //! [[0.98, 0.19], [-0.3, 0.93]] with eigenvalues of size 0.984 at an angle of 0.244 rad, and noise of 0.05 px and 0.8
 //! px/s a step; at rest a place has a standard deviation of 2.53 px and its change one of 3.22 px/s.
 
+use crate::normal::standard_normal;
 use crate::record::fits;
 use crate::steps::{Law, Stepped};
 use crate::{Begun, Column, Error, Rectangle, Rng, Shape, Simulator, branch};
-use rand_distr::{Distribution as _, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +109,7 @@ fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
 
 /// A draw of N(mean, L L^T).
 fn normal(mean: Vec<f64>, lower: &[Vec<f64>], rng: &mut Rng) -> Vec<f64> {
-    let white: Vec<f64> = mean.iter().map(|_| StandardNormal.sample(rng)).collect();
+    let white: Vec<f64> = mean.iter().map(|_| standard_normal(rng)).collect();
     let noise = times(lower, &white);
     mean.iter().zip(noise).map(|(m, w)| m + w).collect()
 }

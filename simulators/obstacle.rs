@@ -1,5 +1,6 @@
 //! A convex obstacle inside a room: as a body of the engine, as a distance, as a drawing.
 
+use crate::elementary::hypot;
 use crate::{Error, Outline, room};
 use rapier2d::prelude::{ColliderBuilder, Vector};
 use schemars::JsonSchema;
@@ -59,7 +60,7 @@ impl Obstacle {
     /// Distance of a point from its border, px; below 0 inside.
     pub fn distance(&self, [x, y]: [f64; 2]) -> f64 {
         match self {
-            Self::Disc { centre, radius } => (x - centre[0]).hypot(y - centre[1]) - radius,
+            Self::Disc { centre, radius } => hypot(x - centre[0], y - centre[1]) - radius,
             Self::Polygon(corners) => {
                 let corners = room::counter_clockwise(corners);
                 // Faces look into the polygon.
@@ -76,7 +77,7 @@ impl Obstacle {
                     let (dx, dy) = (bx - ax, by - ay);
                     let along = ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy);
                     let along = along.clamp(0.0, 1.0);
-                    (x - ax - along * dx).hypot(y - ay - along * dy)
+                    hypot(x - ax - along * dx, y - ay - along * dy)
                 };
                 (0..n).map(edge).fold(f64::INFINITY, f64::min)
             }

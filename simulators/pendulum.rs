@@ -5,6 +5,7 @@
 //! (`simulators/elliptic.rs`): with k = sin(amplitude/2), sin(angle/2) = k sn(w t, k), w^2 = gravity/length, and the period is
 //! 4 K(k)/w; a pendulum that goes over the top turns as the amplitude function am.
 
+use crate::elementary::sin_cos;
 use crate::elliptic;
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
@@ -116,7 +117,7 @@ pub(crate) fn rod(from: [f64; 2], to: [f64; 2], part: usize) -> Shape {
 
 /// Position and velocity of what hangs on a rod from a moving point: x, y, vx, vy.
 pub(crate) fn hung([x, y, vx, vy]: [f64; 4], length: f64, angle: f64, speed: f64) -> [f64; 4] {
-    let (sin, cos) = angle.sin_cos();
+    let (sin, cos) = sin_cos(angle);
     let along = length * speed;
     [
         x + length * sin,

@@ -13,6 +13,7 @@
 //! Returns of 100 episodes of 200 steps, seeds 0..99 there: zero -1180 +- 351, random -1208 +- 294, energy shaping and
 //! a linear controller on the true state -144.7 +- 89.2.
 
+use crate::elementary::{sin, sin_cos};
 use crate::record::fits;
 use crate::steps::{Law, Stepped};
 use crate::{
@@ -79,7 +80,7 @@ impl Law for Scheme {
             ..
         } = self.world;
         let (angle, speed) = (now[0], now[1]);
-        let pull = 3.0 * g / (2.0 * l) * angle.sin() + 3.0 / (m * l * l) * self.torque;
+        let pull = 3.0 * g / (2.0 * l) * sin(angle) + 3.0 / (m * l * l) * self.torque;
         let speed = (speed + pull * step).clamp(-MOST_SPEED, MOST_SPEED);
         Ok(self.world.columns_of(angle + speed * step, speed))
     }
@@ -110,7 +111,7 @@ impl PendulumV1 {
     }
 
     fn columns_of(&self, angle: f64, speed: f64) -> Vec<f64> {
-        let (sin, cos) = angle.sin_cos();
+        let (sin, cos) = sin_cos(angle);
         vec![angle, speed, -self.length * sin, self.length * cos]
     }
 

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::coverage::{Scratch, rectangle};
+use crate::elementary::sin_cos;
 use std::sync::{Arc, OnceLock};
 
 /// A grey picture, (H, W) row-major, 0 = no light, 255 = white, row 0 at the top.
@@ -50,7 +51,7 @@ impl Picture {
             let pointed = |radius: f64, corners: usize| {
                 let turn = |k: usize| std::f64::consts::TAU * k as f64 / corners as f64;
                 let corner = move |k: usize| {
-                    let (sin, cos) = turn(k).sin_cos();
+                    let (sin, cos) = sin_cos(turn(k));
                     [16.0 + radius * sin, 16.0 - radius * cos]
                 };
                 (0..corners).map(corner).collect::<Vec<_>>()

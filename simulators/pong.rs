@@ -11,6 +11,7 @@
 //! Walls and paddles are smooth and the paddles' faces upright, so the ball's path is that in a box between the faces, by
 //! mirror unfolding.
 
+use crate::elementary::sin_cos;
 use crate::engine::Ball;
 use crate::exact::Axis;
 use crate::flight::Flight;
@@ -266,7 +267,7 @@ impl Simulator for Pong {
     fn begin(&self, rng: &mut Rng) -> Result<Begun, Error> {
         let radius = self.radius.sample(rng)?;
         let speed = self.speed.sample(rng)?;
-        let (sin, cos) = self.direction.sample(rng)?.to_radians().sin_cos();
+        let (sin, cos) = sin_cos(self.direction.sample(rng)?.to_radians());
         let start = self.start.sample(rng)?;
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);

@@ -8,6 +8,7 @@
 //!
 //! The path is the exact parabola: one step of the engine between two kicks of gravity (leapfrog).
 
+use crate::elementary::{cos, sin};
 use crate::engine::Ball;
 use crate::flight::Flight;
 use crate::record::fits;
@@ -103,7 +104,7 @@ impl Simulator for Projectile {
         let speed = self.speed.sample(rng)?;
         let direction = self.direction.sample(rng)?.to_radians();
         let [x, y] = [self.start[0].sample(rng)?, self.start[1].sample(rng)?];
-        let state = [x, y, speed * direction.cos(), speed * direction.sin()];
+        let state = [x, y, speed * cos(direction), speed * sin(direction)];
         Ok(thrown(state, vec![radius, gravity[0], gravity[1], speed]))
     }
 

@@ -14,11 +14,12 @@
 //! Squared error per next frame of 30 x 30 pixels, from the true positions: copy 11.84, constant velocity 2.05, the
 //! same reflected by the walls 1.36 (`simulators/tests/published_balls.rs` measures them anew).
 
+use crate::elementary::hypot;
+use crate::normal::standard_normal;
 use crate::record::fits;
 use crate::steps::{Law, Stepped, places_between};
 use crate::{Begun, Column, Error, Outline, Rectangle, Rng, Shape, Simulator};
 use rand::RngExt;
-use rand_distr::{Distribution as _, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +86,7 @@ impl Law for Rule {
         for i in 0..n {
             for k in 0..i {
                 let apart = [0, 1].map(|axis: usize| balls[4 * i + axis] - balls[4 * k + axis]);
-                let distance = apart[0].hypot(apart[1]);
+                let distance = hypot(apart[0], apart[1]);
                 if distance >= 2.0 * self.radius || distance == 0.0 {
                     continue;
                 }
@@ -195,7 +196,7 @@ impl Simulator for PublishedBalls {
 
     fn begin(&self, rng: &mut Rng) -> Result<Begun, Error> {
         let n = self.count;
-        let velocities: Vec<f64> = (0..2 * n).map(|_| StandardNormal.sample(rng)).collect();
+        let velocities: Vec<f64> = (0..2 * n).map(|_| standard_normal(rng)).collect();
         let norm = velocities.iter().map(|v| v * v).sum::<f64>().sqrt();
         // Uniform over 2..10 as in the source, drawn again until all fit in.
         for _ in 0..MOST_DRAWS {
@@ -208,7 +209,7 @@ impl Simulator for PublishedBalls {
                     places[2 * i] - places[2 * k],
                     places[2 * i + 1] - places[2 * k + 1],
                 );
-                dx.hypot(dy) >= 2.0 * self.radius
+                hypot(dx, dy) >= 2.0 * self.radius
             };
             if places.iter().all(inside) && (0..n).all(|i| (0..i).all(|k| apart(i, k))) {
                 let ball = |k: usize| {

@@ -4,6 +4,7 @@
 //! a_t is the force (x, y) that acts, constant, from frame t to frame t+1; between frames the path is the exact one of a
 //! ball under constant acceleration force/mass + gravity.
 
+use crate::elementary::hypot;
 use crate::flight::Flight;
 use crate::record::fits;
 use crate::{
@@ -158,7 +159,7 @@ impl Simulator for PushedBall {
         let (&[x, y, ..], &[_, to_x, to_y]) = (state, self.split(parameters)?.1) else {
             return None;
         };
-        Some((x - to_x).hypot(y - to_y))
+        Some(hypot(x - to_x, y - to_y))
     }
 
     fn energy_unit(&self) -> Option<&'static str> {

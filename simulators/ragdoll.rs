@@ -5,6 +5,7 @@
 //! whatever the limbs do: the centre of mass falls on a parabola, the angular momentum about it is constant, and without damping
 //! the energy is.
 
+use crate::elementary::sin_cos;
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::pendulum::BOB;
@@ -151,7 +152,7 @@ type Pose = [f64; 6];
 
 /// What is fixed to a body at (x, y) from its centre.
 fn fixed_to([x, y, angle, vx, vy, speed]: Pose, [a, b]: [f64; 2]) -> [f64; 4] {
-    let (sin, cos) = angle.sin_cos();
+    let (sin, cos) = sin_cos(angle);
     let (dx, dy) = (a * cos - b * sin, a * sin + b * cos);
     [x + dx, y + dy, vx - speed * dy, vy + speed * dx]
 }

@@ -11,6 +11,7 @@
 //! the distance of the arm's end from the target, px. Source of the task: Reacher of gymnasium; departures: the arm's
 //! sizes are in px, the motion is exact, torques cost nothing.
 
+use crate::elementary::{cos, hypot, sin_cos};
 use crate::extrapolation::Extrapolated;
 use crate::linkage::{Link, Linkage};
 use crate::pendulum::{BOB, rod};
@@ -65,7 +66,7 @@ const RADIUS: f64 = 1.5;
 fn end(lengths: [f64; 2], angles: [f64; 2], speeds: [f64; 2]) -> [f64; 4] {
     let mut at = [BOB.pivot[0], BOB.pivot[1], 0.0, 0.0];
     for k in 0..2 {
-        let (sin, cos) = angles[k].sin_cos();
+        let (sin, cos) = sin_cos(angles[k]);
         at[0] += lengths[k] * cos;
         at[1] += lengths[k] * sin;
         at[2] -= lengths[k] * speeds[k] * sin;
@@ -198,7 +199,7 @@ impl Simulator for Reacher {
         let (&[_, _, _, _, x, y, ..], &[.., to_x, to_y]) = (state, parameters) else {
             return None;
         };
-        Some((x - to_x).hypot(y - to_y))
+        Some(hypot(x - to_x, y - to_y))
     }
 
     fn energy_unit(&self) -> Option<&'static str> {
@@ -212,7 +213,7 @@ impl Simulator for Reacher {
         };
         let first = 0.5 * (m1 / 3.0 + m2) * l1 * l1 * va * va;
         let second = m2 * l2 * l2 / 6.0 * vb * vb;
-        let both = 0.5 * m2 * l1 * l2 * (a - b).cos() * va * vb;
+        let both = 0.5 * m2 * l1 * l2 * cos(a - b) * va * vb;
         Some([first + second + both, 0.0])
     }
 
@@ -236,7 +237,7 @@ impl Simulator for Reacher {
                     high: 360.0,
                 };
                 let (radius, about) = (radius.sample(rng)?, about.sample(rng)?);
-                let (sin, cos) = about.to_radians().sin_cos();
+                let (sin, cos) = sin_cos(about.to_radians());
                 [BOB.pivot[0] + radius * cos, BOB.pivot[1] + radius * sin]
             }
         };
@@ -269,7 +270,7 @@ impl Simulator for Reacher {
 
     fn bodies(&self, state: &[f64], parameters: &[f64], shapes: &mut Vec<Shape>) {
         let at = [state[4], state[5]];
-        let (sin, cos) = state[0].sin_cos();
+        let (sin, cos) = sin_cos(state[0]);
         let elbow = [
             BOB.pivot[0] + parameters[0] * cos,
             BOB.pivot[1] + parameters[0] * sin,

@@ -1,10 +1,11 @@
 //! Draws trajectories: every shape anti-aliased by its exact area in each pixel, in the colours of a look.
 
 use crate::coverage::{Scratch, rectangle};
+use crate::elementary::exp;
 use crate::looks::channels;
+use crate::normal::standard_normal;
 use crate::{Camera, Error, Look, Outline, Rng, Shape, Simulator, Trajectory, Video};
 use rand::RngExt;
-use rand_distr::StandardNormal;
 
 /// Draws every frame of a trajectory in white on black: (T, C, H, W) row-major, 0 = black, 255 = white, row 0 at the top
 /// (large y). [`Video::looks`] and [`Video::exposure`] count only where a sequence is [recorded](crate::record).
@@ -118,7 +119,7 @@ pub fn render_without(
     if look.noise_std > 0.0 {
         let std = 255.0 * look.noise_std;
         for pixel in &mut frames {
-            let noise: f64 = grain.sample(StandardNormal);
+            let noise = standard_normal(&mut grain);
             *pixel = (f64::from(*pixel) + std * noise + 0.5) as u8; // cut off at 0 and 255
         }
     }
@@ -285,7 +286,7 @@ fn soft(
         for j in range(x, width) {
             let (dx, dy) = (j as f64 + 0.5 - x, i as f64 + 0.5 - y);
             let square = (dx * dx + dy * dy) / (radius * radius);
-            light(i, j, (-square.powi(4)).exp());
+            light(i, j, exp(-square.powi(4)));
         }
     }
 }

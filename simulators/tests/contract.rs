@@ -372,23 +372,23 @@ fn an_exposure_changes_the_pictures_and_not_the_motion() {
 const GOLDEN: &[(&str, &str)] = &[
     (
         "bouncing_ball",
-        "1900ba6737abb06387eaabef29901881c6a078b65f5e959673615368e05292b6",
+        "fedf7afba6f3314b2f7cf9ffec7c398dd50fb5c8fdc938360202939cc65a4c38",
     ),
     (
         "bouncing_ball",
-        "92cc30eb97c4f7e72722b67da499542acebaecbba0096cd7f751fa3e8cda386f",
+        "8b168baee06022cc7e09cde1fee1df954d0896af0c612e3d7321a1e1c24a08f9",
     ),
     (
         "bouncing_ball",
-        "3a804198d5c18a81da2ba17972629a2639aad17e72e14ed102caccc9a4421cfc",
+        "1a4f3e27ffa4d766822453f27a53c30a3a69940ede09872a869e1428fa74387d",
     ),
     (
         "bouncing_ball",
-        "3a000448c0f4b9c3b097039db9f97e1f4fad6ccf33d6011800b17d91450ebc37",
+        "024e4f00af1ef79793918d59ad9d9c516d1a8a493bdbf060a357dffb59494ee3",
     ),
     (
         "bouncing_ball",
-        "d94367c72b6f923943b7a8e7f0adcdb9562346ba9516a48059bb0cbb745ce878",
+        "c6ee02f9d20a116cf439a69e9f7569ce8ae0c4a0ebdb45a84cab4966384c0a09",
     ),
     (
         "bouncing_balls",
@@ -404,11 +404,11 @@ const GOLDEN: &[(&str, &str)] = &[
     ),
     (
         "cartpole",
-        "d7aad496a33ac74ac4f0963c227fd757795df5a9f2e052f7448a3877920c9dc4",
+        "633b5a73614ef6d0326d4aaad1a5bf785946bea317040d0e6f23bdabc4b7c765",
     ),
     (
         "cartpole",
-        "5d5e9469e8f12832609d20422d16b8d3088e0eb455a7afa57286f01dbb7f3e6e",
+        "822623f55b6582f7eb83cc5d8aae62d0b703615ecc60f6190e14576e418e55f0",
     ),
     (
         "coin_bounce",
@@ -428,11 +428,11 @@ const GOLDEN: &[(&str, &str)] = &[
     ),
     (
         "double_pendulum",
-        "553963f893abc58f668f70191492beee6ff544231b09f99e75c388dcf0e7ce6a",
+        "b89ee757644d8d60affb05081eb810879f74f05fae206c88cfbf89ba7de7bef7",
     ),
     (
         "double_pendulum",
-        "dd6f563445e852d304ca5a2970fabba41daebf5c63721cb3a82ce40314e74eed",
+        "11cf15bdcc7936343ae4c2f7cd29f1f8a6037d2f9ba893c9ccc03e3b37435d7a",
     ),
     (
         "kinds",
@@ -440,11 +440,11 @@ const GOLDEN: &[(&str, &str)] = &[
     ),
     (
         "linear_gaussian",
-        "3013c4d29f749d2ba96fed1a7663b2f79f1dde3fbdb3195be9a9368d75040337",
+        "9cdda28edfc7ef608ab2837e1031eb42cc5c62d4f499ce3490c84bf383e9121d",
     ),
     (
         "linear_gaussian",
-        "82010c4d31697cdfaeb20cb7415dbf9fe041c6310343c208136333c1b706cfb7",
+        "98b1bfc4ea246d41fac62391450c59cfc25ff24956e4ef22a7ab0045f442ad47",
     ),
     (
         "moving_sprites",
@@ -456,27 +456,27 @@ const GOLDEN: &[(&str, &str)] = &[
     ),
     (
         "occluded_ball",
-        "2ef0d0ec40f626e850b0ff55c008f71cb1ff4b950666f43e45d56064c0d5adc8",
+        "ca3a355d8df858f93d083b5b45dd8d68b4b1e3498d66c3ff4dbc78ed0ac31a7a",
     ),
     (
         "pendulum",
-        "4237a0436a98b390cb29604c4e27ad2687619897932542ebb1543609c801d456",
+        "f325bbee338cd490e1e753dfa2439fe8a6017f878b76c538a469c96b10622836",
     ),
     (
         "pendulum",
-        "67b5bd89e520f8b6d7d905f910b844dea238dace21a014552ca41c657fe0efb4",
+        "0c287e87d2a8eaa6306c071d98a00054331ae51cbca7bcd002308c4f967d04dd",
     ),
     (
         "pendulum",
-        "895e58d6f6a807b7c31c18c5257d05ff49af912587cdc64908a6bb97b2b20e52",
+        "f36e1a7a84cec3a2e19cb4d9729f65fd63e8bb495960a26b6404b84418407b24",
     ),
     (
         "pendulum",
-        "1870d14490ecf001dae9badb09d804771a169603b3ec2cb32f6b5176162bbf09",
+        "ae744cc56f77abb9080abbe22baff223a84870f48ed5189982b2e16d5ce8a004",
     ),
     (
         "pendulum_v1",
-        "7d73655eeed6fb7732a499ce88c3365f019c41f08053fc609045ed4cb67b36d9",
+        "58500454de2d960b1d8609d9059db6d001d57ce41653ebb48c7bffc1cf5516e9",
     ),
     (
         "pong",
@@ -488,47 +488,47 @@ const GOLDEN: &[(&str, &str)] = &[
     ),
     (
         "published_balls",
-        "8956d198cbfaa50a61de92c00a4b423ca1b6078852a3f3a29670fa2d211a87a5",
+        "d84000b17066c28ecc5520afaf6f71532f6dc0bcac446675332d26dbd70b4c35",
     ),
     (
         "published_balls",
-        "1b320ef47fb8e87d35810e63e7b63258a3491854694044173ce57240b320ce57",
+        "33f2c0e1827ee2cf8319912f4d647e3edb9dea06b297397e3f4427236b3b1883",
     ),
     (
         "pushed_ball",
-        "5400ebf59b6c2680ed98352c0f463f3659deaf02b1bcaab1ef7a8a3fc2cd7b1a",
+        "93398162055b608ccee00f6f30438c77ca57df69f172d4ab451fec50e0cc77ad",
     ),
     (
         "pushed_ball",
-        "3b5179986a6563e07976a68a2cbacccb8cbd1441090bb068ea4f7873e87ac30b",
+        "3a7bce3ce8faa2bc322146490b0ba27e7777c94617d7e48f3902f138dfd356e9",
     ),
     (
         "pushed_ball",
-        "975912cb673c7b30752e79e3d8eeccdc62b3900c00f5d902d7f629f3f14555be",
+        "65089e2b480a1b27cb8e03fcd656b88762647773cd130d2d114bf7250de7ea02",
     ),
     (
         "ragdoll",
-        "3c451a9b8d457ff39ac397ec3adef3f7fb116844853b05a5e39081d6486078fe",
+        "e83550015bd9805d7d6808acf812530e14cff4fa2308771a0e1ee89b85ad421b",
     ),
     (
         "ragdoll",
-        "a6427c9e6b6e5e43b01d495393222db32a585077029de0147b27777e5f61b288",
+        "c44c06d116333c85fb9359f60b8a56a440701a6b83f172e5a972455c3d4ba460",
     ),
     (
         "reacher",
-        "f204f6c29158867acc7f23ef292de48685930c4a85b8f3a4672f1854e429aa30",
+        "213f6528e530700d1444a3cbbc532ab4b28cd4b55747cd51b55318d2d388f561",
     ),
     (
         "reacher",
-        "075fbdc43e73e4829336cc72438530b5c0726e530d2cb70a5f97cd2bccba5437",
+        "e9016d8e2df11e743393133cde3bcef00e4b1fb10cfd74378643d169c17c9aca",
     ),
     (
         "spring_mass",
-        "4e1dbafb8e9c6c17f9fd9a23d8f2b2c2eeafe54ce5262becff17a37941fdbe9e",
+        "e962d165c0f97815358fd127d04c996337ba311bce4fd51d72bdccc8ac9593ba",
     ),
     (
         "spring_mass",
-        "2a01949075c894bd22418d885c3b6d2006d72602cf8dc94eadc419330e07632f",
+        "100524526e9f7234efa971382091803b6d3f09f3960acb61db0f63d0a9b36aa0",
     ),
     (
         "two_ball_collision",

@@ -6,7 +6,7 @@
 
 use super::futures_rows::{Row, Rows, SAMPLES, TRUE, UNIFORM, one};
 use super::futures_sheet::Sheet;
-use super::{Analysis, Finding, Study, futures_physics, futures_pictures};
+use super::{Analysis, Finding, Study, futures_features, futures_physics, futures_pictures};
 use crate::array::Array;
 use crate::error::Result;
 use crate::figures::Look;
@@ -108,6 +108,9 @@ impl Analysis for Futures {
         }
         futures_pictures::pixels(&rollouts, &mut sheet)?;
         futures_pictures::strip(&rollouts, &mut finding)?;
+        if let Some(reason) = &info.no_i3d {
+            answers.push(format!("FVD is left out: {reason}."));
+        }
         finding.answer = answers.join(" ");
         if finding.answer.is_empty() {
             finding.answer = "Pictures of samples are compared with true ones.".into();
@@ -125,6 +128,7 @@ impl Analysis for Futures {
             futures_physics::distances(&rollouts, &rows, &study.seeds(), &mut finding)?;
             futures_physics::validity(&rollouts, &mut finding)?;
         }
+        futures_features::fvd(&rollouts, &mut finding)?;
         define(&mut finding, self);
         Ok(finding)
     }

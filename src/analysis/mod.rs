@@ -11,6 +11,7 @@ pub mod constants;
 pub mod contacts;
 mod curves;
 pub mod finding;
+mod futures_features;
 mod futures_physics;
 mod futures_pictures;
 mod futures_rows;

@@ -659,7 +659,7 @@ impl Scene {
     fn drawn<'a>(&self, poses: impl Iterator<Item = &'a Pose>, dt: f64) -> Result<Vec<u8>> {
         let state = columns(&self.skeleton);
         // Turned by 30 degrees, so that arms and legs are told apart.
-        let figure = StickFigure::new(&self.skeleton, &state, 0.5236, None);
+        let figure = StickFigure::new(&self.skeleton, &state, std::f64::consts::FRAC_PI_6, None);
         let moving = {
             let mut all = Vec::new();
             for pose in poses {

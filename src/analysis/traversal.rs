@@ -83,6 +83,7 @@ impl Analysis for Traversal {
             read_offset: offset.as_slice().to_vec(),
             write: row_major(&write),
             law: law.map(|law| (law.transition_matrix.clone(), law.transition_offset.clone())),
+            filter: law.filter(|law| law.code == decoder.codes).cloned(),
             dt: study.dt,
             decoder: decoder.clone(),
         };

@@ -335,7 +335,10 @@ mod tests {
         let one = submission(&first);
         one.write("name: tiny\n").unwrap();
         one.keep_ids(&BTreeMap::from([(Phase::Train, 12)])).unwrap();
-        assert_eq!(submissions(root.path()).unwrap(), [one.clone()]);
+        assert_eq!(
+            submissions(root.path()).unwrap(),
+            std::slice::from_ref(&one)
+        );
         assert_eq!(one.ids().unwrap()[&Phase::Train], 12);
         assert_eq!(
             Submission::next(root.path()).unwrap(),

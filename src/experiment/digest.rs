@@ -52,13 +52,14 @@ impl Stage<'_> {
     /// that results of an older program are made again.
     fn version(&self) -> u32 {
         match self {
-            Self::Generate => 1,
+            Self::Generate => 2,
             Self::Train(..) => 3,
             Self::Encode(..) => 8,
             Self::Rollout(..) | Self::Agreement(..) => 1,
             Self::Plot(..) => 2,
-            Self::Ablation | Self::Report | Self::Baselines => 3,
-            Self::Analyze(..) => 4,
+            Self::Report => 4,
+            Self::Ablation | Self::Baselines => 3,
+            Self::Analyze(..) => 5,
         }
     }
 
@@ -120,6 +121,13 @@ impl Experiment {
         if let Some(train) = tree["train"].as_mapping_mut() {
             // Which weights training starts from matters, not where they stand.
             train.remove("init_from");
+        }
+        if let Some(rollout) = tree.get_mut("rollout").and_then(Value::as_mapping_mut)
+            && rollout.remove("i3d").is_some()
+        {
+            // Which weights measure matters, and whether they are there.
+            let sum = self.rollout.as_ref().and_then(|own| own.i3d_sum.clone());
+            rollout.insert("i3d_sum".into(), sum.unwrap_or_default().into());
         }
         let of_unit = |model: &str, seed: u64| {
             let mut train = tree["train"].clone();

@@ -2,8 +2,11 @@
 
 use crate::data::{DataSource, ORACLE};
 use crate::error::{Error, Result, all};
+use crate::measure::i3d::I3d;
+use crate::store::checksum::Checksum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The `rollout:` section, resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +26,12 @@ pub struct RolloutSettings {
     pub long_contexts: usize,
     /// Frames of the long rollouts; 0 for none.
     pub long: usize,
+    /// Weights of I3D, for the Fréchet video distance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub i3d: Option<PathBuf>,
+    /// SHA-256 of that file, where it is there: what it holds matters, not where it stands.
+    #[serde(skip)]
+    pub i3d_sum: Option<String>,
 }
 
 /// Which futures are sampled from which contexts. Left out there are none, or those of `data.oracle` where that is.
@@ -48,6 +57,8 @@ pub(super) struct RolloutFile {
     long_contexts: Option<usize>,
     /// Frames of the long rollouts, which tell whether a world stays a world; 200 by default, 0 for none.
     long: Option<usize>,
+    /// Weights of I3D (`kinostate i3d` writes them) for the Fréchet video distance, FVD; without the file it is left out.
+    i3d: Option<PathBuf>,
 }
 
 impl RolloutSettings {
@@ -66,6 +77,8 @@ impl RolloutSettings {
                     horizon: oracle.horizon,
                     long_contexts,
                     long,
+                    i3d: None,
+                    i3d_sum: None,
                 }
             }
             None => {
@@ -79,6 +92,8 @@ impl RolloutSettings {
                     horizon: data.frames().saturating_sub(seen),
                     long_contexts,
                     long,
+                    i3d: None,
+                    i3d_sum: None,
                 }
             }
         }
@@ -108,6 +123,10 @@ impl RolloutSettings {
             horizon: file.horizon.unwrap_or(horizon),
             long_contexts: file.long_contexts.unwrap_or(contexts.min(16)),
             long: file.long.unwrap_or(usual.long),
+            i3d_sum: (file.i3d.as_ref())
+                .and_then(|path| Checksum::of_file(path).ok())
+                .map(|sum| sum.sha256),
+            i3d: file.i3d,
             split,
         })
     }
@@ -170,8 +189,16 @@ impl RolloutSettings {
                 all([seen, horizon])
             }
         };
+        let weights = match self.i3d.as_ref().filter(|_| self.i3d_sum.is_some()) {
+            Some(path) => match I3d::load(path) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Error::Experiment(format!("rollout.i3d: {error}"))),
+            },
+            None => Ok(()),
+        };
         let what = format!("at most the sequences of {}", self.split);
         all([
+            weights,
             within("contexts", self.contexts, there, &what),
             positive("samples", self.samples),
             times,

@@ -51,6 +51,7 @@ macro_rules! figures {
         $(mod $module; pub use $module::*;)+
 
         /// Any figure, as data.
+        #[allow(clippy::large_enum_variant, reason = "there are tens of them, and their series are on the heap")]
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Figure {

@@ -70,6 +70,9 @@ pub struct Explorer {
     pub write: Vec<f64>,
     /// A (n, n) and b (n) of the next frame's z = A z + b.
     pub law: Option<(Vec<f64>, Vec<f64>)>,
+    /// That law with its covariances and initial state, where a page can filter with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<lgssm::Lgssm>,
     /// Time between frames, s.
     pub dt: f64,
     /// From z to a frame.
@@ -206,7 +209,19 @@ impl Draw for Traversal {
             ],
             read: identity.clone(),
             read_offset: vec![0.0; 4],
-            write: identity,
+            write: identity.clone(),
+            filter: Some(lgssm::Lgssm {
+                latent: 4,
+                code: 2,
+                transition_matrix: law.clone(),
+                transition_offset: vec![0.0; 4],
+                transition_cov: identity.iter().map(|v| 0.01 * v).collect(),
+                emission_matrix: vec![1., 0., 0., 0., 0., 1., 0., 0.],
+                emission_offset: vec![0.0; 2],
+                emission_cov: vec![0.01, 0.0, 0.0, 0.01],
+                initial_mean: vec![0.0; 4],
+                initial_cov: identity.clone(),
+            }),
             law: Some((law, vec![0.0; 4])),
             dt: 0.2,
             decoder,

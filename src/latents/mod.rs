@@ -35,7 +35,7 @@ pub(crate) use files::INDEX;
 pub use files::{JsonFile, LawInputs};
 pub use latent::{Given, Kind, Latent, Per, stored_name};
 pub use nn::plain::Decoder;
-pub use rollouts::{ROLLOUT, RolloutInfo, Rollouts, TRACKED};
+pub use rollouts::{I3D_CLIPS, ROLLOUT, RolloutInfo, Rollouts, TRACKED};
 
 /// Prediction as if nothing had acted.
 pub const ZEROED: &str = "predicted_zeroed";

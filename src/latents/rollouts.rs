@@ -75,7 +75,17 @@ pub struct RolloutInfo {
     pub gravity: [f64; 2],
     /// Frames of the long rollouts; 0 for none.
     pub long: usize,
+    /// Weights that the logits in `i3d.npy` are of: file and hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub i3d: Option<String>,
+    /// Why there is no `i3d.npy`, where the experiment asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_i3d: Option<String>,
 }
+
+/// Clips whose logits stand in `i3d.npy`, (N, 5, 400): the first sample, true future 0, and that future spoiled. The first
+/// half of the contexts has true clips alone, the rest is NaN.
+pub const I3D_CLIPS: [&str; 5] = ["samples", "true", "frozen", "shuffled", "noise"];
 
 /// An opened folder of rollouts.
 #[derive(Clone, Debug)]

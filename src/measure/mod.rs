@@ -12,6 +12,7 @@ pub mod constant_velocity;
 pub mod frechet;
 pub mod futures;
 pub mod gram;
+pub mod i3d;
 pub mod input_law;
 pub mod interpolate;
 pub mod joints;

@@ -178,6 +178,9 @@ pub struct HierarchicalCell<F: Float> {
     levels: Vec<Level<F>>,
 }
 
+/// Prior and posterior of a level.
+type Both<F, T> = (Gaussian<F, T>, Option<Gaussian<F, T>>);
+
 /// How z of a level is chosen, from its prior and its posterior.
 type Choose<'a, F, T> =
     dyn FnMut(usize, &Gaussian<F, T>, Option<&Gaussian<F, T>>) -> Result<Mat<F, T>> + 'a;
@@ -266,7 +269,7 @@ impl<F: Float> HierarchicalCell<F> {
                 (_, old_std) => {
                     let (mut h, mut z) = (old_h.clone(), old_z.clone());
                     if self.config.reset && l < top {
-                        let stays = |t: &usize| t % self.period(l + 1) != 0;
+                        let stays = |t: &usize| !t.is_multiple_of(self.period(l + 1));
                         let stays: Vec<bool> = clock.iter().map(stays).collect();
                         let mask = |x: &Mat<F, T>| -> Result<Mat<F, T>> {
                             let open = shares(stays.iter().copied(), size(x).1)?;
@@ -328,7 +331,7 @@ impl<F: Float> HierarchicalCell<F> {
         l: usize,
         h: &Mat<F, T>,
         memory: Option<&Mat<F, T>>,
-    ) -> Result<(Gaussian<F, T>, Option<Gaussian<F, T>>)> {
+    ) -> Result<Both<F, T>> {
         let prior = self.levels[l].prior.forward(h)?;
         let Some(memory) = memory else {
             return Ok((prior, None));

@@ -18,6 +18,7 @@ pub mod param;
 pub mod plain;
 mod tape;
 pub mod tensor;
+pub mod volume;
 
 pub use dfdx::prelude::NoneTape as NoTape;
 pub use error::{Error, Result};

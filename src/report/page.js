@@ -110,30 +110,40 @@ const LAYERS = {
 const affine = (matrix, offset, v) =>
   offset.map((c, i) => v.reduce((sum, value, j) => sum + matrix[i * v.length + j] * value, c));
 
-function explorer(root, { channels, height, width, explorer: space }) {
-  const layers = space.decoder.layers.map(layer => {
+/** From codes to frames: the network that stands in the page. */
+const decoderOf = ({ layers, pixels }) => {
+  const all = layers.map(layer => {
     const [[kind, sizes]] = Object.entries(layer);
     const arrays = sizes.weight === undefined ? {} : { weight: numbers(sizes.weight), bias: numbers(sizes.bias) };
     return { kind, sizes: { ...sizes, ...arrays } };
   });
-  const decode = z => {
-    const { emission, pixels } = space.decoder;
-    let x = Float32Array.from(emission ? affine(emission[0], emission[1], z) : z);
-    for (const { kind, sizes } of layers) {
+  return codes => {
+    let x = Float32Array.from(codes);
+    for (const { kind, sizes } of all) {
       x = LAYERS[kind](x, sizes);
       if (sizes.relu) x.forEach((v, i) => { if (v < 0) x[i] = 0; });
     }
     return pixels === "sigmoid" ? x.map(v => 1 / (1 + Math.exp(-v))) : x;
   };
-  const paint = (canvas, z) => {
-    const frame = decode(z), area = height * width;
-    const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-    for (let p = 0; p < area; p++) {
-      for (let c = 0; c < 3; c++) image.data[4 * p + c] = Math.round(255 * frame[(channels === 3 ? c * area : 0) + p]);
-      image.data[4 * p + 3] = 255;
-    }
-    context.putImageData(image, 0, 0);
-  };
+};
+
+/** Draws a frame (C, H, W) of values in [0, 1] into a canvas of its size. */
+const paintFrame = (canvas, frame, { channels, height, width }) => {
+  const area = height * width;
+  const context = canvas.getContext("2d"), image = context.createImageData(width, height);
+  for (let p = 0; p < area; p++) {
+    for (let c = 0; c < 3; c++) image.data[4 * p + c] = Math.round(255 * frame[(channels === 3 ? c * area : 0) + p]);
+    image.data[4 * p + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+};
+
+function explorer(root, data) {
+  const { height, width, explorer: space } = data;
+  const network = decoderOf(space.decoder);
+  const { emission } = space.decoder;
+  const decode = z => network(emission ? affine(emission[0], emission[1], z) : z);
+  const paint = (canvas, z) => paintFrame(canvas, decode(z), data);
 
   let z = [...space.centre];
   const n = z.length, d = space.identified.length;
@@ -187,11 +197,5 @@ function explorer(root, { channels, height, width, explorer: space }) {
   const strip = make("div", { class: "screens" }, now.node, ...later.map(s => s.node));
   root.append(strip, make("div", { class: "sliders" }, ...groups, reset));
   if (n > 0) show();
-}
-
-for (const [name, build] of Object.entries({ film, explorer })) {
-  for (const root of document.querySelectorAll(`[data-widget=${name}]`)) {
-    build(root, JSON.parse(root.querySelector("script").textContent));
-    root.hidden = false;
-  }
+  if (space.filter && emission) root.append(belief(data, network));
 }

@@ -8,7 +8,11 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// The page's only script.
-pub(super) const SCRIPT: &str = include_str!("page.js");
+pub(super) const SCRIPT: &str = concat!(
+    include_str!("page.js"),
+    include_str!("belief.js"),
+    include_str!("start.js")
+);
 
 /// What marks an explorer in the page.
 pub(super) const EXPLORER: &str = "data-widget=\"explorer\"";

@@ -1,7 +1,7 @@
 //! One context: what is true of it, what the model draws, and what is found in the drawings.
 
 use super::world::BRANCH_FRAMES;
-use super::{BLURRED, DRAWN, FILMS, Stage};
+use super::{BLURRED, DRAWN, FILMS, Stage, features};
 use crate::array::Array;
 use crate::data::Scale;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ const MOST_VALUES: usize = 8 << 20;
 const AROUND: f64 = 2.0;
 
 /// An array of one context: its name, its shape without the contexts' axis, its values.
-type Part1<T> = (&'static str, Vec<usize>, Vec<T>);
+pub(super) type Part1<T> = (&'static str, Vec<usize>, Vec<T>);
 
 /// What one context adds to the files.
 #[derive(Default)]
@@ -73,6 +73,7 @@ impl<'a> Context<'a> {
                 places: Vec::new(),
                 empty: Vec::new(),
                 last: Vec::new(),
+                path: Vec::new(),
             });
         }
         let width = stage.data.state_columns().len();
@@ -137,14 +138,27 @@ impl<'a> Context<'a> {
         if vectors.is_none() {
             self.truth(&mut found)?;
         }
+        let mut sample = None;
         match self.drawn() {
             Ok(futures) => match vectors {
                 Some(scale) => found.numbers.push(self.vectors(&futures.0, scale)?),
-                None => self.samples(&futures, &mut found)?,
+                None => sample = self.samples(&futures, &mut found)?,
             },
             // Another model may well give futures: its rows stand without this one's.
             Err(Error::Shape(reason)) => found.refused = Some(reason),
             Err(other) => return Err(other),
+        }
+        if let Some(network) = &self.stage.i3d {
+            let split = self.stage.data.split(&self.stage.info.split)?;
+            let seen = unit(&split.frames(self.i)[..self.stage.info.seen * self.size]);
+            let clips = features::Clips {
+                info: &self.stage.info,
+                seen: &seen,
+                sample: sample.as_deref(),
+                truth: &self.frames[0],
+            };
+            let mut rng = self.stage.seeds.stream("rollout/i3d", self.i as u64);
+            found.numbers.push(clips.logits(network, self.i, &mut rng)?);
         }
         Ok(found)
     }
@@ -320,14 +334,18 @@ impl<'a> Context<'a> {
         Ok(("vectors", vec![info.samples, info.horizon, self.size], all))
     }
 
-    /// What is found in samples.
-    fn samples(&self, (futures, from): &(Beliefs, Beliefs), found: &mut Found) -> Result<()> {
+    /// What is found in samples; the frames (H, C, H, W) of the first.
+    fn samples(
+        &self,
+        (futures, from): &(Beliefs, Beliefs),
+        found: &mut Found,
+    ) -> Result<Option<Vec<f32>>> {
         let info = &self.stage.info;
         let [c, h, w] = info.frame_shape;
         let (k, horizon, samples) = (info.bodies, info.horizon, info.samples);
         let columns = TRACKED.len() + c;
         let (mut tracks, mut pixels, mut colours) = (Vec::new(), Vec::new(), Vec::new());
-        let mut film = Vec::new();
+        let (mut film, mut sample) = (Vec::new(), None);
         let mut mean = vec![0.0f64; horizon * self.size];
         let step = (MOST_VALUES / ((horizon + 1) * self.size)).max(1);
         for first in (0..samples).step_by(step) {
@@ -335,6 +353,7 @@ impl<'a> Context<'a> {
             let decoded = self.stage.model.decode(&draws(futures, first, last)?)?;
             for (s, clip) in decoded.chunks_exact((horizon + 1) * self.size).enumerate() {
                 let clip = &clip[self.size..];
+                sample.get_or_insert_with(|| clip.to_vec());
                 let own = self.track(clip)?;
                 if let Some(own) = &own {
                     tracks.extend(self.columns(own));
@@ -377,7 +396,7 @@ impl<'a> Context<'a> {
         if self.i < self.stage.long_contexts && info.long > 0 && k > 0 {
             found.numbers.push(self.long(from)?);
         }
-        Ok(())
+        Ok(sample)
     }
 
     /// One long sample, without actions: (1, long, K, 6 + C).

@@ -5,6 +5,7 @@
 //! threads; a few pieces are held at a time, so memory does not depend on the number of contexts.
 
 mod context;
+mod features;
 mod world;
 
 use super::encode::fit_code_noise;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::interrupt;
 use crate::latents::{ROLLOUT, RolloutInfo};
+use crate::measure::i3d::{I3d, LEAST_FRAMES};
 use crate::models::Model;
 use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
@@ -48,6 +50,8 @@ struct Stage<'a> {
     long_contexts: usize,
     /// How vectors are brought to the networks, where frames are vectors: then futures are kept as they are.
     scale: Option<Scale>,
+    /// What gives the features of the Fréchet video distance.
+    i3d: Option<I3d>,
 }
 
 /// Draws futures of one model and seed into [`RunFolder::rollouts`].
@@ -74,7 +78,14 @@ pub fn rollout(
         None => World::of(&data, &settings.split)?,
     };
     let background = common(&data)?.background;
-    let [_, h, w] = data.frame_shape();
+    let [c, h, w] = data.frame_shape();
+    let (i3d, no_i3d) = match &settings.i3d {
+        None => (None, None),
+        Some(path) => match without(settings.seen + settings.horizon, c, path) {
+            Some(reason) => (None, Some(reason)),
+            None => (Some(I3d::load(path)?), None),
+        },
+    };
     let mut stage = Stage {
         model: trained.as_ref(),
         data: &data,
@@ -100,6 +111,8 @@ pub fn rollout(
                 _ => Vec::new(),
             },
             long: if scale.is_some() { 0 } else { settings.long },
+            i3d: i3d.as_ref().map(|network| network.name.clone()),
+            no_i3d,
             ..RolloutInfo::default()
         },
         world,
@@ -107,6 +120,7 @@ pub fn rollout(
         seeds: Seeds::new(seed),
         long_contexts: settings.long_contexts,
         scale,
+        i3d,
     };
     let split = data.split(&settings.split)?;
     if !split.futures(0).is_empty() {
@@ -120,6 +134,19 @@ pub fn rollout(
     stage.contexts(&dir, progress)?;
     json::write(dir.join(ROLLOUT), &stage.info)?;
     Ok(())
+}
+
+/// Why I3D cannot be asked about clips of so many frames and channels.
+fn without(frames: usize, channels: usize, weights: &Path) -> Option<String> {
+    if !weights.exists() {
+        return Some(format!("rollout.i3d: {} is not there", weights.display()));
+    }
+    if frames < LEAST_FRAMES || ![1, 3].contains(&channels) {
+        return Some(format!(
+            "I3D wants {LEAST_FRAMES} or more frames of 1 or 3 channels, these clips have {frames} of {channels}"
+        ));
+    }
+    None
 }
 
 impl Stage<'_> {
