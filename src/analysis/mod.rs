@@ -24,6 +24,7 @@ mod ledger_pictures;
 #[cfg(test)]
 mod missing_tests;
 pub mod monitor;
+mod poses_linear;
 pub mod readout;
 mod regime_pictures;
 pub mod study;

@@ -5,6 +5,7 @@
 //! seen one is turned on by that, which is how the field predicts residuals (Martinez et al. 2017).
 
 use super::curves::series;
+use super::poses_linear::linear;
 use super::{Analysis, Finding, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ const QUESTION: &str = "How well are poses predicted, beside standing still and 
 const ZERO: &str = "zero velocity";
 const CONSTANT: &str = "constant velocity";
 const DAMPED: &str = "damped velocity";
+const LINEAR: &str = "linear, learned";
 const POSE: &str = "model, rotations";
 const SPEED: &str = "model, turned on";
 /// Factors of a damped velocity that are tried.
@@ -53,15 +55,15 @@ const SHOWN: usize = 2;
 const SIDE: usize = 96;
 
 /// A pose: rotations of the joints that are looked at.
-type Pose = Vec<Rotation>;
+pub(super) type Pose = Vec<Rotation>;
 
 /// What one context holds: H frames ahead; `None` where it was not recorded.
-struct Context {
-    /// Its clip in the test split.
+pub(super) struct Context {
+    /// Its clip in the split.
     clip: usize,
-    before: Pose,
-    last: Pose,
-    truth: Vec<Option<Pose>>,
+    pub before: Pose,
+    pub last: Pose,
+    pub truth: Vec<Option<Pose>>,
 }
 
 /// Predictions of one row, (context, frame ahead).
@@ -125,8 +127,10 @@ impl Analysis for Poses {
             );
         }
         let samples = scene.samples(&rollouts, study)?;
-        let mut rows = scene.trivial(&self.frames(study.dt, info.horizon));
+        let told = self.frames(study.dt, info.horizon);
+        let mut rows = scene.trivial(&told);
         let factor = rows.1;
+        rows.0.extend(scene.learned(&told)?);
         for one in &samples {
             rows.0.push(Row {
                 name: one.row,
@@ -270,6 +274,31 @@ fn mean_pose(samples: &[Vec<Pose>], h: usize) -> Result<Pose> {
     (0..joints).map(joint).collect()
 }
 
+/// The factor of a damped velocity with the least mean error over the told horizons.
+fn best_factor(contexts: &[Context], told: &[(usize, String)]) -> f64 {
+    let loss = |factor: f64| -> f64 {
+        let mut sum = 0.0;
+        for (h, _) in told {
+            let steps = damped_steps(factor, *h);
+            let (mut error, mut count) = (0.0, 0.0);
+            for c in contexts {
+                let Some(truth) = &c.truth[h - 1] else {
+                    continue;
+                };
+                let pairs = c.before.iter().zip(&c.last);
+                let guess: Pose = pairs.map(|(&a, &b)| turned_on(a, b, steps)).collect();
+                error += distance(&guess, truth);
+                count += 1.0;
+            }
+            sum += error / f64::max(count, 1.0);
+        }
+        sum
+    };
+    let losses: Vec<f64> = FACTORS.par_iter().map(|&factor| loss(factor)).collect();
+    let best = (0..FACTORS.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+    best.map_or(0.5, |k| FACTORS[k])
+}
+
 /// Mean over the drawn contexts of which the frame was recorded.
 fn mean(errors: &Array, h: usize, drawn: &[u32]) -> f64 {
     let all = drawn.iter().map(|&i| errors.row(i as usize)[h]);
@@ -289,6 +318,9 @@ struct Scene {
     horizon: usize,
     seen: usize,
     contexts: Vec<Context>,
+    /// Those of the other splits, for what is learned of poses alone.
+    train: Vec<Context>,
+    validation: Vec<Context>,
 }
 
 impl Scene {
@@ -303,24 +335,28 @@ impl Scene {
             .filter(|j| looked_at.contains(j) && known.contains(j))
             .collect();
         let width = study.state_columns.len().max(1);
-        let pose = |clip: usize, t: usize| -> Option<Pose> {
-            let row = study.test.states.row(clip).chunks_exact(width).nth(t)?;
-            joints.iter().map(|&j| states.rotation(row, j)).collect()
+        let contexts_of = |all: &Array, most: usize| -> Vec<Context> {
+            let pose = |clip: usize, t: usize| -> Option<Pose> {
+                let row = all.row(clip).chunks_exact(width).nth(t)?;
+                joints.iter().map(|&j| states.rotation(row, j)).collect()
+            };
+            let one = |clip: usize| -> Option<Context> {
+                Some(Context {
+                    clip,
+                    before: pose(clip, seen - 2)?,
+                    last: pose(clip, seen - 1)?,
+                    truth: (0..horizon).map(|h| pose(clip, seen + h)).collect(),
+                })
+            };
+            let there = match joints.is_empty() {
+                true => 0,
+                false => all.shape()[0].min(most),
+            };
+            (0..there).filter_map(one).collect()
         };
-        let one = |clip: usize| -> Option<Context> {
-            Some(Context {
-                clip,
-                before: pose(clip, seen - 2)?,
-                last: pose(clip, seen - 1)?,
-                truth: (0..horizon).map(|h| pose(clip, seen + h)).collect(),
-            })
-        };
-        let there = study.test.states.shape()[0].min(contexts);
-        let contexts = (0..there).filter_map(one);
-        let contexts = match joints.is_empty() {
-            true => Vec::new(),
-            false => contexts.collect(),
-        };
+        let contexts = contexts_of(&study.test.states, contexts);
+        let [train, validation] =
+            [&study.train, &study.validation].map(|split| contexts_of(&split.states, usize::MAX));
         Ok(Self {
             places: joints.len() + 1 == skeleton.len(),
             skeleton: skeleton.clone(),
@@ -328,6 +364,8 @@ impl Scene {
             horizon,
             seen,
             contexts,
+            train,
+            validation,
         })
     }
 
@@ -370,27 +408,7 @@ impl Scene {
             };
             self.contexts.iter().map(one).collect()
         };
-        let loss = |factor: f64| -> f64 {
-            let mut sum = 0.0;
-            for (h, _) in told {
-                let steps = damped_steps(factor, *h);
-                let (mut error, mut count) = (0.0, 0.0);
-                for c in &self.contexts {
-                    let Some(truth) = &c.truth[h - 1] else {
-                        continue;
-                    };
-                    let pairs = c.before.iter().zip(&c.last);
-                    let guess: Pose = pairs.map(|(&a, &b)| turned_on(a, b, steps)).collect();
-                    error += distance(&guess, truth);
-                    count += 1.0;
-                }
-                sum += error / f64::max(count, 1.0);
-            }
-            sum
-        };
-        let losses: Vec<f64> = FACTORS.par_iter().map(|&factor| loss(factor)).collect();
-        let best = (0..FACTORS.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
-        let factor = best.map_or(0.5, |k| FACTORS[k]);
+        let factor = best_factor(&self.contexts, told);
         let rows = vec![
             Row {
                 name: ZERO,
@@ -409,6 +427,20 @@ impl Scene {
             },
         ];
         (rows, factor)
+    }
+
+    /// A linear map that the training clips teach; nothing where there are too few to learn from or to choose by.
+    fn learned(&self, told: &[(usize, String)]) -> Result<Option<Row>> {
+        if self.train.len() < 2 || self.validation.is_empty() {
+            return Ok(None);
+        }
+        let factor = best_factor(&self.train, told);
+        let splits = [&self.train[..], &self.validation, &self.contexts];
+        Ok(Some(Row {
+            name: LINEAR,
+            look: Look::Smoothed,
+            poses: linear(splits, self.horizon, factor)?,
+        }))
     }
 
     /// Sampled poses, of rotations and of speeds, as far as these are observed of all joints that are looked at.
@@ -736,6 +768,11 @@ fn define(finding: &mut Finding) {
             "Turning on ever more slowly; no other factor would do better here.",
         ),
         (
+            "linear, learned",
+            "R̂ = D_h exp(w_h), D_h by the damped velocity that is best on training clips, w_h linear in R_c and log(R_{c-1}^-1 R_c)",
+            "Ridge regression on training clips, its ridge chosen on validation clips: what a model should beat.",
+        ),
+        (
             "model, rotations",
             "mean over samples of the rotations that the model shows (chordal mean)",
             "What the model draws.",
@@ -851,6 +888,9 @@ mod tests {
             assert!(value(&format!("place_error_160ms/{row}")) < 1e-5);
             assert!(finding.value(&format!("angle_error_320ms/{row}")).is_none());
         }
+        // Speeds of the clips follow from their last turn: a line knows them.
+        let learned = value("angle_error_160ms/linear, learned");
+        assert!(learned < 0.5, "{learned} degrees");
         // Standing still: 4 frames of (2 + i) rad/s, half of the joints turn; i = 0..6 in the mean 4.5.
         let want = (4.5 * DT * 4.0 / 2.0_f64).to_degrees();
         assert!((value("angle_error_160ms/zero velocity") - want).abs() < 1e-9);
