@@ -68,7 +68,7 @@ fn one_and_two_threads_and_a_second_run_give_the_same_bytes() {
     };
     let (one, two, again) = (run(1), run(2), run(2));
     let want = contents(one.path());
-    assert_eq!(want.len(), 1 + 7 * (4 + 1 + 2)); // seven files a shard
+    assert_eq!(want.len(), 2 + 7 * (4 + 1 + 2)); // manifest, lock, seven files a shard
     assert_same(two.path(), &want);
     assert_same(again.path(), &want);
 }

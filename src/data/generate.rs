@@ -34,6 +34,7 @@ const CHUNK_SEQUENCES: usize = 256;
 pub fn generate(config: &DataConfig, dir: &Path, progress: &Progress) -> Result<()> {
     config.check()?;
     std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    look_first(config, dir)?;
     let _lock = lock::alone(dir, progress)?;
     let mut manifest = Manifest::new(config);
     let old = previous(config, dir)?;
@@ -141,6 +142,7 @@ pub fn generate_shard(
         ));
     };
     std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    look_first(config, dir)?;
     let _lock = lock::among_others(dir, progress)?;
     let manifest = Manifest::new(config);
     let old = {
@@ -166,6 +168,14 @@ pub fn generate_shard(
     let source = Source::new(config, split, &manifest)?;
     source.fill(writer, shard * config.sequences_per_shard, n, &bar)?;
     atomic::sync_folder(&folder).map_err(Error::io(&folder))
+}
+
+/// Refuses a folder with something else before a lock file is put there.
+fn look_first(config: &DataConfig, dir: &Path) -> Result<()> {
+    match lock::is_there(dir) {
+        true => Ok(()),
+        false => previous(config, dir).map(|_| ()),
+    }
 }
 
 /// How the dataset that stands in the folder was made; `None` for an empty folder.

@@ -12,6 +12,11 @@ use crate::progress::Progress;
 use crate::store::lock::{Lock, Share};
 use std::path::Path;
 
+/// Whether somebody has worked in the folder.
+pub(super) fn is_there(dir: &Path) -> bool {
+    dir.join(".lock").exists()
+}
+
 /// Waits until nobody else works in the folder. A folder that can't be written is not locked: it can only be read.
 pub(super) fn alone(dir: &Path, progress: &Progress) -> Result<Lock> {
     take(dir, ".lock", Share::Alone, "this dataset", progress)

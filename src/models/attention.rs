@@ -409,10 +409,6 @@ impl<F: Float> Model<F> for AttentionVae<F> {
         [s, z, u].map(Latent::filtered_only).to_vec()
     }
 
-    fn pixels(&self) -> Option<Likelihood> {
-        Some(self.images.likelihood())
-    }
-
     fn start_at(&mut self, common: &Common) -> Result<()> {
         self.driven.start_at(common);
         self.images.start_at(common)

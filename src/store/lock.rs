@@ -19,8 +19,18 @@ pub enum Share {
 }
 
 /// A lock that is held. Where the file system has no locks (some NFS, some Lustre) it is held by nobody and guards nothing.
+///
+/// The file stays, empty: a process that waits for it has it open.
 #[derive(Debug)]
-pub struct Lock(Option<File>);
+pub struct Lock(Option<(File, Share)>);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some((file, Share::Alone)) = &self.0 {
+            let _ = file.set_len(0);
+        }
+    }
+}
 
 /// What came of trying to take a lock.
 #[derive(Debug)]
@@ -52,7 +62,7 @@ impl Lock {
                     let _ = file.set_len(0);
                     let _ = file.write_all(myself().as_bytes());
                 }
-                Ok(Attempt::Taken(Self(Some(file))))
+                Ok(Attempt::Taken(Self(Some((file, share)))))
             }
             Err(TryLockError::WouldBlock) => Ok(Attempt::Busy(said(path))),
             Err(TryLockError::Error(error)) if without_locks(&error) => {

@@ -142,8 +142,8 @@ rollout: { contexts: 8, samples: 4, seen: 4 }
 analyses: null
 ";
 
-/// What no model of [`RUN`] can be asked: it stands in `tests/vectors.rs`.
-const OF_OTHER_WORLDS: [&str; 1] = ["kalman"];
+/// What no model of [`RUN`] can be asked: it stands in `tests/vectors.rs` and `src/analysis/poses.rs`.
+const OF_OTHER_WORLDS: [&str; 2] = ["kalman", "poses"];
 
 /// What the section of a finding has: its question, and the names of its figures. Formulas stand once on the page.
 fn told(finding: &Json, page: &str) -> Vec<String> {
