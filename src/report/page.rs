@@ -369,7 +369,11 @@ fn rows<'a>(names: impl Iterator<Item = &'a str>, columns: &[(String, String)]) 
     rows
 }
 
-/// Quantities of the main table with their heads: [`COLUMNS`], or R² of the state columns where nothing is a position or a velocity.
+/// Columns of the main table: more are no table to read.
+const MOST_COLUMNS: usize = 12;
+
+/// Quantities of the main table with their heads: [`COLUMNS`], or R² of the first state columns where nothing is a
+/// position or a velocity.
 fn main_columns(summary: &Summary) -> Vec<(String, String)> {
     let metrics = || summary.models.values().flat_map(|m| m.metrics.values());
     let names = || {
@@ -388,6 +392,7 @@ fn main_columns(summary: &Summary) -> Vec<(String, String)> {
         true => usual.into(),
         false => of_columns
             .iter()
+            .take(MOST_COLUMNS)
             .map(|column| (format!("r2/{column}"), format!("{column} R²")))
             .collect(),
     }
@@ -464,9 +469,13 @@ fn main_table(summary: &Summary) -> MainTable {
             "Mean ± standard deviation over {n} training seeds; baselines with their 95 % bootstrap interval over sequences"
         ),
     };
+    let some = match quantities.len() == MOST_COLUMNS {
+        true => format!(" The first {MOST_COLUMNS} columns at most; every number stands below."),
+        false => String::new(),
+    };
     let note = format!(
         "Linear read-outs, fitted on training sequences and measured on {} held-out sequences. {spread}. R² = 1 is perfect, \
-         0 is no better than the mean. Controls show what a read-out finds by chance or in an untrained network.",
+         0 is no better than the mean. Controls show what a read-out finds by chance or in an untrained network.{some}",
         summary.test_sequences
     );
     MainTable {
