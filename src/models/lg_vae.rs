@@ -31,7 +31,7 @@ pub struct LgVae {
     /// Networks between frames and codes.
     pub frames: FramesConfig,
     /// Share of a frame's usual foreground from which on its code is a measurement; 0 (the default): every code is one.
-    /// Less of what moves tells no place: there the law says what to expect, see [`occlusion`].
+    /// Less of what moves tells no place: there the law says what to expect.
     #[schemars(range(min = 0, max = 1))]
     pub seen_from: f64,
     /// Latent dimensions, n. Twice the codes: a position and a displacement for each.

@@ -17,7 +17,7 @@ use nn::tensor::{PerRow, matrix, scalar, wide};
 use nn::{Float, Grad, Mat, Module, NoTape, Param, ops};
 
 /// ELBO = E_q [ log p(x | a) + log p(a_{0:T-1}) - log q(a | x) ], of the frames and pixels that are seen: what is
-/// missing is summed out of the law, and leaves no term. Of frames that show too little of what moves see [`occlusion`].
+/// missing is summed out of the law, and leaves no term. Of frames that show too little of what moves see `src/models/occlusion.rs`.
 #[derive(Debug)]
 pub struct SequenceVae<F: Float> {
     frames: FrameVae<F>,

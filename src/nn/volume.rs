@@ -173,7 +173,7 @@ impl Convolution {
         self.channels
     }
 
-    /// Of a volume (T, H, W, channels before), padded as [`self`](self) says.
+    /// Of a volume (T, H, W, channels before), padded as [`self`] says.
     ///
     /// # Panics
     /// A volume of another number of channels.

@@ -5,8 +5,8 @@ pub mod done;
 mod folder;
 mod study;
 
-pub use about::About;
 pub use crate::store::lock::Lock;
+pub use about::About;
 pub use folder::{RunFolder, run_folders};
 pub use study::study;
 pub(crate) use study::{known_states, of_data, outline, training};
