@@ -54,14 +54,10 @@ impl<F: Float> Visibility<F> {
         Ok(self.usual.set(&[F::of(common.foreground)])?)
     }
 
-    /// Which frames are seen, of their foregrounds. Where none is, all count: something has to.
+    /// Which frames are seen, of their foregrounds: of each by itself, whatever frames it comes with.
     pub fn seen(&self, foreground: &[f64]) -> Vec<bool> {
         let least = self.share * self.usual.values()[0].widen();
-        let seen: Vec<bool> = foreground.iter().map(|&own| own >= least).collect();
-        match seen.contains(&true) {
-            true => seen,
-            false => vec![true; foreground.len()],
-        }
+        foreground.iter().map(|&own| own >= least).collect()
     }
 }
 
@@ -258,7 +254,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(own.seen(&[0.0, 3.9, 4.0, 9.0]), [false, false, true, true]);
-        assert_eq!(own.seen(&[0.0, 0.0]), [true, true]);
+        assert_eq!(own.seen(&[0.0, 0.0]), [false, false]);
         assert!(Visibility::<f64>::new(0.0).unwrap().is_none());
     }
 

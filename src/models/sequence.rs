@@ -199,7 +199,12 @@ impl<F: Float> Model<F> for SequenceVae<F> {
     }
 
     fn objective(&self, clips: &Clips<F>, at: Schedule, rng: &mut Rng) -> Result<Vec<Term<F>>> {
-        let visible = self.visible(clips)?;
+        // Where nothing at all is seen, all counts: the encoder and the law want a frame.
+        let visible = self.visible(clips)?.filter(|seen| {
+            let missing = clips.seen.as_ref().map(|seen| &seen.frames);
+            let mut all = seen.iter().enumerate();
+            all.any(|(t, seen)| *seen && missing.is_none_or(|there| there[t]))
+        });
         let (observed, hidden) = clips.observed()?.split(visible.as_deref())?;
         let head = self.frames.head(&observed)?;
         let (codes, log_q) = self.frames.sample(head, rng)?; // (M, p)

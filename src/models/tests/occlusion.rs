@@ -175,3 +175,39 @@ fn a_hidden_frame_is_worth_what_its_picture_is_where_the_law_expects_the_body() 
         "{found} against {expected}"
     );
 }
+
+/// A clip is read alike alone and beside others, also one in which nothing is ever seen.
+#[test]
+fn a_clip_that_hides_its_body_throughout_is_read_alike_alone_and_beside_another() {
+    let clips = clips::<f64>();
+    let pixels = nn::tensor::values(&clips.frames);
+    let half = STEPS * 64;
+    let shown = (0..2 * half).map(|i| if i < half { 0.0 } else { pixels[i] });
+    let both = Clips {
+        frames: matrix(shown.collect(), 2 * STEPS, 64).unwrap(),
+        ..clips.clone()
+    };
+    let alone = Clips {
+        frames: matrix(vec![0.0; half], STEPS, 64).unwrap(),
+        sequences: 1,
+        ..clips
+    };
+    for model in models(0.5) {
+        let z = |clips: &Clips<f64>| {
+            let mut rng = Seeds::new(4).stream("occlusion", 0);
+            let found = model
+                .infer(clips, &[Query::about(Given::UpTo)], &mut rng)
+                .unwrap();
+            let z = found[0].need("z").unwrap();
+            z.data()[..z.data().len() / clips.sequences].to_vec()
+        };
+        assert_eq!(z(&both), z(&alone));
+        // The bound of such a clip has no code to stand on, and is told all the same.
+        assert!(
+            terms(model.as_ref(), &alone, Schedule::bound())
+                .iter()
+                .flatten()
+                .all(|v| v.is_finite())
+        );
+    }
+}
