@@ -55,7 +55,7 @@ impl Writing {
     /// # Errors
     /// A file that can't be written; what `busy` says, which hears who is waited for.
     pub fn begin(path: &Path, busy: &mut dyn FnMut(&str) -> Result<()>) -> Result<Self> {
-        let lock = Lock::wait(path, Share::Alone, busy)?;
+        let lock = Lock::wait(path, Share::Alone, busy)?.keeping();
         Ok(Self {
             path: path.to_path_buf(),
             _lock: lock,

@@ -20,13 +20,16 @@ pub enum Share {
 
 /// A lock that is held. Where the file system has no locks (some NFS, some Lustre) it is held by nobody and guards nothing.
 ///
-/// The file stays, empty: a process that waits for it has it open.
+/// The file stays, empty unless [`Lock::keeping`] was asked for: a process that waits for it has it open.
 #[derive(Debug)]
-pub struct Lock(Option<(File, Share)>);
+pub struct Lock {
+    file: Option<File>,
+    empties: bool,
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Some((file, Share::Alone)) = &self.0 {
+        if let (Some(file), true) = (&self.file, self.empties) {
             let _ = file.set_len(0);
         }
     }
@@ -62,11 +65,14 @@ impl Lock {
                     let _ = file.set_len(0);
                     let _ = file.write_all(myself().as_bytes());
                 }
-                Ok(Attempt::Taken(Self(Some((file, share)))))
+                Ok(Attempt::Taken(Self {
+                    file: Some(file),
+                    empties: share == Share::Alone,
+                }))
             }
             Err(TryLockError::WouldBlock) => Ok(Attempt::Busy(said(path))),
             Err(TryLockError::Error(error)) if without_locks(&error) => {
-                Ok(Attempt::Taken(Self(None)))
+                Ok(Attempt::Taken(Self::none()))
             }
             Err(TryLockError::Error(error)) => Err(Error::io(path)(error)),
         }
@@ -92,12 +98,21 @@ impl Lock {
 
     /// A lock of nothing, for folders that can't be written.
     pub fn none() -> Self {
-        Self(None)
+        Self {
+            file: None,
+            empties: false,
+        }
+    }
+
+    /// The same lock, which leaves what stands in the file when it is freed.
+    pub fn keeping(mut self) -> Self {
+        self.empties = false;
+        self
     }
 
     /// Whether the file system gave the lock.
     pub fn is_held(&self) -> bool {
-        self.0.is_some()
+        self.file.is_some()
     }
 }
 
