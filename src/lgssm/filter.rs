@@ -153,10 +153,23 @@ impl Gains {
     #[inline(always)]
     pub(super) fn update<N: Dim, P: Dim>(
         &mut self,
+        sizes: (N, P),
+        sequence: &Sequence,
+        roots: &Roots,
+        step: Step,
+    ) -> Result<()> {
+        self.update_as(sizes, sequence, roots, step, sequence.seen(step.t))
+    }
+
+    /// The same as if so much of the code were seen.
+    #[inline(always)]
+    pub(super) fn update_as<N: Dim, P: Dim>(
+        &mut self,
         (n, p): (N, P),
         sequence: &Sequence,
         roots: &Roots,
         Step { t, to, .. }: Step,
+        seen: Seen,
     ) -> Result<()> {
         let (n, p) = (n.value(), p.value());
         let width = p + n;
@@ -164,7 +177,6 @@ impl Gains {
         let filtered = &mut self.filtered_root[to * n * n..][..n * n];
         let gain_t = &mut self.gain_t[to * p * n..][..p * n];
         let innovation = &mut self.innovation_root[to * p * p..][..p * p];
-        let seen = sequence.seen(t);
         if seen == Seen::Nothing {
             filtered.copy_from_slice(predicted);
             gain_t.fill(0.0);

@@ -107,6 +107,40 @@ impl Job for Infer<'_> {
     }
 }
 
+/// Moments of one sequence whose filter ran, by the backward pass alone: of its codes nothing is read, and
+/// `log_likelihood` is empty.
+///
+/// # Errors
+/// As [`infer`].
+pub(super) fn smoothed<N: Dim>(
+    n: N,
+    sequence: &Sequence,
+    roots: &Roots,
+    (gains, means): (&Gains, &Means),
+) -> Result<Posterior> {
+    let (frames, size) = (sequence.batch.frames, n.value());
+    let (row, square) = (frames * size, frames * size * size);
+    let mut backward = Backward::new(frames, size);
+    backward.run(n, sequence, roots, gains)?;
+    let mut found = Posterior {
+        log_likelihood: Vec::new(),
+        predicted_mean: means.predicted[..row].to_vec(),
+        predicted_cov: vec![0.0; square],
+        filtered_mean: means.filtered[..row].to_vec(),
+        filtered_cov: vec![0.0; square],
+        smoothed_mean: means.filtered[..row].to_vec(),
+        smoothed_cov: vec![0.0; square],
+        lag_one_cov: vec![0.0; square],
+    };
+    found.set_covariances(0, size, gains, &backward);
+    let mut change = vec![0.0; size];
+    for t in (0..frames - 1).rev() {
+        let (out, next) = found.smoothed_mean[t * size..].split_at_mut(size);
+        backward.mean(n, means, t, next, out, &mut change);
+    }
+    Ok(found)
+}
+
 impl Posterior {
     fn covariances(&mut self) -> [&mut Vec<f64>; 4] {
         [

@@ -230,17 +230,24 @@ impl<F: Float> Observed<F> {
         }
     }
 
-    /// Every frame `count` times in a row, without its place.
-    ///
-    /// # Errors
-    /// Out of memory.
-    pub fn repeated(&self, count: usize) -> Result<Self> {
-        let rows = 0..size(&self.frames).0;
-        self.taken(&rows.flat_map(|row| vec![row; count]).collect::<Vec<_>>())
+    /// The same with no place for frames outside `kept` (B*T); all for `None`.
+    pub fn only(&self, kept: Option<&[bool]>) -> Self {
+        let rows = self.rows.as_ref().map(|rows| {
+            let own = rows.iter().enumerate();
+            own.map(|(t, row)| row.filter(|_| kept.is_none_or(|kept| kept[t])))
+                .collect()
+        });
+        Self {
+            rows,
+            ..self.clone()
+        }
     }
 
     /// These rows, without their places.
-    fn taken(&self, rows: &[usize]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn taken(&self, rows: &[usize]) -> Result<Self> {
         let (_, columns) = size(&self.frames);
         let all = values(&self.frames);
         let pixels = rows.iter().flat_map(|row| &all[row * columns..][..columns]);

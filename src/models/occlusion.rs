@@ -13,8 +13,13 @@
 //!
 //! so the law expects where a hidden body is, and the decoder learns what a frame looks like there. It is a bound for every
 //! choice of S. With p(a_t | a_S) the smoothed Gaussian it is exact for a linear law, and moment-matched where modes switch.
-//! Training takes one draw a hidden frame. What is reported, as bound and as surprise, reads the past alone: the log of
-//! the mean of p(x_t | a_t) over p(a_t | a_s, s in S, s < t), see [`log_marginal`].
+//! Training takes one draw a hidden frame. What is inferred and reported, as bound and as surprise, learns from hidden frames too:
+//! their pictures tell where the body is not, and where a part of it is. A hidden frame adds the log of the integral of
+//! p(x_t | a_t) over p(a_t | all frames before), see [`look`], and what the filter expects of later ones follows from it.
+
+mod look;
+
+pub use look::{Gaussian, look};
 
 use super::Common;
 use crate::error::{Error, Result};
@@ -131,102 +136,17 @@ impl Expected {
         at.iter().map(own).collect()
     }
 
+    /// Mean and covariance, row-major.
+    pub fn moments(&self) -> (Vec<f64>, Vec<f64>) {
+        let cov = &self.root * self.root.transpose();
+        (self.mean.as_slice().to_vec(), cov.as_slice().to_vec())
+    }
+
     /// A draw.
     pub fn draw(&self, rng: &mut Rng) -> DVector<f64> {
         let unit = |_, _| -> f64 { StandardNormal.sample(rng) };
         &self.mean + &self.root * DVector::from_fn(self.mean.len(), unit)
     }
-
-    /// The same around `mean`, `scale` times as wide.
-    fn around(&self, mean: DVector<f64>, scale: f64) -> Self {
-        Self {
-            mean,
-            root: &self.root * scale,
-        }
-    }
-
-    /// Log density but for the constant of its dimension.
-    fn log_density(&self, code: &DVector<f64>) -> f64 {
-        let off = self.root.solve_lower_triangular(&(code - &self.mean));
-        let square = off.map_or(f64::INFINITY, |off| off.norm_squared());
-        let volume: f64 = self.root.diagonal().iter().map(|v| v.ln()).sum();
-        -0.5 * square - volume
-    }
-}
-
-/// Draws of a hidden frame's code from the law and, as many, near what the encoder says of it.
-const FIRST: usize = 16;
-/// Draws nearer and nearer to the likeliest one.
-const NEARER: usize = 10;
-/// How much narrower those are each time, and how often.
-const SHRINK: f64 = 0.5;
-const ROUNDS: i32 = 8;
-/// How much narrower than the law those near the encoder's code are.
-const NEAR: f64 = 0.25;
-
-/// log of the integral over codes a of p(x | a) N(a; expected), for every frame. `judge` gives log p(x | a) for as many
-/// codes a frame as told, frame by frame.
-///
-/// A picture that shows a part of a body pins its place down to a twentieth of a pixel, which no draw from a wide belief
-/// would hit. So draws come from several proposals (Cappe et al. 2004, population Monte Carlo): the law's own, one a
-/// quarter as wide around the encoder's code, and narrower and narrower ones around the likeliest draw so far. All count
-/// with weights p(x | a) p(a) / sum_r (n_r / n) q_r(a) (the balance heuristic, Veach & Guibas 1995).
-///
-/// # Errors
-/// As `judge`.
-pub fn log_marginal(
-    expected: &[Expected],
-    encoded: &[DVector<f64>],
-    rng: &mut Rng,
-    judge: impl Fn(&[DVector<f64>], usize) -> Result<Vec<f64>>,
-) -> Result<Vec<f64>> {
-    let frames = expected.len();
-    let mut proposals: Vec<Vec<(usize, Expected)>> = vec![Vec::new(); frames];
-    let mut codes: Vec<Vec<DVector<f64>>> = vec![Vec::new(); frames];
-    let mut likelihoods: Vec<Vec<f64>> = vec![Vec::new(); frames];
-    for round in 0..=ROUNDS {
-        let mut drawn = Vec::new();
-        for (i, law) in expected.iter().enumerate() {
-            let own = match round {
-                0 => vec![
-                    (FIRST, law.clone()),
-                    (FIRST, law.around(encoded[i].clone(), NEAR)),
-                ],
-                _ => {
-                    let posterior = |k: &usize| likelihoods[i][*k] + law.log_density(&codes[i][*k]);
-                    let all = 0..codes[i].len();
-                    let best = all.max_by(|a, b| posterior(a).total_cmp(&posterior(b)));
-                    let best = codes[i][best.unwrap_or(0)].clone();
-                    vec![(NEARER, law.around(best, SHRINK.powi(round)))]
-                }
-            };
-            for (count, proposal) in &own {
-                drawn.extend((0..*count).map(|_| proposal.draw(rng)));
-            }
-            proposals[i].extend(own);
-        }
-        let each = drawn.len() / frames.max(1);
-        let found = judge(&drawn, each)?;
-        for (i, (own, values)) in drawn.chunks(each).zip(found.chunks(each)).enumerate() {
-            codes[i].extend_from_slice(own);
-            likelihoods[i].extend_from_slice(values);
-        }
-    }
-    let marginal = |i: usize| {
-        let count = codes[i].len() as f64;
-        let weights = codes[i]
-            .iter()
-            .zip(&likelihoods[i])
-            .map(|(code, likelihood)| {
-                let mixture = proposals[i].iter().map(|(n, q)| {
-                    let share = *n as f64 / count;
-                    share.ln() + q.log_density(code)
-                });
-                likelihood + expected[i].log_density(code) - log_sum(&mixture.collect::<Vec<_>>())
-            });
-        log_sum(&weights.collect::<Vec<_>>()) - count.ln()
-    };
-    Ok((0..frames).map(marginal).collect())
 }
 
 /// log sum exp.
@@ -264,42 +184,6 @@ mod tests {
         let said = check("m", 1.5, [1, 8, 8]).unwrap_err().to_string();
         assert_eq!(said, "m.seen_from: a share from 0 to 1 expected, got 1.5");
         assert!(check("m", f64::NAN, [1, 8, 8]).is_err() && check("m", 0.5, [3, 1, 1]).is_err());
-    }
-
-    /// A picture that pins a code down to a hundredth of what the law expects, four of its deviations off: in closed form
-    /// log N(x; m, P + r).
-    #[test]
-    fn a_sharp_picture_far_from_what_the_law_expects_costs_what_it_should() {
-        let (mean, sharp) = (DVector::from_vec(vec![1.0, -2.0]), 0.03);
-        let cov = DMatrix::from_row_slice(2, 2, &[9.0, 2.0, 2.0, 4.0]);
-        let law = Expected::new(mean.clone(), &cov).unwrap();
-        let seen = DVector::from_vec(vec![10.0, 2.0]);
-        let constant = 2.0 * std::f64::consts::PI;
-        let judge = |codes: &[DVector<f64>], _: usize| {
-            let own = codes.iter().map(|code| {
-                let square = (code - &seen).norm_squared() / (sharp * sharp);
-                -0.5 * square - 2.0 * f64::ln(sharp) - constant.ln()
-            });
-            Ok(own.collect())
-        };
-        let total = &cov + DMatrix::identity(2, 2) * (sharp * sharp);
-        let root = total.clone().cholesky().unwrap();
-        let off = root.l().solve_lower_triangular(&(&seen - &mean)).unwrap();
-        let expected = -0.5 * off.norm_squared() - 0.5 * total.determinant().ln() - constant.ln();
-        let near = DVector::from_vec(vec![9.0, 2.5]);
-        let (own, near) = (std::slice::from_ref(&law), std::slice::from_ref(&near));
-        let mut values = Vec::new();
-        for i in 0..20 {
-            let mut rng = Seeds::new(2).stream("test", i);
-            let found = log_marginal(own, near, &mut rng, judge).unwrap();
-            values.push(found[0]);
-        }
-        let mean = values.iter().sum::<f64>() / 20.0;
-        assert!((mean - expected).abs() < 0.3, "{mean} against {expected}");
-        assert!(
-            values.iter().all(|v| (v - expected).abs() < 1.5),
-            "{values:?}"
-        );
     }
 
     /// 20,000 draws: moments within four standard errors.

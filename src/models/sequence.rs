@@ -1,17 +1,18 @@
 //! The part that models with a law of motion share: a VAE of frames whose codes some dynamics explain.
 
-use super::occlusion::{self, Expected, Visibility};
-use super::state_space::{Codes, Dynamics, Found, Known, Starts, StateSpaceModel};
+use super::occlusion::{self, Expected, Gaussian, Visibility};
+use super::state_space::{Codes, Dynamics, Followed, Found, Known, Starts, StateSpaceModel};
 use super::{
     Ahead, Claims, Clips, Common, FrameVae, Likelihood, Model, Observed, Query, Schedule, Term,
 };
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::latents::{Beliefs, Decoder, Given, Kind, Latent};
-use crate::seeds::Rng;
+use crate::seeds::{Rng, Seeds};
 use laws::{Evidence, StateSpace};
 use lgssm::published::{self, Gap};
-use lgssm::{self, AffineModes, Lgssm, Posterior, Transition, innovations};
+use lgssm::switching::{self, Foreseen};
+use lgssm::{self, AffineModes, Lgssm, ModeWeights, Posterior, Transition, innovations};
 use nalgebra::DVector;
 use nn::tensor::{PerRow, matrix, scalar, wide};
 use nn::{Float, Grad, Mat, Module, NoTape, Param, ops};
@@ -82,23 +83,111 @@ impl<F: Float> SequenceVae<F> {
             let drawn: Vec<_> = expected.iter().map(|own| own.draw(rng)).collect();
             return self.frames.log_likelihood(codes(&drawn)?.retaped(), hidden);
         }
-        let encoded = wide(
-            &self
-                .frames
-                .features::<NoTape>(&hidden.frames, hidden.pixels.as_deref())?,
+        let encoded = self.encoded(hidden, p)?;
+        let anywhere = anywhere(&law)?;
+        let mut all = Vec::new();
+        for (row, own) in expected.iter().enumerate() {
+            let (means, covs) = own.moments();
+            let foreseen = Foreseen {
+                sequence: 0,
+                frame: places[row],
+                log_weights: &[0.0],
+                means: &means,
+                covs: &covs,
+            };
+            let mut rng = draws(places[row] % steps);
+            let judge = |codes: &[f64]| self.pictured(codes, p, hidden, row);
+            let near = &encoded[row * p..][..p];
+            let told = occlusion::look(&foreseen, &anywhere, near, &mut rng, judge)?;
+            all.extend(told.log_density);
+        }
+        told(all)
+    }
+
+    /// Codes that the encoder gives frames that are hidden, (M, p).
+    fn encoded(&self, hidden: &Observed<F>, p: usize) -> Result<Vec<f64>> {
+        let pixels = hidden.pixels.as_deref();
+        let head = wide(&self.frames.features::<NoTape>(&hidden.frames, pixels)?);
+        let heads = head.chunks_exact(2 * p).flat_map(|head| &head[..p]);
+        Ok(heads.copied().collect())
+    }
+
+    /// log p(x | a) of hidden frame number `row` for codes (N, p).
+    fn pictured(
+        &self,
+        codes: &[f64],
+        p: usize,
+        hidden: &Observed<F>,
+        row: usize,
+    ) -> Result<Vec<f64>> {
+        let count = codes.len() / p;
+        let codes = matrix(codes.iter().map(|&v| F::of(v)).collect(), count, p)?;
+        let same = hidden.taken(&vec![row; count])?;
+        Ok(self.frames.log_likelihood(codes.retaped(), &same)?.rows)
+    }
+
+    /// The filter over codes (B*T, p) of frames that are `seen`, and over the pictures of those that are hidden; with it what
+    /// every frame adds, (B*T): log p(a_t | past) where it is seen, log p(x_t | past) where it is hidden, 0 where it is neither.
+    /// `None` for a law that can't be followed so, see [`Dynamics::followed`].
+    fn watch(
+        &self,
+        codes: &[f64],
+        (steps, known): (usize, Known),
+        hidden: Option<&Observed<F>>,
+    ) -> Result<Option<(Found, Vec<f64>)>> {
+        let Some(followed) = self.dynamics.followed(known)? else {
+            return Ok(None);
+        };
+        let (law, p) = (&followed.law, followed.law.code);
+        let anywhere = anywhere(law)?;
+        let encoded = match hidden {
+            Some(hidden) => self.encoded(hidden, p)?,
+            None => Vec::new(),
+        };
+        let mut failed = None;
+        let mut watch = |foreseen: &Foreseen| {
+            let place = foreseen.sequence * steps + foreseen.frame;
+            let row = |hidden: &Observed<F>| hidden.rows.as_ref().and_then(|rows| rows[place]);
+            let Some((hidden, row)) = hidden.and_then(|own| row(own).map(|row| (own, row))) else {
+                return Ok(None);
+            };
+            let mut rng = draws(foreseen.frame);
+            let judge = |codes: &[f64]| self.pictured(codes, p, hidden, row);
+            let near = &encoded[row * p..][..p];
+            occlusion::look(foreseen, &anywhere, near, &mut rng, judge)
+                .map(Some)
+                .map_err(|error| {
+                    let said = lgssm::Error::Numeric(error.to_string());
+                    failed = Some(error);
+                    said
+                })
+        };
+        let batch = lgssm::Batch {
+            frame_mask: known.seen,
+            ..lgssm::Batch::new(codes, codes.len() / (steps * p).max(1), steps)
+        };
+        let found = switching::infer_watching(
+            law,
+            &followed.modes,
+            followed.hypotheses,
+            &batch,
+            &mut watch,
         );
-        let encoded: Vec<_> = encoded
-            .chunks_exact(2 * p)
-            .map(|head| DVector::from_row_slice(&head[..p]))
-            .collect();
-        let rows = occlusion::log_marginal(&expected, &encoded, rng, |drawn, each| {
-            let found = self
-                .frames
-                .log_likelihood(codes(drawn)?.retaped(), &hidden.repeated(each)?)?;
-            Ok(found.rows)
-        })?;
-        let sum = scalar(F::of(rows.iter().sum()))?.retaped();
-        Ok(PerRow { sum, rows })
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let (found, increments) = found?;
+        let modes = (self.dynamics.mode_count() > 0).then_some(ModeWeights {
+            filtered: found.filtered_modes,
+            smoothed: found.smoothed_modes,
+        });
+        Ok(Some((
+            Found {
+                states: found.states,
+                modes,
+            },
+            increments,
+        )))
     }
 
     /// One answer from what was inferred for its mask.
@@ -218,15 +307,37 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             seen: seen.as_deref(),
             actions: clips.actions.as_ref(),
         };
-        let behind = match &hidden {
-            Some(hidden) => {
-                Some(self.behind(hidden, (&wide(&in_time), clips.steps), known, at, rng)?)
+        let watched = match at.is_bound() && self.visibility.is_some() {
+            true => {
+                let codes = wide(&in_time);
+                self.watch(&codes, (clips.steps, known), hidden.as_ref())?
             }
-            None => None,
+            false => None,
         };
-        let log_p = self
-            .dynamics
-            .log_likelihood(in_time, clips.steps, known, rng)?;
+        let rows_of = |hidden: &Observed<F>| hidden.rows.clone().unwrap_or_default();
+        let (behind, log_p) = match (watched, &hidden) {
+            (Some((_, increments)), Some(hidden)) => {
+                let places = rows_of(hidden);
+                let own = |want: bool| {
+                    let all = increments.iter().zip(&places);
+                    all.map(move |(&v, row)| (row.is_some() == want).then_some(v))
+                };
+                let behind = told(own(true).flatten().collect())?;
+                let seen = own(false).map(|v| v.unwrap_or(0.0));
+                (Some(behind), told(seen.collect())?)
+            }
+            (Some((_, increments)), None) => (None, told(increments)?),
+            (None, hidden) => {
+                let behind = hidden.as_ref().map(|hidden| {
+                    self.behind(hidden, (&wide(&in_time), clips.steps), known, at, rng)
+                });
+                let log_p = |rng: &mut Rng| {
+                    let law = &self.dynamics;
+                    law.log_likelihood(in_time.clone(), clips.steps, known, rng)
+                };
+                (behind.transpose()?, log_p(rng)?)
+            }
+        };
         let reconstruction = self.frames.log_likelihood(codes, &observed)?;
         let mut reconstruction = Term::new("reconstruction", reconstruction, 1.0).placed(rows);
         if let (Some(behind), Some(hidden)) = (behind, &hidden) {
@@ -246,6 +357,7 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         let codes = self.frames.encode_clips(clips)?;
         let visible = self.visible(clips)?;
         let size = [clips.sequences, clips.steps];
+        let hidden = clips.observed()?.split(visible.as_deref())?.1;
         let mut runs: Vec<(Option<Vec<bool>>, Found)> = Vec::new();
         let mut out = Vec::new();
         for query in queries {
@@ -255,15 +367,26 @@ impl<F: Float> Model<F> for SequenceVae<F> {
             }
             let mask = query.observed_frames(clips);
             let whole = mask.is_none();
-            let mask = both(mask, visible.as_deref());
             let run = match runs.iter().position(|(own, _)| *own == mask) {
                 Some(run) => run,
                 None => {
+                    let seen = both(mask.clone(), visible.as_deref());
                     let known = Known {
-                        seen: mask.as_deref(),
+                        seen: seen.as_deref(),
                         actions: clips.actions.as_ref(),
                     };
-                    let found = self.dynamics.infer(&codes.mean, clips.steps, known)?;
+                    // What a query leaves out is not looked at either.
+                    let hidden = hidden.as_ref().map(|own| own.only(mask.as_deref()));
+                    let watched = match &hidden {
+                        Some(hidden) => {
+                            self.watch(&codes.mean, (clips.steps, known), Some(hidden))?
+                        }
+                        None => None,
+                    };
+                    let found = match watched {
+                        Some((found, _)) => found,
+                        None => self.dynamics.infer(&codes.mean, clips.steps, known)?,
+                    };
                     runs.push((mask.clone(), found));
                     runs.len() - 1
                 }
@@ -396,6 +519,33 @@ impl<F: Float> StateSpaceModel<F> for SequenceVae<F> {
     }
 }
 
+/// Draws of hidden frame t: the same for every clip, so that a clip is read alike alone and beside others.
+fn draws(t: usize) -> Rng {
+    Seeds::new(0).stream("occlusion/draws", t as u64)
+}
+
+/// What a law expects of the code of a first frame.
+fn anywhere(law: &Lgssm) -> Result<Gaussian> {
+    let first = Posterior {
+        log_likelihood: Vec::new(),
+        predicted_mean: law.initial_mean.clone(),
+        predicted_cov: law.initial_cov.clone(),
+        filtered_mean: Vec::new(),
+        filtered_cov: Vec::new(),
+        smoothed_mean: Vec::new(),
+        smoothed_cov: Vec::new(),
+        lag_one_cov: Vec::new(),
+    };
+    let (mean, cov) = Expected::of(law, &first, &[0], false)?[0].moments();
+    Gaussian::new(&mean, &cov)
+}
+
+/// What is reported, without a gradient.
+fn told<F: Float>(rows: Vec<f64>) -> Result<PerRow<F, Grad<F>>> {
+    let sum = scalar(F::of(rows.iter().sum()))?.retaped();
+    Ok(PerRow { sum, rows })
+}
+
 /// What is seen where two things may hide it.
 fn both(a: Option<Vec<bool>>, b: Option<&[bool]>) -> Option<Vec<bool>> {
     match (a, b) {
@@ -523,6 +673,13 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
 
     fn common_law(&self) -> Option<Lgssm> {
         Some(self.law())
+    }
+
+    fn followed(&self, known: Known) -> Result<Option<Followed>> {
+        match known.actions.is_some() && self.input_matrix().is_some() {
+            true => Ok(None),
+            false => Followed::linear(self.law()).map(Some),
+        }
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

@@ -4,6 +4,7 @@ use super::{Actions, Ahead, Clips};
 use crate::error::Result;
 use crate::seeds::Rng;
 use lgssm::published::Gap;
+use lgssm::switching::{Hypotheses, Modes, ModesGradient};
 use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use nn::tensor::PerRow;
 use nn::{Float, Grad, Mat, Module};
@@ -85,6 +86,37 @@ pub struct Found {
     pub states: Posterior,
     /// Weights of the modes in the transition into every frame, where the law has modes.
     pub modes: Option<ModeWeights>,
+}
+
+/// A law with modes, and how many of their paths are followed.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// Emission, covariances and initial state.
+    pub law: Lgssm,
+    /// The transitions; a single one for a linear law.
+    pub modes: Modes,
+    /// Paths that are kept.
+    pub hypotheses: Hypotheses,
+}
+
+impl Followed {
+    /// One linear law.
+    ///
+    /// # Errors
+    /// None for a law that fits together.
+    pub fn linear(law: Lgssm) -> Result<Self> {
+        let values = ModesGradient {
+            matrices: law.transition_matrix.clone(),
+            offsets: law.transition_offset.clone(),
+            directions: Vec::new(),
+            biases: Vec::new(),
+        };
+        Ok(Self {
+            modes: Modes::new(law.latent, values, Vec::new())?,
+            hypotheses: Hypotheses::new(1),
+            law,
+        })
+    }
 }
 
 /// Where futures start.
@@ -181,6 +213,14 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     /// linear-Gaussian law.
     fn common_law(&self) -> Option<Lgssm> {
         None
+    }
+    /// The law as something that is followed from frame to frame, so that frames without codes can tell of it too; `None` where
+    /// it depends on past codes or on what acts.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn followed(&self, _known: Known) -> Result<Option<Followed>> {
+        Ok(None)
     }
     /// As [`StateSpaceModel::emit`].
     fn emit(&self, states: &[f64]) -> Vec<f64>;

@@ -131,8 +131,14 @@ impl Job for Collect<'_> {
         let mut log_likelihood = 0.0;
         for index in 0..self.batch.sequences {
             let sequence = self.batch.sequence(self.model, index);
-            log_likelihood +=
-                filter.run((n, p), &sequence, self.roots, self.modes, self.hypotheses)?;
+            log_likelihood += filter.run(
+                (n, p),
+                &sequence,
+                self.roots,
+                self.modes,
+                self.hypotheses,
+                None,
+            )?;
             for path in paths_of(self.model, self.modes, self.batch, &filter, index)? {
                 let m = &path.moments;
                 for t in 1..frames {

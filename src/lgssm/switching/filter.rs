@@ -1,10 +1,10 @@
 //! The forward pass of one sequence: a tree of hypotheses, each with its own square-root Kalman filter.
 
-use super::{Hypotheses, Modes, log_sum_exp};
+use super::{Foreseen, Hypotheses, Modes, Watch, log_sum_exp};
 use crate::Result;
-use crate::batch::Sequence;
+use crate::batch::{Seen, Sequence};
 use crate::filter::{Gains, Means, Step};
-use crate::matrix::gram;
+use crate::matrix::{add_product, add_product_t, cholesky, gram, multiply, triangularize};
 use crate::model::Roots;
 use nalgebra::Dim;
 
@@ -82,6 +82,7 @@ impl Filter {
         roots: &Roots,
         modes: &Modes,
         hypotheses: Hypotheses,
+        mut watch: Option<&mut Watch>,
     ) -> Result<f64> {
         self.branches.clear();
         self.starts.clear();
@@ -93,6 +94,7 @@ impl Filter {
                 _ => self.branch(n, t, modes),
             }
             let first = self.starts[t];
+            let looks = watch.is_some() && sequence.seen(t) == Seen::Nothing;
             self.gains
                 .reserve(self.branches.len(), n.value(), p.value());
             self.means
@@ -104,13 +106,23 @@ impl Filter {
                 let step = Step { t, from, to };
                 self.gains.predict(n, matrix, sequence, roots, step)?;
                 self.means.predict(n, matrix, offset, sequence, step);
-                self.gains.update((n, p), sequence, roots, step)?;
-                let log_density = self.means.update((n, p), sequence, &self.gains, step)?;
+                let log_density = if looks {
+                    // What the state would be, were the code known.
+                    let all = Seen::All;
+                    self.gains.update_as((n, p), sequence, roots, step, all)?;
+                    0.0
+                } else {
+                    self.gains.update((n, p), sequence, roots, step)?;
+                    self.means.update((n, p), sequence, &self.gains, step)?
+                };
                 let log_before = match t {
                     0 => 0.0,
                     _ => self.branches[from].kept_log_weight,
                 };
                 self.branches[to].log_weight = log_before + branch.log_prior + log_density;
+            }
+            if let Some(watch) = watch.as_deref_mut().filter(|_| looks) {
+                self.look((n.value(), p.value()), sequence, t, watch)?;
             }
             let weights = self.branches[first..].iter().map(|b| b.log_weight);
             self.increments.push(log_sum_exp(weights));
@@ -118,6 +130,75 @@ impl Filter {
         }
         self.starts.push(self.branches.len());
         Ok(self.increments.iter().fold(0.0, |sum, x| sum + x))
+    }
+
+    /// Takes into the branches of frame t, which has no code, what else tells of it: where a code is known to be N(m', V) in
+    /// place of N(m, S), a state that would be N(z + K (a - m), P') given the code a is N(z + K (m' - m), P' + K V K').
+    ///
+    /// # Errors
+    /// As `watch`; [`crate::Error::Numeric`] for a covariance that is not positive definite.
+    fn look(
+        &mut self,
+        (n, p): (usize, usize),
+        sequence: &Sequence,
+        t: usize,
+        watch: &mut Watch,
+    ) -> Result<()> {
+        let first = self.starts[t];
+        let count = self.branches.len() - first;
+        let (mut means, mut covs) = (Vec::new(), vec![0.0; count * p * p]);
+        let (emission, offset) = (sequence.emission_matrix(t), sequence.emission_offset(t));
+        for (i, cov) in covs.chunks_exact_mut(p * p).enumerate() {
+            let place = first + i;
+            means.extend_from_slice(offset);
+            let predicted = &self.means.predicted[place * n..][..n];
+            add_product(&mut means[i * p..], emission, predicted, p, n);
+            gram(
+                cov,
+                &self.gains.innovation_root[place * p * p..][..p * p],
+                p,
+                p,
+            );
+        }
+        let weights = self.branches[first..].iter().map(|b| b.log_weight);
+        let log_weights: Vec<f64> = weights.collect();
+        let told = watch(&Foreseen {
+            sequence: sequence.index,
+            frame: t,
+            log_weights: &log_weights,
+            means: &means,
+            covs: &covs,
+        })?;
+        let (mut root, mut row) = (vec![0.0; p * p], vec![0.0; n]);
+        let mut stacked = vec![0.0; (n + p) * n];
+        for i in 0..count {
+            let place = first + i;
+            let predicted = &self.means.predicted[place * n..][..n];
+            let filtered = &mut self.means.filtered[place * n..][..n];
+            filtered.copy_from_slice(predicted);
+            let filtered_root = &mut self.gains.filtered_root[place * n * n..][..n * n];
+            let Some(told) = &told else {
+                let before = &self.gains.predicted_root[place * n * n..][..n * n];
+                filtered_root.copy_from_slice(before);
+                continue;
+            };
+            self.branches[place].log_weight += told.log_density[i];
+            let gain_t = &self.gains.gain_t[place * p * n..][..p * n];
+            let own = told.means[i * p..][..p].iter().zip(&means[i * p..][..p]);
+            let moved: Vec<f64> = own.map(|(now, before)| now - before).collect();
+            add_product_t(filtered, gain_t, &moved, p, n);
+            if cholesky(&mut root, &told.covs[i * p * p..][..p * p], p).is_err() {
+                return Err(
+                    sequence.numeric(t, "what is told of a code: its covariance is singular")
+                );
+            }
+            let (given, told) = stacked.split_at_mut(n * n);
+            given.copy_from_slice(filtered_root);
+            multiply(told, &root, gain_t, p, p, n);
+            filtered_root.fill(0.0);
+            triangularize(filtered_root, &mut stacked, &mut row, (n, n + p, n));
+        }
+        Ok(())
     }
 
     /// Lets every hypothesis kept after frame t-1 branch into the modes that its state allows.

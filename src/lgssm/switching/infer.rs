@@ -5,10 +5,11 @@
 //! so what later frames tell revises which modes the first ones had.
 
 use super::filter::Filter;
-use super::{Hypotheses, Modes, check};
+use super::{Hypotheses, Modes, Watch, check};
 use crate::Result;
 use crate::batch::Batch;
 use crate::dispatch::{Job, dispatch};
+use crate::filter::{Gains, Means};
 use crate::matrix::{add_outer, add_scaled, gram};
 use crate::model::{Lgssm, Roots};
 use crate::posterior::{self, Posterior};
@@ -35,6 +36,35 @@ pub fn infer(
     hypotheses: Hypotheses,
     batch: &Batch,
 ) -> Result<SwitchingPosterior> {
+    Ok(run(model, modes, hypotheses, batch, None)?.0)
+}
+
+/// The same, with `watch` asked at every frame whose code is missing: a picture that no Gaussian code stands for tells of it
+/// what it can, also that a body is *not* where it would be seen. Every hypothesis is weighed by what the picture is worth
+/// under it and keeps the first two moments of its posterior, which is exact where the picture's likelihood is Gaussian in the
+/// code, and else as good as one Gaussian a hypothesis is (assumed density filtering).
+///
+/// Second: what every frame adds, (B, T): log p(a_t | past), or log p(x_t | past) where `watch` told something, nats.
+///
+/// # Errors
+/// As [`infer`], and those of `watch`.
+pub fn infer_watching(
+    model: &Lgssm,
+    modes: &Modes,
+    hypotheses: Hypotheses,
+    batch: &Batch,
+    watch: &mut Watch,
+) -> Result<(SwitchingPosterior, Vec<f64>)> {
+    run(model, modes, hypotheses, batch, Some(watch))
+}
+
+fn run(
+    model: &Lgssm,
+    modes: &Modes,
+    hypotheses: Hypotheses,
+    batch: &Batch,
+    watch: Option<&mut Watch>,
+) -> Result<(SwitchingPosterior, Vec<f64>)> {
     let roots = model.roots()?;
     check(model, modes, hypotheses, batch)?;
     let job = Infer {
@@ -43,8 +73,9 @@ pub fn infer(
         hypotheses,
         batch,
         roots: &roots,
+        watches: watch.is_some(),
     };
-    dispatch(model.latent, model.code, job)
+    dispatch(model.latent, model.code, Watching(job, watch))
 }
 
 struct Infer<'a> {
@@ -53,12 +84,29 @@ struct Infer<'a> {
     hypotheses: Hypotheses,
     batch: &'a Batch<'a>,
     roots: &'a Roots,
+    /// Whether frames without codes may have told something.
+    watches: bool,
 }
 
-impl Job for Infer<'_> {
-    type Output = Result<SwitchingPosterior>;
+struct Watching<'a, 'w, 'x>(Infer<'a>, Option<&'w mut Watch<'x>>);
+
+impl Job for Watching<'_, '_, '_> {
+    type Output = Result<(SwitchingPosterior, Vec<f64>)>;
     fn run<N: Dim, P: Dim>(self, n: N, p: P) -> Self::Output {
+        let Watching(job, mut watch) = self;
+        job.run(n, p, &mut watch)
+    }
+}
+
+impl Infer<'_> {
+    fn run<N: Dim, P: Dim>(
+        &self,
+        n: N,
+        p: P,
+        watch: &mut Option<&mut Watch>,
+    ) -> Result<(SwitchingPosterior, Vec<f64>)> {
         let (size, frames, count) = (n.value(), self.batch.frames, self.modes.count());
+        let mut increments = Vec::with_capacity(self.batch.sequences * frames);
         let rows = self.batch.sequences * frames;
         let zeros = |length: usize| vec![0.0; rows * length];
         let mut found = SwitchingPosterior {
@@ -78,17 +126,63 @@ impl Job for Infer<'_> {
         let mut filter = Filter::new(frames, size, p.value());
         for index in 0..self.batch.sequences {
             let sequence = self.batch.sequence(self.model, index);
+            let watch = watch.as_deref_mut();
+            let settings = (self.modes, self.hypotheses);
             let log_likelihood =
-                filter.run((n, p), &sequence, self.roots, self.modes, self.hypotheses)?;
+                filter.run((n, p), &sequence, self.roots, settings.0, settings.1, watch)?;
             found.states.log_likelihood.push(log_likelihood);
+            increments.extend_from_slice(&filter.increments);
             self.filtered(size, &filter, index, &mut found);
-            self.smoothed(size, &filter, index, &mut found)?;
+            let paths = match self.watches {
+                true => self.paths(n, p, &filter, index)?,
+                false => paths_of(self.model, self.modes, self.batch, &filter, index)?,
+            };
+            self.smoothed(size, paths, index, &mut found);
         }
-        Ok(found)
+        Ok((found, increments))
     }
-}
 
-impl Infer<'_> {
+    /// As [`paths_of`], with the states as the filter has them: what was told of frames without codes is in them alone.
+    fn paths<N: Dim, P: Dim>(
+        &self,
+        n: N,
+        p: P,
+        filter: &Filter,
+        index: usize,
+    ) -> Result<Vec<Path>> {
+        let (frames, size) = (self.batch.frames, n.value());
+        let square = size * size;
+        let path = |(last, weight): (usize, f64)| {
+            let (places, modes) = ancestry(filter, frames, last);
+            let mut matrices = Vec::with_capacity(frames * square);
+            let mut gains = Gains::new(frames, size, p.value());
+            let mut means = Means::new(frames, size, p.value());
+            for (t, (&place, &mode)) in places.iter().zip(&modes).enumerate() {
+                matrices.extend_from_slice(self.modes.matrix(mode));
+                let own = |of: &[f64], length: usize| of[place * length..][..length].to_vec();
+                let to = |to: &mut [f64], of: &[f64], length: usize| {
+                    to[t * length..][..length].copy_from_slice(&own(of, length));
+                };
+                let (from, states) = (&filter.gains, &filter.means);
+                to(&mut gains.predicted_root, &from.predicted_root, square);
+                to(&mut gains.filtered_root, &from.filtered_root, square);
+                to(&mut means.predicted, &states.predicted, size);
+                to(&mut means.filtered, &states.filtered, size);
+            }
+            let given = Batch {
+                transition_matrices: Some(&matrices),
+                ..self.batch.only(index, self.model)
+            };
+            let sequence = given.sequence(self.model, 0);
+            Ok(Path {
+                weight,
+                modes,
+                moments: posterior::smoothed(n, &sequence, self.roots, (&gains, &means))?,
+            })
+        };
+        filter.kept(frames - 1).map(path).collect()
+    }
+
     /// Moments of predicted and filtered states and filtered mode probabilities of one sequence.
     fn filtered(&self, n: usize, filter: &Filter, index: usize, found: &mut SwitchingPosterior) {
         let (frames, count) = (self.batch.frames, self.modes.count());
@@ -141,18 +235,12 @@ impl Infer<'_> {
     }
 
     /// Moments of smoothed states and smoothed mode probabilities of one sequence.
-    fn smoothed(
-        &self,
-        n: usize,
-        filter: &Filter,
-        index: usize,
-        found: &mut SwitchingPosterior,
-    ) -> Result<()> {
+    fn smoothed(&self, n: usize, held: Vec<Path>, index: usize, found: &mut SwitchingPosterior) {
         let (frames, count) = (self.batch.frames, self.modes.count());
         let nn = n * n;
         let mut states: Vec<Mixture> = (0..frames).map(|_| Mixture::new(n)).collect();
         let mut paths = Vec::new();
-        for path in paths_of(self.model, self.modes, self.batch, filter, index)? {
+        for path in held {
             let (weight, moments) = (path.weight, path.moments);
             for (t, mode) in path.modes.iter().enumerate().skip(1) {
                 found.smoothed_modes[(index * frames + t) * count + mode] += weight;
@@ -183,8 +271,19 @@ impl Infer<'_> {
                 }
             }
         }
-        Ok(())
     }
+}
+
+/// Places in the filter's arrays of the states that led to place `last` of the last frame, (T), and the modes between them;
+/// entry 0 of the modes is 0.
+fn ancestry(filter: &Filter, frames: usize, last: usize) -> (Vec<usize>, Vec<usize>) {
+    let (mut places, mut modes) = (vec![last; frames], vec![0; frames]);
+    for t in (1..frames).rev() {
+        let branch = &filter.branches[places[t]];
+        modes[t] = branch.mode;
+        places[t - 1] = branch.parent;
+    }
+    (places, modes)
 }
 
 /// One mode path that is still held after the last frame.

@@ -108,7 +108,14 @@ impl Job for Likelihood<'_> {
         let (mut all, mut increments) = (Vec::new(), Vec::new());
         for index in 0..self.batch.sequences {
             let sequence = self.batch.sequence(self.model, index);
-            all.push(filter.run((n, p), &sequence, self.roots, self.modes, self.hypotheses)?);
+            all.push(filter.run(
+                (n, p),
+                &sequence,
+                self.roots,
+                self.modes,
+                self.hypotheses,
+                None,
+            )?);
             increments.extend_from_slice(&filter.increments);
             if let Some((gradients, of_modes)) = self.gradients.as_deref_mut() {
                 adjoint.run((n, p), &sequence, &filter, self.modes, gradients, of_modes);

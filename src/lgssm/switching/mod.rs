@@ -32,7 +32,7 @@ mod modes;
 mod reflecting;
 pub mod start;
 
-pub use infer::{SwitchingPosterior, infer};
+pub use infer::{SwitchingPosterior, infer, infer_watching};
 pub use likelihood::{SwitchingEvaluation, log_likelihood, log_likelihood_and_gradients};
 pub use modes::{Modes, ModesGradient};
 pub use reflecting::Reflecting;
@@ -60,6 +60,35 @@ impl Hypotheses {
         }
     }
 }
+
+/// What the hypotheses of one frame expect of its code, H Gaussians.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreseen<'a> {
+    /// Number of the sequence in its batch.
+    pub sequence: usize,
+    /// Frame.
+    pub frame: usize,
+    /// Log weights (H), which sum to one.
+    pub log_weights: &'a [f64],
+    /// C m + d, (H, p).
+    pub means: &'a [f64],
+    /// C P C' + R, (H, p, p).
+    pub covs: &'a [f64],
+}
+
+/// What something other than a code, a picture x, tells of the code a of every hypothesis N(a; m_h, S_h).
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// log of the integral of p(x | a) N(a; m_h, S_h) over a, (H), nats.
+    pub log_density: Vec<f64>,
+    /// Mean of a given x, (H, p).
+    pub means: Vec<f64>,
+    /// Covariance of a given x, (H, p, p), positive definite.
+    pub covs: Vec<f64>,
+}
+
+/// Looks at a frame that has no code; `None` where there is nothing to see either.
+pub type Watch<'a> = dyn FnMut(&Foreseen) -> Result<Option<Told>> + 'a;
 
 /// Checks that modes, hypotheses and batch fit the model.
 fn check(model: &Lgssm, modes: &Modes, hypotheses: Hypotheses, batch: &Batch) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::Objective;
 use super::blended::codes_rows;
 use crate::error::Result;
-use crate::models::state_space::{Found, Known, Starts};
+use crate::models::state_space::{Followed, Found, Known, Starts};
 use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::{Evidence, StateSpace};
@@ -85,6 +85,10 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
 
     fn common_law(&self) -> Option<Lgssm> {
         Some(self.space.law())
+    }
+
+    fn followed(&self, known: Known) -> Result<Option<Followed>> {
+        Dynamics::followed(&self.space, known)
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! A law with modes that the state chooses, as the dynamics of a model.
 
 use crate::error::Result;
-use crate::models::state_space::{Found, Known, Starts};
+use crate::models::state_space::{Followed, Found, Known, Starts};
 use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::SwitchingStateSpace;
@@ -106,6 +106,14 @@ impl<F: Float> Dynamics<F> for Switching<F> {
 
     fn common_law(&self) -> Option<Lgssm> {
         Some(self.law.law())
+    }
+
+    fn followed(&self, _: Known) -> Result<Option<Followed>> {
+        Ok(Some(Followed {
+            law: self.law.law(),
+            modes: self.law.modes()?,
+            hypotheses: self.hypotheses,
+        }))
     }
 
     fn emit(&self, states: &[f64]) -> Vec<f64> {
