@@ -38,6 +38,8 @@ const FEWER: usize = RESAMPLES / 5;
 const SHOWN: usize = 3;
 /// The model's own judgement.
 const SURPRISE: &str = "surprise";
+/// The same above what the frame costs a model that knows no past.
+const OVER: &str = "surprise over alone";
 /// All kinds together.
 const ALL: &str = "all";
 
@@ -79,7 +81,7 @@ impl Analysis for Violations {
             }
         }
         let mut finding = Finding::new(self.name(), QUESTION);
-        let mut sheets: [Vec<Vec<String>>; 5] = Default::default();
+        let mut sheets: [Vec<Vec<String>>; 6] = Default::default();
         for judge in &judges {
             let rows = self.judged(judge, pairs, &visible, &kinds, study, &mut finding)?;
             for (sheet, row) in sheets.iter_mut().zip(rows) {
@@ -100,6 +102,7 @@ impl Analysis for Violations {
             "Share of pairs whose impossible clip has the more surprising frame; columns by kind (number of pairs)",
             "Share of pairs whose impossible clip has the greater sum of surprise",
             "AUROC of impossible clips among all clips, by their most surprising frame",
+            "Share of pairs whose impossible clip has the greater sum of surprise up to one frame after the first visible difference",
             "Share of pairs told within one frame of the first visible difference",
             "Median delay of pairs that are told, frames from the first visible difference",
         ]) {
@@ -115,6 +118,13 @@ impl Analysis for Violations {
             .iter()
             .map(|kind| (value(format!("pairwise/{SURPRISE}/{kind}")), *kind))
             .min_by(|a, b| a.0.total_cmp(&b.0));
+        let over = match judges.iter().any(|judge| judge.name == OVER) {
+            true => format!(
+                "; the clip's surprise over that of its frames alone in {:.3}",
+                value(format!("pairwise_sum/{OVER}/{ALL}"))
+            ),
+            false => String::new(),
+        };
         let mut answer = format!(
             "The most surprising frame tells the impossible clip in {:.3} of {p} pairs",
             of(SURPRISE)
@@ -126,7 +136,9 @@ impl Analysis for Violations {
             ", {:.3} of them within one frame of the first visible difference",
             value(format!("within_one_frame/{SURPRISE}/{ALL}"))
         );
-        let others = judges.iter().filter(|judge| judge.name != SURPRISE);
+        answer += &over;
+        let own = |judge: &&Judge| judge.name != SURPRISE && judge.name != OVER;
+        let others = judges.iter().filter(own);
         let others = others.filter(|judge| !judge.name.starts_with("term "));
         let others: Vec<_> = others
             .map(|judge| format!("{} {:.3}", judge.name, of(&judge.name)))
@@ -151,7 +163,7 @@ impl Violations {
         kinds: &[&str],
         study: &Study,
         finding: &mut Finding,
-    ) -> Result<[Vec<String>; 5]> {
+    ) -> Result<[Vec<String>; 6]> {
         let costs = &judge.costs;
         if costs.data().iter().any(|v| !v.is_finite()) {
             return Err(Error::Numeric(format!(
@@ -167,6 +179,14 @@ impl Violations {
         let p = pairs.events.len();
         let peaks: Vec<[f64; 2]> = (0..p).map(|i| [most(2 * i), most(2 * i + 1)]).collect();
         let sums: Vec<[f64; 2]> = (0..p).map(|i| [sum(2 * i), sum(2 * i + 1)]).collect();
+        let early = |clip: usize, i: usize| {
+            let last = (visible[i] + 1).min(costs.shape()[1] - 1);
+            let counted = costs.row(clip).iter().take(last + 1).skip(self.skip);
+            counted.sum::<f64>()
+        };
+        let early: Vec<[f64; 2]> = (0..p)
+            .map(|i| [early(2 * i, i), early(2 * i + 1, i)])
+            .collect();
         // Frames until the impossible clip surprises more than anything in the possible one.
         let delays: Vec<Option<usize>> = (0..p)
             .map(|i| {
@@ -175,7 +195,7 @@ impl Violations {
                 later.clone().position(|&cost| cost > peaks[i][0])
             })
             .collect();
-        let mut rows: [Vec<String>; 5] = Default::default();
+        let mut rows: [Vec<String>; 6] = Default::default();
         rows.iter_mut().for_each(|row| row.push(judge.name.clone()));
         for kind in kinds {
             let own: Vec<usize> = (0..p)
@@ -204,6 +224,10 @@ impl Violations {
                 ("pairwise", boot.estimate(|drawn| judged(&peaks, drawn))),
                 ("pairwise_sum", boot.estimate(|drawn| judged(&sums, drawn))),
                 ("auroc", fewer.estimate(area)),
+                (
+                    "pairwise_sum_soon",
+                    boot.estimate(|drawn| judged(&early, drawn)),
+                ),
                 ("within_one_frame", boot.estimate(soon)),
             ]
             .into_iter()
@@ -214,7 +238,7 @@ impl Violations {
             }
             let mut told: Vec<usize> = own.iter().filter_map(|&i| delays[i]).collect();
             told.sort_unstable();
-            rows[4].push(match told.get(told.len() / 2) {
+            rows[5].push(match told.get(told.len() / 2) {
                 Some(median) => format!("{median} ({} of {} told)", told.len(), own.len()),
                 None => "– (none told)".into(),
             });
@@ -234,6 +258,12 @@ fn judges(pairs: &ImpossiblePairs, shape: [usize; 3]) -> Result<Vec<Judge>> {
     };
     if let Some(surprise) = latents.get("surprise") {
         judges.push(nats(SURPRISE, surprise.clone()));
+    }
+    if let (Some(surprise), Some(alone)) = (latents.get("surprise"), latents.get("surprise_alone"))
+    {
+        let pairs = surprise.data().iter().zip(alone.data());
+        let costs = pairs.map(|(with, without)| with - without).collect();
+        judges.push(nats(OVER, Array::new(surprise.shape().to_vec(), costs)?));
     }
     let terms: Vec<_> = latents
         .iter()
@@ -366,6 +396,11 @@ fn define(finding: &mut Finding) {
             "The same by the surprise of the whole clip.",
         ),
         (
+            "pairwise_sum_soon",
+            "share of pairs with Σ_t s_t(impossible) > Σ_t s_t(possible) over t up to one frame after the first visible one, ties half",
+            "The same with what is known one frame after the event can be seen: no later frame helps.",
+        ),
+        (
             "auroc",
             "P(max_t s_t of an impossible clip > that of any possible one)",
             "Whether one threshold would do for all clips.",
@@ -382,7 +417,9 @@ fn define(finding: &mut Finding) {
     finding.define(
         "surprise",
         "s_t = − (what frame t adds to the bound), nats",
-        "`term x` is that of one term of the bound alone. The tracker pays for standardised innovations of a constant-velocity \
+        "`surprise over alone` is s_t less what the frame costs the same model as a clip of its own, log p(x_t) - log p(x_t | past): \
+         pixels cancel, and pictures that show the body compare with those that hide it; its sum is the log ratio of frames \
+         drawn anew each time to the model's law. `term x` is that of one term of the bound alone. The tracker pays for standardised innovations of a constant-velocity \
          filter, for changes of colour and for objects that are lost or come back; the true law for the difference between a \
          frame and the picture that the world's law makes of the true state before it: 0 in possible clips.",
     );
@@ -474,7 +511,7 @@ mod tests {
         let finding = Violations::default().run(&paid(9.0, 3)).unwrap();
         assert_eq!(finding.value("pairwise/surprise/all"), Some(1.0));
         assert_eq!(finding.value("within_one_frame/surprise/all"), Some(0.0));
-        let delays = &finding.tables[4].rows[0];
+        let delays = &finding.tables[5].rows[0];
         assert_eq!(delays[1], format!("3 ({PAIRS} of {PAIRS} told)"));
     }
 

@@ -105,6 +105,11 @@ impl Stage<'_> {
 
 /// Version of what models make of actions, where there are any: 1 is that they read them.
 const ACTIONS: u32 = 1;
+/// Version of what models make of frames with hidden bodies, where they tell them (`seen_from`): 1 is that they learn from
+/// their pictures.
+const HIDDEN: u32 = 1;
+/// Version of what is stored of impossible pairs, where there are any: 1 is that every frame is judged alone, too.
+const PAIRS: u32 = 1;
 
 impl Experiment {
     /// SHA-256 (hex) of the parts of the resolved experiment that the stage's result depends on, its own and those of the
@@ -152,6 +157,17 @@ impl Experiment {
             ];
             if driven {
                 parts.push(("actions", Value::from(ACTIONS)));
+            }
+            let tells = |settings: (&Value, &Value)| {
+                let share = settings.1.get("seen_from").and_then(Value::as_f64);
+                share.is_some_and(|share| share > 0.0)
+            };
+            let settings = tree["models"][model].as_mapping();
+            if !rest.is_empty() && settings.is_some_and(|own| own.iter().any(tells)) {
+                parts.push(("hidden", Value::from(HIDDEN)));
+            }
+            if !rest.is_empty() && self.data.impossible.is_some() {
+                parts.push(("pairs", Value::from(PAIRS)));
             }
             parts.extend(rest.iter().map(|&key| (key, tree[key].clone())));
             parts

@@ -111,6 +111,16 @@ impl<F: Float> Clips<F> {
         most
     }
 
+    /// Every frame as a clip of its own, (B*T) clips of one frame. Rewards, which tell of frames before, are left out.
+    pub fn apart(self) -> Self {
+        Self {
+            sequences: self.sequences * self.steps,
+            steps: 1,
+            rewards: None,
+            ..self
+        }
+    }
+
     /// `frames` frames of every clip from its own first one on, (B) of `from`.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use super::next_frame::next_frames;
 use super::train::build;
 use crate::analysis::Metric;
 use crate::array::Array;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, IMPOSSIBLE, Split};
 use crate::error::Result;
 use crate::experiment::{EncodeSettings, Experiment};
 use crate::interrupt;
@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::run::{RunFolder, dataset};
 use crate::seeds::{Rng, Seeds};
 use crate::store::json;
-use crate::train::{Evaluated, actions, at_once, checkpoint, clips, evaluate, whole};
+use crate::train::{Evaluated, actions, alone, at_once, checkpoint, clips, evaluate, whole};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -71,6 +71,13 @@ pub fn encode(
             Ok((name, found))
         })
         .collect::<Result<_>>()?;
+    let apart = match further.iter().any(|name| name == IMPOSSIBLE) {
+        true => {
+            let pairs = data.split(IMPOSSIBLE)?;
+            alone(trained.as_ref(), pairs, steps, Seeds::new(seed))?
+        }
+        false => Vec::new(),
+    };
     fit_code_noise(trained.as_mut(), data.split("train")?, steps)?;
     let bar = progress.bar("encode", 3 + further.len() as u64, "splits");
     // Of shifted splits only what tells how well the model does there.
@@ -94,6 +101,11 @@ pub fn encode(
             };
             part.tests(trained.as_ref(), &missing, &mut arrays)?;
             arrays.extend(surprise(bound, steps)?)?;
+            if name == IMPOSSIBLE {
+                let costs = bound.most.iter().zip(&apart).map(|(most, v)| most - v);
+                let costs = Array::new([part.split.len(), steps], costs.collect())?;
+                arrays.insert("surprise_alone", &Beliefs::FRAMES, costs)?;
+            }
         }
         if name == "test" && settings.next_frame_draws > 0 {
             arrays.extend(part.next_frames(trained.as_ref(), settings.next_frame_draws)?)?;

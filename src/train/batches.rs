@@ -244,6 +244,36 @@ pub fn evaluate(
     })
 }
 
+/// What every frame of a split adds to the bound as a clip of its own, (N, T): what it is worth to a model that knows no past.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn alone(
+    model: &dyn Model<f32>,
+    split: &Split,
+    steps: usize,
+    seeds: Seeds,
+) -> Result<Vec<f64>> {
+    let all: Vec<usize> = (0..split.len()).collect();
+    let parts: Vec<Vec<f64>> = all
+        .par_chunks(at_once(split, EVALUATION_CUT))
+        .enumerate()
+        .map(|(i, part)| {
+            let mut rng = seeds.stream("evaluate/alone", i as u64);
+            let clips = clips(split, part, steps)?.apart();
+            let mut total = vec![0.0; part.len() * steps];
+            for term in model.objective(&clips, Schedule::bound(), &mut rng)? {
+                if term.in_bound {
+                    let own = total.iter_mut().zip(&term.per_frame);
+                    own.for_each(|(to, v)| *to += v);
+                }
+            }
+            Ok(total)
+        })
+        .collect::<Result<_>>()?;
+    Ok(parts.concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

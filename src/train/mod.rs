@@ -13,7 +13,7 @@ mod starts;
 mod trainer;
 
 pub use batches::{
-    Evaluated, actions, at_once, at_once_of, clips, evaluate, frames_seen, rewards, whole,
+    Evaluated, actions, alone, at_once, at_once_of, clips, evaluate, frames_seen, rewards, whole,
 };
 pub use config::{LearningRate, Starts, TrainConfig, Warmup};
 pub use missing::MissingConfig;
