@@ -54,6 +54,7 @@ function live(root, data) {
   there.canvas.setAttribute("aria-label", `the world: ${keys}`);
   there.canvas.style.touchAction = "none";
   const told = make("output", { "data-live": "" });
+  const legend = make("figcaption");
   const trail = make("canvas", { width: 512, height: 72, role: "img", "aria-label": "error and surprise, frame by frame" });
   const dots = (canvas, values) => {
     const area = height * width, context = canvas.getContext("2d"), image = context.createImageData(width, height);
@@ -88,6 +89,8 @@ function live(root, data) {
       });
       context.stroke();
     }
+    legend.textContent = `frame by frame: error (blue, up to ${top("off").toFixed(1)} px), surprise of the code (orange, up to ` +
+      `${top("surprise").toFixed(0)} nats); hidden frames grey`;
   };
   const show = () => {
     const now = world.told();
@@ -216,7 +219,6 @@ function live(root, data) {
     world = opened;
     note.textContent = "The world of the training data runs here, and the model sees nothing but its pixels: it encodes " +
       "every frame, filters, and draws what it believes. Drag the body and let go, kick it, hide it.";
-    const legend = make("figcaption", {}, "per frame: error (blue) and surprise (orange); hidden frames grey");
     root.append(make("div", { class: "screens" }, there.node, believed.node),
       make("div", { class: "controls" }, ...controls, told), make("figure", { class: "trail" }, trail, legend),
       make("p", { class: "note" }, `By keyboard, with the world in focus: ${keys}.`));
