@@ -152,8 +152,7 @@ impl FramesConfig {
             encoder.start_variance(std * std)?;
         }
         Ok(FrameVae {
-            config: self.clone(),
-            frame,
+            built: Box::new((self.clone(), frame)),
             codes: self.codes,
             encoder,
             vectors: is_vector(frame),
@@ -169,8 +168,8 @@ pub type Draw<F> = (Mat<F, Grad<F>>, PerRow<F, Grad<F>>);
 /// Encoder q(a | x), decoder p(x | a).
 #[derive(Debug)]
 pub struct FrameVae<F: Float> {
-    config: FramesConfig,
-    frame: [usize; 3],
+    /// What it was built of, and (C, H, W).
+    built: Box<(FramesConfig, [usize; 3])>,
     /// Code dimensions, p.
     pub codes: usize,
     encoder: Encoder<F>,
@@ -361,10 +360,10 @@ impl<F: Float> FrameVae<F> {
             .into_iter()
             .map(|(name, p)| (name, online::Singles(single(p))));
         online::Parts {
-            frame: self.frame,
+            frame: self.built.1,
             codes: self.codes,
-            encoder: self.config.encoder.clone(),
-            decoder: self.config.decoder.clone(),
+            encoder: self.built.0.encoder.clone(),
+            decoder: self.built.0.decoder.clone(),
             pixels: match self.pixels.likelihood() {
                 Likelihood::Bernoulli => online::Squash::Sigmoid,
                 Likelihood::Gaussian { .. } | Likelihood::Calibrated => online::Squash::Clamp,
