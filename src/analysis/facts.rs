@@ -338,7 +338,6 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SplitStudy;
     use super::*;
     use crate::array::Array;
     use crate::latents::Latent;
