@@ -1,6 +1,7 @@
 //! What each stage's result depends on, as a digest: a stage is done again exactly when its digest changes.
 
 use super::Experiment;
+use crate::data::IMPOSSIBLE;
 use crate::error::{Error, Result};
 use crate::train::init::Init;
 use serde_yaml::Value;
@@ -59,7 +60,7 @@ impl Stage<'_> {
             Self::Plot(..) => 2,
             Self::Report => 4,
             Self::Ablation | Self::Baselines => 3,
-            Self::Analyze(..) => 5,
+            Self::Analyze(..) => 6,
         }
     }
 
@@ -166,7 +167,13 @@ impl Experiment {
             if !rest.is_empty() && settings.is_some_and(|own| own.iter().any(tells)) {
                 parts.push(("hidden", Value::from(HIDDEN)));
             }
-            if !rest.is_empty() && self.data.impossible.is_some() {
+            let pairs = || {
+                self.data
+                    .further_splits()
+                    .iter()
+                    .any(|name| name == IMPOSSIBLE)
+            };
+            if !rest.is_empty() && pairs() {
                 parts.push(("pairs", Value::from(PAIRS)));
             }
             parts.extend(rest.iter().map(|&key| (key, tree[key].clone())));
