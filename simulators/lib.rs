@@ -34,6 +34,7 @@ mod episode;
 pub mod exact;
 mod extrapolation;
 mod flight;
+mod hand;
 mod impact;
 mod linkage;
 mod looks;
@@ -51,6 +52,7 @@ mod violation;
 
 pub use distribution::Distribution;
 pub use episode::Episode;
+pub use hand::Hand;
 pub use looks::{Colour, Look, Looks, Texture};
 pub use obstacle::Obstacle;
 pub use picture::Picture;

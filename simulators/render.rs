@@ -146,17 +146,28 @@ fn background(
     if look.contrast == 0.0 && wall == [1.0] && ground == [0.0] {
         return walls;
     }
-    let patches = match look.contrast > 0.0 {
-        true => patches([video.width, video.height], look.scale, grain),
-        false => vec![0.0; size],
+    let value = |[wall, ground]: [f64; 2], share: u8, patch: f64| {
+        let under = (ground + look.contrast * patch).clamp(0.0, 1.0);
+        let value = under + f64::from(share) / 255.0 * (wall - under);
+        (255.0 * value + 0.5) as u8
     };
-    let mut all = Vec::with_capacity(wall.len() * size);
-    for (wall, ground) in wall.into_iter().zip(ground) {
-        for (share, patch) in walls.iter().zip(&patches) {
-            let under = (ground + look.contrast * patch).clamp(0.0, 1.0);
-            let value = under + f64::from(*share) / 255.0 * (wall - under);
-            all.push((255.0 * value + 0.5) as u8);
+    let both = wall
+        .into_iter()
+        .zip(ground)
+        .map(|(wall, ground)| [wall, ground]);
+    let mut all = Vec::with_capacity(both.len() * size);
+    if look.contrast > 0.0 {
+        let patches = patches([video.width, video.height], look.scale, grain);
+        for colour in both {
+            let shares = walls.iter().zip(&patches);
+            all.extend(shares.map(|(&share, &patch)| value(colour, share, patch)));
         }
+        return all;
+    }
+    // The ground is the same everywhere: one of 256 values.
+    for colour in both {
+        let table: [u8; 256] = std::array::from_fn(|share| value(colour, share as u8, 0.0));
+        all.extend(walls.iter().map(|&share| table[usize::from(share)]));
     }
     all
 }

@@ -59,7 +59,7 @@ enum Command {
     /// Draw the figures of the analyses
     Plot(Work),
     /// Write summary.json, report.md and report.html
-    Report(Work),
+    Report(Report),
     /// Check an experiment file and print it with all defaults filled in
     Check(Check),
     /// List the runs below a folder: how far each is, its main numbers, and submitted tasks that wait, run or failed
@@ -124,6 +124,18 @@ struct Work {
     /// Of an experiment with a sweep, only this run; repeatable
     #[arg(long, value_name = "RUN")]
     only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct Report {
+    #[command(flatten)]
+    work: Work,
+    /// Let the world run in report.html, watched by the trained model: both as WebAssembly in the page
+    #[arg(long)]
+    live: bool,
+    /// The module that page/ builds [default: $KINOSTATE_WASM, else beside the program, else where page/ has built it]
+    #[arg(long, value_name = "FILE", requires = "live")]
+    wasm: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -257,6 +269,7 @@ impl Cli {
     /// Whatever failed; [`Error::exit_code`] is the process's.
     pub fn run(self) -> Result<()> {
         nn::Level::asked().map_err(Error::Experiment)?;
+        let mut live = None;
         let (work, steps) = match self.command {
             Command::Run(work) => (work, &Step::ALL[..]),
             Command::Generate(work) => (work, &[Step::Generate][..]),
@@ -265,7 +278,12 @@ impl Cli {
             Command::Rollout(work) => (work, &[Step::Rollout][..]),
             Command::Analyze(work) => (work, &[Step::Analyze][..]),
             Command::Plot(work) => (work, &[Step::Plot][..]),
-            Command::Report(work) => (work, &[Step::Report][..]),
+            Command::Report(report) => {
+                if report.live {
+                    live = Some(kinostate::report::module(report.wasm.as_deref())?);
+                }
+                (report.work, &[Step::Report][..])
+            }
             Command::Submit(submit) => return submit.run(),
             Command::Task(task) => return task.run(),
             Command::Bench(bench) => return bench.run(),
@@ -304,6 +322,7 @@ impl Cli {
             again: work.again,
             overwrite: work.overwrite,
             ignore_disk: work.ignore_disk,
+            live,
         };
         run(&plan, &options, steps, &work.only).map(drop)
     }

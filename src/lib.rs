@@ -31,4 +31,4 @@ pub mod train;
 extern crate self as kinostate;
 
 pub use error::{Error, Result};
-pub use {laws, lgssm, nn};
+pub use {laws, lgssm, nn, online};

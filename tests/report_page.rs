@@ -279,6 +279,76 @@ fn the_pages_filter_is_the_librarys() {
 }
 
 #[test]
+fn the_pages_filter_of_a_law_with_modes_is_the_librarys() {
+    use lgssm::switching::{self, Hypotheses, Modes, ModesGradient};
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let (_folder, page) = report();
+    browser.open(&page, WIDE, false);
+    let law = with_example(&mut browser).filter.unwrap();
+    // Free flight, and a bounce off walls at +-3 on the first axis; gates of a known sharpness.
+    let n = law.latent;
+    let mut values = ModesGradient {
+        matrices: law.transition_matrix.repeat(3),
+        offsets: [vec![0.0; n], vec![0.0; n], vec![0.0; n]].concat(),
+        directions: vec![0.0; 3 * n],
+        biases: vec![0.0; 3],
+    };
+    for (k, side) in [(1, 1.0), (2, -1.0)] {
+        for j in 0..n {
+            // x' = 2w - x - v, v' = -v: place and displacement stand at 0 and 2.
+            values.matrices[k * n * n + j] *= -1.0;
+            values.matrices[k * n * n + 2 * n + j] *= -1.0;
+            values.directions[k * n + j] = side * 2.0 * law.transition_matrix[j];
+        }
+        values.offsets[k * n] = side * 6.0;
+        values.biases[k] = -6.0;
+    }
+    let modes = Modes::mixture(n, values).unwrap();
+    // A triangle between the walls, with a little of something else; some frames are not seen.
+    let frames = 40;
+    let codes: Vec<f64> = (0..frames)
+        .flat_map(|t| {
+            let t = f64::from(t);
+            let x = (0.7 * t + 3.0).rem_euclid(12.0);
+            let x = if x < 6.0 { x - 3.0 } else { 9.0 - x };
+            [x + 0.01 * (3.0 * t).sin(), (0.3 * t).cos()]
+        })
+        .collect();
+    let seen: Vec<bool> = (0..frames)
+        .map(|t| !(20..26).contains(&t) && t != 3)
+        .collect();
+    let batch = lgssm::Batch {
+        frame_mask: Some(&seen),
+        ..lgssm::Batch::new(&codes, 1, seen.len())
+    };
+    let want = switching::infer(&law, &modes, Hypotheses::new(16), &batch).unwrap();
+    let used = want.filtered_modes.chunks(3).filter(|p| p[0] < 0.5).count();
+    assert!(used >= 4, "{used} frames of bounces only");
+    let ask = format!(
+        "(() => {{ const f = switchingOf({}, {}), codes = {codes:?}, seen = {seen:?}; let b = f.start(); const out = []; \
+         seen.forEach((s, t) => {{ if (t) b = f.predict(b); b = s ? f.correct(b, codes.slice(2 * t, 2 * t + 2)) : f.miss(b); \
+         out.push([...b.mean, ...b.cov.flat()]); }}); return out; }})()",
+        json!(law),
+        json!(modes),
+    );
+    let got: Vec<Vec<f64>> = serde_json::from_value(browser.value(&ask)).unwrap();
+    let mut most = 0.0_f64;
+    for (t, own) in got.iter().enumerate() {
+        let means = own[..n].iter().zip(&want.states.filtered_mean[n * t..]);
+        let covs = own[n..].iter().zip(&want.states.filtered_cov[n * n * t..]);
+        for (a, b) in means.chain(covs) {
+            most = most.max((a - b).abs());
+            // As of one law: both in double precision, roots there and covariances here.
+            assert!((a - b).abs() < 1e-9, "frame {t}: {a} {b}");
+        }
+    }
+    println!("{most:.1e} apart at most, {used} frames of bounces");
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[test]
 fn a_ball_can_be_dragged_hidden_and_kicked_and_the_belief_follows() {
     let Some(mut browser) = Browser::start() else {
         return;

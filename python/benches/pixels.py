@@ -3,8 +3,8 @@
     pip install ./python pygame && python python/benches/pixels.py [--side 64] [--seconds 5]
 
 Steps are counted by second of processor time, of all threads together, so that other work on the machine does not
-count. Both draw every step as (H, W, C) bytes, ours in grey, as models take them, and in colour. Gymnasium's environment draws with pygame on a screen of this size
-(its own is 500 pixels a side); kinostate's are 64 in one call, and one alone."""
+count. Both draw every step as (H, W, C) bytes, ours in grey, as models take them, and in colour. Gymnasium's environment
+draws with pygame on a screen of this size (its own is 500 pixels a side); kinostate's are 64 in one call, and one alone."""
 
 from __future__ import annotations
 

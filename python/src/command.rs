@@ -137,6 +137,7 @@ pub fn run(py: Python<'_>, source: Source, sets: Vec<String>, how: How) -> PyRes
             again: how.again,
             overwrite: how.overwrite,
             ignore_disk: false,
+            live: None,
         };
         let work = || cli::run(&plan, &options, &steps, &how.only);
         match &pool {

@@ -372,13 +372,10 @@ impl Episodes {
                 if !last || c == 1 {
                     return Ok(picture);
                 }
-                let mut pixels = vec![0; picture.len()];
-                for (k, plane) in picture.chunks_exact(h * w).enumerate() {
-                    for (pixel, &value) in pixels.chunks_exact_mut(c).zip(plane) {
-                        pixel[k] = value;
-                    }
-                }
-                Ok(pixels)
+                let (red, others) = picture.split_at(h * w);
+                let (green, blue) = others.split_at(h * w);
+                let planes = red.iter().zip(green).zip(blue);
+                Ok(planes.flat_map(|((&r, &g), &b)| [r, g, b]).collect())
             };
             all.par_iter_mut().map(one).collect::<Result<Vec<_>>>()
         })?;

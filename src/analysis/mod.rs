@@ -10,6 +10,7 @@ mod columns;
 pub mod constants;
 pub mod contacts;
 mod curves;
+mod facts_reading;
 pub mod finding;
 mod futures_features;
 mod futures_physics;

@@ -67,6 +67,9 @@ impl Analysis for Traversal {
         };
         let (axes, read, offset, write) = identified(study, &kinematics, train)?;
         let law = study.law.as_ref().filter(|law| law.latent == n);
+        let modes = study.modes.as_ref().filter(|own| own.law.latent == n);
+        let gated = modes.and_then(|own| Some((&own.law, own.gated.as_ref()?)));
+        let filter = law.or(gated.map(|own| own.0));
         let explorer = Explorer {
             centre: mean(train).iter().copied().map(short).collect(),
             latents: (0..n)
@@ -83,7 +86,8 @@ impl Analysis for Traversal {
             read_offset: offset.as_slice().to_vec(),
             write: row_major(&write),
             law: law.map(|law| (law.transition_matrix.clone(), law.transition_offset.clone())),
-            filter: law.filter(|law| law.code == decoder.codes).cloned(),
+            modes: gated.map(|own| own.1.clone()),
+            filter: filter.filter(|law| law.code == decoder.codes).cloned(),
             dt: study.dt,
             decoder: decoder.clone(),
         };

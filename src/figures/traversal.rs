@@ -8,6 +8,7 @@ use super::style::{DOUBLE, GRID, INK, SMALL, Stroke, TEXT};
 use super::{Draw, Look};
 use crate::error::{Error, Result};
 use crate::latents::Decoder;
+use lgssm::switching::Modes;
 use nn::plain::{Half, Layer, Pixels};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub struct Explorer {
     pub write: Vec<f64>,
     /// A (n, n) and b (n) of the next frame's z = A z + b.
     pub law: Option<(Vec<f64>, Vec<f64>)>,
+    /// Modes that the state chooses between, in place of that law's transition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modes: Option<Modes>,
     /// That law with its covariances and initial state, where a page can filter with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<lgssm::Lgssm>,
@@ -197,6 +201,7 @@ impl Draw for Traversal {
         let mut law = identity.clone();
         (law[2], law[7]) = (0.2, 0.2);
         let explorer = Explorer {
+            modes: None,
             centre: vec![0.0; 4],
             latents: (1..=4)
                 .map(|i| axis(&format!("latent {i}"), "", 3.0))

@@ -324,7 +324,7 @@ impl<F: Float> SwitchingStateSpace<F> {
         };
         let values = modes.values();
         let arrays = (names, values.matrices.clone(), values.offsets.clone());
-        Ok(AffineModes::new(self.law(), arrays))
+        Ok(AffineModes::new(self.law(), arrays).map(|own| own.gated_by(modes)))
     }
 
     /// Filtered and smoothed states and mode probabilities of codes (B, T, p), with as many hypotheses as told.

@@ -1,6 +1,7 @@
 //! The affine modes of a law that has several, as plain arrays: what an analysis reads.
 
 use super::Lgssm;
+use super::switching::Modes;
 use serde::{Deserialize, Serialize};
 
 /// Affine modes z' = A_k z + b_k of a law of motion, k = 0 .. K-1, and what all of them share.
@@ -15,6 +16,9 @@ pub struct AffineModes {
     pub matrices: Vec<f64>,
     /// b_k, (K, n).
     pub offsets: Vec<f64>,
+    /// The same modes with what chooses between them, where that is the state: all that a filter needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gated: Option<Modes>,
 }
 
 impl AffineModes {
@@ -34,7 +38,17 @@ impl AffineModes {
             names,
             matrices,
             offsets,
+            gated: None,
         })
+    }
+
+    /// The same with what chooses between the modes.
+    #[must_use]
+    pub fn gated_by(self, modes: Modes) -> Self {
+        Self {
+            gated: Some(modes),
+            ..self
+        }
     }
 
     /// Number of modes, K.

@@ -152,6 +152,7 @@ impl FramesConfig {
             encoder.start_variance(std * std)?;
         }
         Ok(FrameVae {
+            built: Box::new((self.clone(), frame)),
             codes: self.codes,
             encoder,
             vectors: is_vector(frame),
@@ -167,6 +168,8 @@ pub type Draw<F> = (Mat<F, Grad<F>>, PerRow<F, Grad<F>>);
 /// Encoder q(a | x), decoder p(x | a).
 #[derive(Debug)]
 pub struct FrameVae<F: Float> {
+    /// What it was built of, and (C, H, W).
+    built: Box<(FramesConfig, [usize; 3])>,
     /// Code dimensions, p.
     pub codes: usize,
     encoder: Encoder<F>,
@@ -347,6 +350,37 @@ impl<F: Float> FrameVae<F> {
 }
 
 impl<F: Float> FrameVae<F> {
+    /// The two networks as they travel, with this law.
+    pub fn online(&mut self, law: super::OnlineLaw, least_foreground: f64) -> online::Parts {
+        let mut all = Vec::new();
+        self.encoder.parameters("encoder", &mut all);
+        self.decoder.parameters("decoder", &mut all);
+        let single = |p: &mut Param<F>| p.values().iter().map(|v| v.widen() as f32).collect();
+        let weights = all
+            .into_iter()
+            .map(|(name, p)| (name, online::Singles(single(p))));
+        online::Parts {
+            frame: self.built.1,
+            codes: self.codes,
+            encoder: self.built.0.encoder.clone(),
+            decoder: self.built.0.decoder.clone(),
+            pixels: match self.pixels.likelihood() {
+                Likelihood::Bernoulli => online::Squash::Sigmoid,
+                Likelihood::Gaussian { .. } | Likelihood::Calibrated => online::Squash::Clamp,
+            },
+            weights: weights.collect(),
+            law: law.common,
+            modes: law.modes,
+            hypotheses: law.hypotheses,
+            least_foreground,
+        }
+    }
+
+    /// Whether frames are vectors in place of pictures.
+    pub fn reads_vectors(&self) -> bool {
+        self.vectors
+    }
+
     /// The decoder as plain arrays, from which pages draw pictures; nothing where frames are vectors.
     pub fn plain_decoder(&self) -> Option<plain::Decoder> {
         if self.vectors {

@@ -41,7 +41,7 @@ pub use pixels::Likelihood;
 pub use recurrent::{Before, Cell, Drawn, Foresight, Look, Lowered, RecurrentVae};
 pub use reward::{RewardConfig, symexp, symlog};
 pub use sequence::SequenceVae;
-pub use state_space::{Codes, Dynamics, Found, Known, StateSpaceModel};
+pub use state_space::{Codes, Dynamics, Found, Known, OnlineLaw, StateSpaceModel};
 pub use stochastic::{Classes, Distribution, Head, Variables, ZKind};
 pub use transition::{Transition, TransitionConfig};
 
@@ -187,6 +187,16 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
     /// The decoder as plain arrays, for the report's explorer; `None` where it has no such form.
     fn plain_decoder(&self) -> Option<crate::latents::Decoder> {
         None
+    }
+    /// What of it watches one frame after another outside of this library, as in the report's live page; the reason where
+    /// nothing can.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn online(&mut self) -> Result<std::result::Result<online::Parts, String>> {
+        Ok(Err(
+            "its state follows no linear-Gaussian law, which is what a live page filters by".into(),
+        ))
     }
     /// What only models with a linear-Gaussian law can do.
     fn state_space(&self) -> Option<&dyn StateSpaceModel<F>> {

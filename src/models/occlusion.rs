@@ -56,8 +56,13 @@ impl<F: Float> Visibility<F> {
 
     /// Which frames are seen, of their foregrounds: of each by itself, whatever frames it comes with.
     pub fn seen(&self, foreground: &[f64]) -> Vec<bool> {
-        let least = self.share * self.usual.values()[0].widen();
+        let least = self.least();
         foreground.iter().map(|&own| own >= least).collect()
+    }
+
+    /// The foreground from which on a frame is seen.
+    pub fn least(&self) -> f64 {
+        self.share * self.usual.values()[0].widen()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The part that models with a law of motion share: a VAE of frames whose codes some dynamics explain.
 
 use super::occlusion::{self, Expected, Visibility};
-use super::state_space::{Codes, Dynamics, Found, Known, Starts, StateSpaceModel};
+use super::state_space::{Codes, Dynamics, Found, Known, OnlineLaw, Starts, StateSpaceModel};
 use super::{
     Ahead, Claims, Clips, Common, FrameVae, Likelihood, Model, Observed, Query, Schedule, Term,
 };
@@ -335,6 +335,15 @@ impl<F: Float> Model<F> for SequenceVae<F> {
         self.frames.plain_decoder()
     }
 
+    fn online(&mut self) -> Result<std::result::Result<online::Parts, String>> {
+        if self.frames.reads_vectors() {
+            return Ok(Err("it reads vectors in place of pictures".into()));
+        }
+        let least = self.visibility.as_ref().map_or(0.0, Visibility::least);
+        let law = self.dynamics.online()?;
+        Ok(law.map(|law| self.frames.online(law, least)))
+    }
+
     fn state_space(&self) -> Option<&dyn StateSpaceModel<F>> {
         Some(self)
     }
@@ -519,6 +528,13 @@ impl<F: Float> Dynamics<F> for StateSpace<F> {
             ..lgssm::Batch::new(codes, sequences, steps)
         };
         Ok(Some(published::gap(&law, &batch)?))
+    }
+
+    fn online(&self) -> Result<std::result::Result<OnlineLaw, String>> {
+        Ok(OnlineLaw::linear(
+            self.law(),
+            self.input_matrix().as_deref(),
+        ))
     }
 
     fn common_law(&self) -> Option<Lgssm> {

@@ -4,6 +4,7 @@ use super::{Actions, Ahead, Clips};
 use crate::error::Result;
 use crate::seeds::Rng;
 use lgssm::published::Gap;
+use lgssm::switching::Modes;
 use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use nn::tensor::PerRow;
 use nn::{Float, Grad, Mat, Module};
@@ -98,6 +99,36 @@ pub struct Starts<'a> {
     pub steps: usize,
 }
 
+/// A law that a filter follows frame by frame.
+#[derive(Clone, Debug)]
+pub struct OnlineLaw {
+    /// The law, or what its modes have in common.
+    pub common: Lgssm,
+    /// Modes that the state chooses between; none of one linear law.
+    pub modes: Option<Modes>,
+    /// Mode paths that are followed at once.
+    pub hypotheses: usize,
+}
+
+impl OnlineLaw {
+    /// One linear law; a reason where actions move it.
+    pub(super) fn linear(
+        common: Lgssm,
+        inputs: Option<&[f64]>,
+    ) -> std::result::Result<Self, String> {
+        match inputs {
+            Some(_) => {
+                Err("its law is moved by actions, and a live page has none to tell it".into())
+            }
+            None => Ok(Self {
+                common,
+                modes: None,
+                hypotheses: 1,
+            }),
+        }
+    }
+}
+
 /// How codes follow one another, through states.
 pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     /// Latent dimensions, n.
@@ -176,6 +207,15 @@ pub trait Dynamics<F: Float>: Module<F> + Send + Sync + std::fmt::Debug {
     /// A covariance that lost positive definiteness.
     fn published_gap(&self, _: &[f64], _steps: usize, _known: Known) -> Result<Option<Gap>> {
         Ok(None)
+    }
+    /// The law as a filter follows it frame by frame, outside of this library too; the reason where none can.
+    ///
+    /// # Errors
+    /// Parameters that do not fit together.
+    fn online(&self) -> Result<std::result::Result<OnlineLaw, String>> {
+        Ok(Err(
+            "its law reads past codes by a network, which a live page does not hold".into(),
+        ))
     }
     /// The law, or what its modes have in common: emission, noises, initial state. `None` where codes are not emitted by a
     /// linear-Gaussian law.

@@ -267,7 +267,8 @@ impl Convolution {
         let at_once = (TILES / (TILE * (inputs + outputs))).max(16).min(tiles);
         let mut before = vec![0.0; TILE * at_once * inputs];
         let mut after = vec![0.0; TILE * at_once * outputs];
-        let (mut tile, mut back) = (vec![0.0; TILE * inputs], vec![0.0; TILE * outputs]);
+        let mut tile = vec![0.0; TILE * inputs];
+        let mut back = vec![0.0; 2 * 4 * 4 * outputs];
         for start in (0..tiles).step_by(at_once) {
             let count = at_once.min(tiles - start);
             let place = |n: usize| [n / (th * tw), n / tw % th, n % tw].map(|k| 2 * k);
@@ -276,14 +277,18 @@ impl Convolution {
                 for (line, into) in tile.chunks_exact_mut(4 * inputs).enumerate() {
                     let row = (i + line / 4) * rows + j + line % 4;
                     let at = (row * columns + k) * inputs;
-                    into.copy_from_slice(&from.data[at..at + 4 * inputs]);
+                    spread(&from.data[at..], inputs, into, inputs, inputs);
                 }
-                for apart in [16, 4, 1] {
-                    spread(&mut tile, apart, inputs);
+                for plane in tile.chunks_exact_mut(16 * inputs) {
+                    for k in 0..4 {
+                        spread_in_place(&mut plane[k * inputs..], 4 * inputs, inputs);
+                    }
                 }
-                for (place, values) in tile.chunks_exact(inputs).enumerate() {
-                    let at = (place * count + n) * inputs;
-                    before[at..at + inputs].copy_from_slice(values);
+                // Each of the 64 places goes to its own matrix, (count, channels before).
+                let apart = 16 * count * inputs;
+                for k in 0..16 {
+                    let into = &mut before[(k * count + n) * inputs..];
+                    spread(&tile[k * inputs..], 16 * inputs, into, apart, inputs);
                 }
             }
             for place in 0..TILE {
@@ -297,21 +302,24 @@ impl Convolution {
                 product(out, own, View::new(by, inputs, outputs), false);
             }
             for n in 0..count {
-                for (place, into) in back.chunks_exact_mut(outputs).enumerate() {
-                    let at = (place * count + n) * outputs;
-                    into.copy_from_slice(&after[at..at + outputs]);
+                let apart = 16 * count * outputs;
+                for k in 0..16 {
+                    let of = &after[(k * count + n) * outputs..];
+                    gather(of, apart, &mut back[k * outputs..], 16 * outputs, outputs);
                 }
-                for apart in [16, 4, 1] {
-                    gather(&mut back, apart, outputs);
+                for plane in back.chunks_exact_mut(16 * outputs) {
+                    for k in 0..4 {
+                        gather_in_place(&mut plane[k * outputs..], 4 * outputs, outputs);
+                    }
                 }
                 let [i, j, k] = place(start + n);
-                for corner in 0..8 {
-                    let d = [corner / 4, corner / 2 % 2, corner % 2];
-                    let [i, j, k] = [i + d[0], j + d[1], k + d[2]];
-                    if i < t && j < h && k < w {
+                for corner in 0..4 {
+                    let (i, j) = (i + corner / 2, j + corner % 2);
+                    if i < t && j < h {
+                        let of = &back[(16 * (corner / 2) + 4 * (corner % 2)) * outputs..];
                         let at = ((i * h + j) * w + k) * outputs;
-                        let own = (16 * d[0] + 4 * d[1] + d[2]) * outputs;
-                        data[at..at + outputs].copy_from_slice(&back[own..own + outputs]);
+                        let line = &mut data[at..at + (w - k).min(2) * outputs];
+                        gather(of, outputs, line, outputs, outputs);
                     }
                 }
             }
@@ -319,38 +327,51 @@ impl Convolution {
     }
 }
 
-/// Four places of a tile along one axis, `apart` each other, `width` values each.
-fn lines(tile: &mut [f32], first: usize, apart: usize, width: usize) -> [&mut [f32]; 4] {
-    let tail = &mut tile[first * width..];
-    let (a, tail) = tail.split_at_mut(apart * width);
-    let (b, tail) = tail.split_at_mut(apart * width);
-    let (c, d) = tail.split_at_mut(apart * width);
+/// (d0 - d2, d1 + d2, d2 - d1, d1 - d3) of four places `apart` each other, `width` values each, to four others.
+fn spread(of: &[f32], apart: usize, into: &mut [f32], into_apart: usize, width: usize) {
+    let [a, b, c, d] = [0, 1, 2, 3].map(|k| &of[k * apart..][..width]);
+    let [p, q, r, s] = lines(into, into_apart, width);
+    for i in 0..width {
+        (p[i], q[i], r[i], s[i]) = (a[i] - c[i], b[i] + c[i], c[i] - b[i], b[i] - d[i]);
+    }
+}
+
+/// The same where they stand.
+fn spread_in_place(line: &mut [f32], apart: usize, width: usize) {
+    let [a, b, c, d] = lines(line, apart, width);
+    for i in 0..width {
+        (a[i], b[i], c[i], d[i]) = (a[i] - c[i], b[i] + c[i], c[i] - b[i], b[i] - d[i]);
+    }
+}
+
+/// (m0 + m1 + m2, m1 - m2 - m3) of four places `apart` each other to two others, or to the first alone where no second is.
+fn gather(of: &[f32], apart: usize, into: &mut [f32], into_apart: usize, width: usize) {
+    let [a, b, c, d] = [0, 1, 2, 3].map(|k| &of[k * apart..][..width]);
+    let (first, second) = into.split_at_mut(into_apart.min(into.len()));
+    for (i, y) in first[..width].iter_mut().enumerate() {
+        *y = a[i] + b[i] + c[i];
+    }
+    if second.len() >= width {
+        for (i, y) in second[..width].iter_mut().enumerate() {
+            *y = b[i] - c[i] - d[i];
+        }
+    }
+}
+
+/// The same to the first two of the four.
+fn gather_in_place(line: &mut [f32], apart: usize, width: usize) {
+    let [a, b, c, d] = lines(line, apart, width);
+    for i in 0..width {
+        (a[i], b[i]) = (a[i] + b[i] + c[i], b[i] - c[i] - d[i]);
+    }
+}
+
+/// Four places `apart` each other, `width` values each.
+fn lines(all: &mut [f32], apart: usize, width: usize) -> [&mut [f32]; 4] {
+    let (a, tail) = all.split_at_mut(apart);
+    let (b, tail) = tail.split_at_mut(apart);
+    let (c, d) = tail.split_at_mut(apart);
     [a, b, c, d].map(|line| &mut line[..width])
-}
-
-/// Places of a tile that its four along an axis begin at.
-fn firsts(apart: usize) -> impl Iterator<Item = usize> {
-    (0..TILE).filter(move |place| (place / apart).is_multiple_of(4))
-}
-
-/// (d0 - d2, d1 + d2, d2 - d1, d1 - d3) along one axis, in place.
-fn spread(tile: &mut [f32], apart: usize, width: usize) {
-    for first in firsts(apart) {
-        let [a, b, c, d] = lines(tile, first, apart, width);
-        for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-            (*a, *b, *c, *d) = (*a - *c, *b + *c, *c - *b, *b - *d);
-        }
-    }
-}
-
-/// (m0 + m1 + m2, m1 - m2 - m3) along one axis, in the first two places.
-fn gather(tile: &mut [f32], apart: usize, width: usize) {
-    for first in firsts(apart) {
-        let [a, b, c, d] = lines(tile, first, apart, width);
-        for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-            (*a, *b) = (*a + *b + *c, *b - *c - *d);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod identify;
 mod inspect;
 mod jobs;
 mod list;
+mod live;
 mod marks;
 mod missing;
 mod next_frame;
@@ -98,6 +99,8 @@ pub struct Options {
     pub overwrite: bool,
     /// Data are made although the disk says that it has no room for them.
     pub ignore_disk: bool,
+    /// The report runs worlds and models, by this module in WebAssembly.
+    pub live: Option<PathBuf>,
     /// The command as the report shows it.
     pub command: String,
 }
@@ -322,7 +325,16 @@ impl Chain<'_> {
                 }
             }
         }
-        let summary = report::write(self.experiment, self.folder)?;
+        let live = match &self.options.live {
+            Some(module) => Some(live::live(
+                self.experiment,
+                self.folder,
+                module,
+                self.progress,
+            )?),
+            None => None,
+        };
+        let summary = report::write(self.experiment, self.folder, live.as_ref())?;
         for line in summary.lines() {
             self.progress.say(&line);
         }

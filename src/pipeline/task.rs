@@ -149,6 +149,7 @@ impl Doing<'_> {
             again: false,
             overwrite: planned.overwrite,
             ignore_disk: planned.ignore_disk,
+            live: None,
             command: match run {
                 Some(name) => format!("{} --only {name}", planned.command),
                 None => planned.command.clone(),

@@ -25,6 +25,17 @@ const M = {
     }
     return rows.map((row, k) => row.slice(n).map(v => v / row[k]));
   },
+  /** log |A| of a positive definite A, by the pivots of elimination. */
+  logDeterminant(a) {
+    const rows = a.map(row => [...row]);
+    return rows.reduce((sum, row, k) => {
+      for (let i = k + 1; i < rows.length; i++) {
+        const f = rows[i][k] / row[k];
+        for (let j = k; j < row.length; j++) rows[i][j] -= f * row[j];
+      }
+      return sum + Math.log(row[k]);
+    }, 0);
+  },
   /** Least x of A x = v in the sense of least squares, steadied by a small ridge. */
   least(a, v) {
     const back = M.t(a), square = M.times(a, back);
@@ -44,6 +55,7 @@ const filterOf = law => {
   return {
     A, C,
     start: () => ({ mean: [...law.initial_mean], cov: M.of(law.initial_cov, n) }),
+    miss: known => known,
     next: z => vectorSum(M.on(A, z), law.transition_offset),
     emit: z => vectorSum(M.on(C, z), law.emission_offset),
     predict({ mean, cov }) {
@@ -60,12 +72,87 @@ const filterOf = law => {
         cov: even(M.plus(M.times(M.times(kept, cov), M.t(kept)), M.times(M.times(gain, R), M.t(gain)))),
       };
     },
+    /** log N(code; C m + d, C P C' + R), nats. */
+    density({ mean, cov }, code) {
+      const off = vectorSum(code, this.emit(mean), -1).map(v => [v]);
+      const spread = M.plus(M.times(C, M.times(cov, M.t(C))), R);
+      const square = M.times(M.t(off), M.solve(spread, off))[0][0];
+      return -0.5 * (square + M.logDeterminant(spread) + p * Math.log(2 * Math.PI));
+    },
+  };
+};
+
+const logSum = values => {
+  const top = Math.max(...values);
+  return top + Math.log(values.reduce((sum, v) => sum + Math.exp(v - top), 0));
+};
+
+/**
+ * The filter of a law whose modes the state chooses: at most 16 mode paths, each with a Kalman filter of its own, branch, are
+ * weighed by the code, and those of almost the same state become one. What it tells is the mixture's mean and covariance.
+ */
+const switchingOf = (law, modes) => {
+  const n = law.latent, count = modes.offsets.length / n, features = modes.biases.length;
+  const MOST = 16, WITHIN = 0.01, LEAST_PROBABLE = -30, LEAST_WEIGHT = -25;
+  const laws = Array.from({ length: count }, (_, k) => filterOf({ ...law,
+    transition_matrix: modes.matrices.slice(k * n * n, (k + 1) * n * n),
+    transition_offset: modes.offsets.slice(k * n, (k + 1) * n) }));
+  /** log p(k | m, P) of every mode. */
+  const probabilities = ({ mean, cov }) => {
+    const value = j => {
+      const g = modes.directions.slice(j * n, (j + 1) * n), dot = v => g.reduce((sum, x, i) => sum + x * v[i], 0);
+      return (modes.biases[j] + dot(mean)) / Math.sqrt(1 + Math.PI / 8 * dot(M.on(cov, g)));
+    };
+    const all = Array.from({ length: features }, (_, j) => value(j));
+    const logits = laws.map((_, k) => all.reduce((sum, v, j) => sum + (modes.uses[k * features + j] ? v : 0), 0));
+    const total = logSum(logits);
+    return logits.map(v => v - total);
+  };
+  const likely = (state, known) => {
+    const found = probabilities({ mean: state, cov: known });
+    return laws[found.indexOf(Math.max(...found))];
+  };
+  const nothing = M.plus(M.eye(n), M.eye(n), -1);
+  const mixed = paths => {
+    const shares = paths.map(path => Math.exp(path.weight)), total = shares.reduce((sum, v) => sum + v, 0);
+    const sum = (zero, of) => paths.reduce((all, path, i) => of(all, path, shares[i] / total), zero);
+    const mean = sum(nothing[0], (all, path, share) => vectorSum(all, path.mean, share));
+    const cov = sum(nothing, (all, path, share) => {
+      const off = vectorSum(path.mean, mean, -1).map(v => [v]);
+      return M.plus(all, M.plus(path.cov, M.times(off, M.t(off))), share);
+    });
+    return { paths, mean, cov };
+  };
+  const keep = branches => {
+    const order = [...branches].sort((a, b) => b.weight - a.weight), heads = [];
+    for (const branch of order) {
+      if (branch.weight < order[0].weight + LEAST_WEIGHT) break;
+      const far = ({ mean, cov }) => mean.reduce((sum, m, i) => sum + (m - branch.mean[i]) ** 2 / cov[i][i], 0);
+      const same = heads.find(head => far(head) < WITHIN);
+      if (same) same.parts.push(branch.weight);
+      else if (heads.length < MOST) heads.push({ ...branch, parts: [branch.weight] });
+    }
+    const total = logSum(heads.flatMap(head => head.parts));
+    return mixed(heads.map(({ mean, cov, parts }) => ({ mean, cov, weight: logSum(parts) - total })));
+  };
+  return {
+    A: laws[0].A, C: laws[0].C, emit: laws[0].emit,
+    start: () => mixed([{ ...laws[0].start(), weight: 0 }]),
+    next: z => likely(z, nothing).next(z),
+    predict: ({ paths }) => mixed(paths.flatMap(path => {
+      const found = probabilities(path), least = Math.max(...found) + LEAST_PROBABLE;
+      const followed = found.flatMap((log, k) => log >= least ? [{ log, k }] : []), total = logSum(followed.map(f => f.log));
+      return followed.map(({ log, k }) => ({ ...laws[k].predict(path), weight: path.weight + log - total }));
+    })),
+    correct: ({ paths }, code) => keep(paths.map(path =>
+      ({ ...laws[0].correct(path, code), weight: path.weight + laws[0].density(path, code) }))),
+    miss: ({ paths }) => keep(paths),
   };
 };
 
 function belief(data, network) {
   const { channels, height, width, explorer: space } = data;
-  const filter = filterOf(space.filter), { A, C } = filter;
+  const filter = space.modes ? switchingOf(space.filter, space.modes) : filterOf(space.filter), { A, C } = filter;
   const area = height * width;
 
   // Where a frame has its body: the centre of what differs from the median of decoded frames.
@@ -167,7 +254,7 @@ function belief(data, network) {
     known = filter.predict(known);
     frames += 1;
     unseen = hidden ? unseen + 1 : 0;
-    if (!hidden) known = filter.correct(known, filter.emit(z));
+    known = hidden ? filter.miss(known) : filter.correct(known, filter.emit(z));
     show();
   };
   const again = () => {

@@ -1,5 +1,6 @@
 //! The report as one self-contained HTML page: styles, figures and its one script inline, no network.
 
+use super::live::Live;
 use super::page::{AnalysisPart, Look, Page};
 use super::widgets;
 use crate::analysis::{NamedFigure, Table};
@@ -10,7 +11,7 @@ const STYLE: &str = include_str!("page.css");
 
 // Writing to a String never fails, so results of write! are not looked at in this file.
 
-pub(super) fn write(page: &Page) -> Result<String> {
+pub(super) fn write(page: &Page, live: Option<&Live>) -> Result<String> {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -20,7 +21,7 @@ pub(super) fn write(page: &Page) -> Result<String> {
          <header>\n<p class=\"name\">{0}</p>\n<h1>{1}</h1>\n",
         text(&page.name),
         text(&page.question),
-        widgets::policy()
+        widgets::policy(live.is_some_and(Live::runs))
     );
     headlines(&mut out, page)?;
     contents(&mut out, page);
@@ -38,6 +39,11 @@ pub(super) fn write(page: &Page) -> Result<String> {
             text(&model.name),
             text(&model.about)
         );
+        if let Some(live) = live
+            && let Some(part) = live.part(&model.name)?
+        {
+            out.push_str(&part);
+        }
         for part in &model.analyses {
             analysis(&mut out, part)?;
         }
@@ -49,6 +55,9 @@ pub(super) fn write(page: &Page) -> Result<String> {
         out.push_str("</section>\n");
     }
     end(&mut out, page);
+    if let Some(live) = live.filter(|live| live.runs()) {
+        out.push_str(&live.element()?);
+    }
     let _ = writeln!(out, "</main>\n<script>{}</script>", widgets::SCRIPT);
     // The first explorer is where the link at the top leads.
     let mut out = out.replacen(
@@ -302,7 +311,7 @@ fn class(look: Look) -> &'static str {
 }
 
 /// Text between tags or in an attribute's double quotes.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

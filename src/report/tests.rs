@@ -157,7 +157,7 @@ fn the_report_is_the_same_bytes_in_any_place_and_any_time() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = |name: &str| {
         let (experiment, folder) = made_up(&dir.path().join(name));
-        write(&experiment, &folder).unwrap();
+        write(&experiment, &folder, None).unwrap();
         let files = [folder.summary(), folder.report_md(), folder.report_html()];
         files.map(|path| std::fs::read_to_string(path).unwrap())
     };
@@ -175,7 +175,7 @@ fn the_report_is_the_same_bytes_in_any_place_and_any_time() {
 fn the_page_needs_nothing_from_outside() {
     let dir = tempfile::tempdir().unwrap();
     let (experiment, folder) = made_up(dir.path());
-    write(&experiment, &folder).unwrap();
+    write(&experiment, &folder, None).unwrap();
     let html = std::fs::read_to_string(folder.report_html()).unwrap();
     for outside in [
         "<link",
@@ -233,7 +233,7 @@ fn the_page_needs_nothing_from_outside() {
 fn the_summary_has_mean_and_spread_over_seeds() {
     let dir = tempfile::tempdir().unwrap();
     let (experiment, folder) = made_up(dir.path());
-    write(&experiment, &folder).unwrap();
+    write(&experiment, &folder, None).unwrap();
     let summary: serde_json::Value = json::read(folder.summary()).unwrap();
     let filtered = &summary["models"]["kalman"]["velocity_r2"]["filtered"];
     let close = |value: &serde_json::Value, want: f64| {
@@ -262,6 +262,6 @@ fn a_missing_finding_is_named() {
     let (experiment, folder) = made_up(dir.path());
     let missing = folder.finding("kalman", 1, "law");
     std::fs::remove_file(&missing).unwrap();
-    let error = write(&experiment, &folder).unwrap_err().to_string();
+    let error = write(&experiment, &folder, None).unwrap_err().to_string();
     assert!(error.contains(missing.to_str().unwrap()), "{error}");
 }

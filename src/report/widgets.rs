@@ -11,18 +11,20 @@ use sha2::{Digest, Sha256};
 pub(super) const SCRIPT: &str = concat!(
     include_str!("page.js"),
     include_str!("belief.js"),
+    include_str!("live.js"),
     include_str!("start.js")
 );
 
 /// What marks an explorer in the page.
 pub(super) const EXPLORER: &str = "data-widget=\"explorer\"";
 
-/// What the page may load: nothing from anywhere, and no script but its own.
-pub(super) fn policy() -> String {
+/// What the page may load: nothing from anywhere, and no script but its own; where it is live, the module that it holds.
+pub(super) fn policy(live: bool) -> String {
     let hash = STANDARD.encode(Sha256::digest(SCRIPT));
     format!(
-        "default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
-         form-action 'none'"
+        "default-src 'none'; script-src 'sha256-{hash}'{}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
+         form-action 'none'",
+        if live { " 'wasm-unsafe-eval'" } else { "" }
     )
 }
 
@@ -61,7 +63,7 @@ fn explorer_data(traversal: &Traversal) -> serde_json::Value {
     })
 }
 
-fn element(kind: &str, class: &str, data: &impl Serialize) -> Result<String> {
+pub(super) fn element(kind: &str, class: &str, data: &impl Serialize) -> Result<String> {
     let json = serde_json::to_string(data).map_err(|e| Error::Shape(format!("{kind}: {e}")))?;
     // No text of the data can end the element.
     let json = json.replace('<', "\\u003c");

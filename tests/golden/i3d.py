@@ -113,6 +113,9 @@ if __name__ == "__main__":
     logits = np.asarray(run(resized(clip)[None]))[0]
     long = resized(((noise(16 * 64, 78) + 1) / 2).reshape(16, 1, 8, 8))[None]
     run(long).block_until_ready()
-    start = time.process_time()
-    run(long).block_until_ready()
-    json.dump({"logits": [float(v) for v in logits], "cpu_seconds": time.process_time() - start}, open(sys.argv[2], "w"))
+    spent = []
+    for _ in range(5):
+        start = time.process_time()
+        run(long).block_until_ready()
+        spent.append(time.process_time() - start)
+    json.dump({"logits": [float(v) for v in logits], "cpu_seconds": sorted(spent)[2]}, open(sys.argv[2], "w"))

@@ -570,3 +570,59 @@ fn affine_modes_that_start_from_codes_are_the_bounces() {
         }
     }
 }
+
+/// What an online filter is for: nothing but what is kept after the last frame is remembered.
+#[test]
+fn frame_by_frame_the_filter_believes_the_same_bytes_as_of_a_whole_sequence() {
+    let mut rng = rng(40);
+    let model = model(&mut rng, N, P);
+    let modes = Modes::mixture(N, mixture(&mut rng, 0.8)).unwrap();
+    let (codes, frames) = (normals(&mut rng, 30 * P), 30);
+    let seen: Vec<bool> = (0..frames)
+        .map(|t| !(5..9).contains(&t) && t != 20)
+        .collect();
+    let batch = Batch {
+        frame_mask: Some(&seen),
+        ..Batch::new(&codes, 1, frames)
+    };
+    let few = switching::infer(&model, &modes, FEW, &batch).unwrap();
+    let plain = lgssm::infer(&model, &batch).unwrap();
+    let law = Modes::of_law(&model).unwrap();
+    for (name, modes, states, weights) in [
+        ("modes", &modes, &few.states, Some(&few.filtered_modes)),
+        ("one law", &law, &plain, None),
+    ] {
+        let mut online = switching::Online::new(model.clone(), modes.clone(), FEW).unwrap();
+        // Twice: nothing is left of the first time.
+        for _ in 0..2 {
+            let mut sum = 0.0;
+            for t in 0..frames {
+                let code = seen[t].then_some(&codes[t * P..][..P]);
+                let now = online.step(code).unwrap();
+                assert_eq!(
+                    now.mean,
+                    states.filtered_mean[t * N..][..N],
+                    "{name}, frame {t}"
+                );
+                assert_eq!(
+                    now.cov,
+                    states.filtered_cov[t * N * N..][..N * N],
+                    "{name}, frame {t}"
+                );
+                if let Some(weights) = weights {
+                    assert_eq!(
+                        now.modes,
+                        weights[t * MODES..][..MODES],
+                        "{name}, frame {t}"
+                    );
+                }
+                sum += now.log_density;
+            }
+            // Added up in the same order.
+            assert_eq!(sum, states.log_likelihood[0], "{name}");
+            online.restart();
+        }
+        let wrong = online.step(Some(&[0.0; P + 1])).unwrap_err().to_string();
+        assert!(wrong.contains("2 values expected, got 3"), "{wrong}");
+    }
+}

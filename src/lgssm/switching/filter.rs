@@ -87,37 +87,82 @@ impl Filter {
         self.starts.clear();
         self.increments.clear();
         for t in 0..sequence.batch.frames {
-            self.starts.push(self.branches.len());
-            match t {
-                0 => self.branches.push(Branch::root()),
-                _ => self.branch(n, t, modes),
-            }
-            let first = self.starts[t];
-            self.gains
-                .reserve(self.branches.len(), n.value(), p.value());
-            self.means
-                .reserve(self.branches.len(), n.value(), p.value());
-            for to in first..self.branches.len() {
-                let branch = self.branches[to];
-                let (matrix, offset) = (modes.matrix(branch.mode), modes.offset(branch.mode));
-                let from = branch.parent;
-                let step = Step { t, from, to };
-                self.gains.predict(n, matrix, sequence, roots, step)?;
-                self.means.predict(n, matrix, offset, sequence, step);
-                self.gains.update((n, p), sequence, roots, step)?;
-                let log_density = self.means.update((n, p), sequence, &self.gains, step)?;
-                let log_before = match t {
-                    0 => 0.0,
-                    _ => self.branches[from].kept_log_weight,
-                };
-                self.branches[to].log_weight = log_before + branch.log_prior + log_density;
-            }
-            let weights = self.branches[first..].iter().map(|b| b.log_weight);
-            self.increments.push(log_sum_exp(weights));
-            self.keep(n.value(), first, hypotheses);
+            self.step((n, p), t, sequence, roots, modes, hypotheses)?;
         }
         self.starts.push(self.branches.len());
         Ok(self.increments.iter().fold(0.0, |sum, x| sum + x))
+    }
+
+    /// Frame t, after those before it.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(super) fn step<N: Dim, P: Dim>(
+        &mut self,
+        (n, p): (N, P),
+        t: usize,
+        sequence: &Sequence,
+        roots: &Roots,
+        modes: &Modes,
+        hypotheses: Hypotheses,
+    ) -> Result<()> {
+        self.starts.push(self.branches.len());
+        match t {
+            0 => self.branches.push(Branch::root()),
+            _ => self.branch(n, t, modes),
+        }
+        let first = self.starts[t];
+        self.gains
+            .reserve(self.branches.len(), n.value(), p.value());
+        self.means
+            .reserve(self.branches.len(), n.value(), p.value());
+        for to in first..self.branches.len() {
+            let branch = self.branches[to];
+            let (matrix, offset) = (modes.matrix(branch.mode), modes.offset(branch.mode));
+            let from = branch.parent;
+            let step = Step { t, from, to };
+            self.gains.predict(n, matrix, sequence, roots, step)?;
+            self.means.predict(n, matrix, offset, sequence, step);
+            self.gains.update((n, p), sequence, roots, step)?;
+            let log_density = self.means.update((n, p), sequence, &self.gains, step)?;
+            let log_before = match t {
+                0 => 0.0,
+                _ => self.branches[from].kept_log_weight,
+            };
+            self.branches[to].log_weight = log_before + branch.log_prior + log_density;
+        }
+        let weights = self.branches[first..].iter().map(|b| b.log_weight);
+        self.increments.push(log_sum_exp(weights));
+        self.keep(n.value(), first, hypotheses);
+        Ok(())
+    }
+
+    /// Forgets all but the hypotheses kept after the last frame, which then stand where those of frame 0 do.
+    pub(super) fn forget(&mut self, n: usize) {
+        let Some(&first) = self.starts.last() else {
+            return;
+        };
+        let mut kept = 0;
+        for from in first..self.branches.len() {
+            let branch = self.branches[from];
+            if branch.kept_as != Some(from) {
+                continue;
+            }
+            self.means
+                .filtered
+                .copy_within(from * n..(from + 1) * n, kept * n);
+            let (size, roots) = (n * n, &mut self.gains.filtered_root);
+            roots.copy_within(from * size..(from + 1) * size, kept * size);
+            self.branches[kept] = Branch {
+                kept_as: Some(kept),
+                ..branch
+            };
+            kept += 1;
+        }
+        self.branches.truncate(kept);
+        self.starts.clear();
+        self.starts.push(0);
+        self.increments.clear();
     }
 
     /// Lets every hypothesis kept after frame t-1 branch into the modes that its state allows.

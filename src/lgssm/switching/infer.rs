@@ -113,29 +113,13 @@ impl Infer<'_> {
                 &mut states.predicted_mean[at * n..],
                 &mut states.predicted_cov[at * n * n..],
             );
-            let mut filtered = Mixture::new(n);
-            for (place, weight) in filter.kept(t) {
-                filtered.push(
-                    weight,
-                    &filter.means.filtered[place * n..][..n],
-                    Cov::Root(&filter.gains.filtered_root[place * n * n..][..n * n]),
-                );
-            }
-            filtered.write(
+            filtered_moments(filter, t, n).write(
                 &mut states.filtered_mean[at * n..],
                 &mut states.filtered_cov[at * n * n..],
             );
             if t > 0 {
                 let probabilities = &mut found.filtered_modes[at * count..][..count];
-                let here = || {
-                    filter.branches[filter.frame(t)]
-                        .iter()
-                        .filter(|b| b.kept_as.is_some())
-                };
-                let total = super::log_sum_exp(here().map(|b| b.log_weight));
-                for branch in here() {
-                    probabilities[branch.mode] += (branch.log_weight - total).exp();
-                }
+                filtered_modes(filter, t, probabilities);
             }
         }
     }
@@ -184,6 +168,31 @@ impl Infer<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Filtered state of frame t: the mixture of what is kept after it.
+pub(super) fn filtered_moments(filter: &Filter, t: usize, n: usize) -> Mixture {
+    let mut filtered = Mixture::new(n);
+    for (place, weight) in filter.kept(t) {
+        filtered.push(
+            weight,
+            &filter.means.filtered[place * n..][..n],
+            Cov::Root(&filter.gains.filtered_root[place * n * n..][..n * n]),
+        );
+    }
+    filtered
+}
+
+/// Adds p(s_t = k | a_0 .. a_t) to the K `probabilities`.
+pub(super) fn filtered_modes(filter: &Filter, t: usize, probabilities: &mut [f64]) {
+    let here = || {
+        let all = filter.branches[filter.frame(t)].iter();
+        all.filter(|b| b.kept_as.is_some())
+    };
+    let total = super::log_sum_exp(here().map(|b| b.log_weight));
+    for branch in here() {
+        probabilities[branch.mode] += (branch.log_weight - total).exp();
     }
 }
 
@@ -236,13 +245,13 @@ pub(super) fn paths_of(
 }
 
 /// A covariance or its root.
-enum Cov<'a> {
+pub(super) enum Cov<'a> {
     Root(&'a [f64]),
     Full(&'a [f64]),
 }
 
 /// First and second moment of a mixture of Gaussians, weights summing to one.
-struct Mixture {
+pub(super) struct Mixture {
     mean: Vec<f64>,
     /// Sum of weighted covariances and of weighted outer products of the means with themselves.
     parts: Vec<(f64, Vec<f64>)>,
@@ -284,7 +293,7 @@ impl Mixture {
     }
 
     /// Mean (n) and covariance (n, n), symmetric to the last bit: sum of weighted covariances and of what the means spread.
-    fn write(&self, mean: &mut [f64], cov: &mut [f64]) {
+    pub(super) fn write(&self, mean: &mut [f64], cov: &mut [f64]) {
         let n = self.mean.len();
         for (to, m) in mean[..n].iter_mut().zip(&self.mean) {
             *to = m / self.total;

@@ -29,12 +29,14 @@ mod filter;
 mod infer;
 mod likelihood;
 mod modes;
+mod online;
 mod reflecting;
 pub mod start;
 
 pub use infer::{SwitchingPosterior, infer};
 pub use likelihood::{SwitchingEvaluation, log_likelihood, log_likelihood_and_gradients};
 pub use modes::{Modes, ModesGradient};
+pub use online::{Now, Online};
 pub use reflecting::Reflecting;
 
 use super::batch::Batch;

@@ -3,7 +3,8 @@
 use super::log_sum_exp;
 use crate::matrix::{add_outer, add_product, add_scaled};
 use crate::model::check_values;
-use crate::{Error, Result};
+use crate::{Error, Lgssm, Result};
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// K affine modes, with probabilities from J features of the state before:
@@ -15,12 +16,52 @@ use std::f64::consts::PI;
 ///
 /// The denominator is the mean of a logistic gate over the uncertainty of its argument (MacKay 1992, eq. 10): as long as nobody knows
 /// the velocity, nobody knows the mode, however sharp the gate is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub struct Modes {
     latent: usize,
     values: ModesGradient,
     /// (K, J).
     uses: Vec<bool>,
+}
+
+/// [`Modes`] in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    latent: usize,
+    matrices: Vec<f64>,
+    offsets: Vec<f64>,
+    directions: Vec<f64>,
+    biases: Vec<f64>,
+    uses: Vec<bool>,
+}
+
+impl From<Modes> for Stored {
+    fn from(modes: Modes) -> Self {
+        let v = modes.values;
+        Self {
+            latent: modes.latent,
+            matrices: v.matrices,
+            offsets: v.offsets,
+            directions: v.directions,
+            biases: v.biases,
+            uses: modes.uses,
+        }
+    }
+}
+
+impl TryFrom<Stored> for Modes {
+    type Error = Error;
+    fn try_from(stored: Stored) -> Result<Self> {
+        let values = ModesGradient {
+            matrices: stored.matrices,
+            offsets: stored.offsets,
+            directions: stored.directions,
+            biases: stored.biases,
+        };
+        Self::new(stored.latent, values, stored.uses)
+    }
 }
 
 /// The numbers of [`Modes`], or the gradient in them.
@@ -77,6 +118,20 @@ impl Modes {
             .map(|i| i / modes.max(1) == i % modes.max(1))
             .collect();
         Self::new(latent, values, uses)
+    }
+
+    /// The one mode of a linear law, whose probability is 1.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_law(law: &Lgssm) -> Result<Self> {
+        let values = ModesGradient {
+            matrices: law.transition_matrix.clone(),
+            offsets: law.transition_offset.clone(),
+            directions: Vec::new(),
+            biases: Vec::new(),
+        };
+        Self::new(law.latent, values, Vec::new())
     }
 
     /// The same features with other numbers.

@@ -3,7 +3,7 @@
 use super::Objective;
 use super::blended::codes_rows;
 use crate::error::Result;
-use crate::models::state_space::{Found, Known, Starts};
+use crate::models::state_space::{Found, Known, OnlineLaw, Starts};
 use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::{Evidence, StateSpace};
@@ -81,6 +81,13 @@ impl<F: Float> Dynamics<F> for LinearLaw<F> {
 
     fn published_gap(&self, codes: &[f64], steps: usize, known: Known) -> Result<Option<Gap>> {
         self.space.published_gap(codes, steps, known)
+    }
+
+    fn online(&self) -> Result<std::result::Result<OnlineLaw, String>> {
+        Ok(OnlineLaw::linear(
+            self.space.law(),
+            self.space.input_matrix().as_deref(),
+        ))
     }
 
     fn common_law(&self) -> Option<Lgssm> {

@@ -1,7 +1,7 @@
 //! A law with modes that the state chooses, as the dynamics of a model.
 
 use crate::error::Result;
-use crate::models::state_space::{Found, Known, Starts};
+use crate::models::state_space::{Found, Known, OnlineLaw, Starts};
 use crate::models::{Ahead, Dynamics};
 use crate::seeds::Rng;
 use laws::SwitchingStateSpace;
@@ -102,6 +102,14 @@ impl<F: Float> Dynamics<F> for Switching<F> {
 
     fn modes(&self) -> Result<Option<AffineModes>> {
         Ok(self.law.affine_modes()?)
+    }
+
+    fn online(&self) -> Result<std::result::Result<OnlineLaw, String>> {
+        Ok(Ok(OnlineLaw {
+            common: self.law.law(),
+            modes: Some(self.law.modes()?),
+            hypotheses: self.hypotheses.most,
+        }))
     }
 
     fn common_law(&self) -> Option<Lgssm> {

@@ -2,6 +2,7 @@
 //!
 //! No fused multiply-add is asked for and lanes are added in a fixed order, so every instruction set gives the same bytes.
 
+#[cfg(target_arch = "x86_64")]
 use super::level::Level;
 
 const LANES: usize = 16;

@@ -1,5 +1,6 @@
 //! Matrix products by gemm, on one thread, behind a checked interface.
 
+#[cfg(target_arch = "x86_64")]
 use super::level::Level;
 use crate::Float;
 

@@ -2,6 +2,7 @@
 //!
 //! Both vector sets use fused multiply-adds in the same order, so they give the same bytes; plain Rust rounds twice.
 
+#[cfg(target_arch = "x86_64")]
 use super::level::Level;
 
 /// Lanes of a vector.

@@ -12,6 +12,10 @@ pub(crate) const SIDE: usize = 32;
 pub(crate) const PANEL: usize = SIDE * SIDE;
 
 /// Whether this machine has the unit and the system lets us use it.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "only x86-64 has the unit")
+)]
 pub(super) fn found() -> bool {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     return unit::allowed();
@@ -25,6 +29,10 @@ pub(crate) fn available() -> bool {
 }
 
 /// A left factor: row i of 32 at `start + i * stride`, and `offsets` of its columns, 32 at a time; all in bytes.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "only x86-64 has the unit")
+)]
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
     pub start: *const u16,
