@@ -124,6 +124,12 @@ impl Fit for super::Attention {
     }
 }
 
+impl Fit for super::ContentMotion {
+    fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
+        self.frames.fit(&format!("{at}.frames"), frame, free);
+    }
+}
+
 impl Fit for super::Hierarchical {
     fn fit(&mut self, at: &str, frame: [usize; 3], free: &dyn Fn(&str) -> bool) {
         self.frames.fit(&format!("{at}.frames"), frame, free);

@@ -15,6 +15,7 @@ mod images;
 mod objective;
 mod occlusion;
 mod pixels;
+mod pooling;
 mod recurrent;
 mod reward;
 mod sequence;
@@ -258,6 +259,7 @@ macro_rules! models {
 
 models! {
     attention::Attention,
+    content_motion::ContentMotion,
     dkf::Dkf,
     hierarchical::Hierarchical,
     kalman_vae::KalmanVae,

@@ -98,24 +98,16 @@ pub struct Drawn<F: Float, T> {
     pub levels: Vec<[Distribution<F, T>; 2]>,
 }
 
-/// What the log calls the divergences of several levels.
-const LEVELS: [&str; MOST_LEVELS] = [
-    "negative_kl_1",
-    "negative_kl_2",
-    "negative_kl_3",
-    "negative_kl_4",
+/// Latents of several levels, and what the log calls their divergences.
+const LEVELS: [(&str, &str); MOST_LEVELS] = [
+    ("z", "negative_kl_1"),
+    ("z2", "negative_kl_2"),
+    ("z3", "negative_kl_3"),
+    ("z4", "negative_kl_4"),
 ];
 
 /// Levels of a cell, at most.
 pub(super) const MOST_LEVELS: usize = 4;
-
-/// The latent of a level: z, z2, z3.
-fn level_name(level: usize) -> String {
-    match level {
-        0 => "z".into(),
-        _ => format!("z{}", level + 1),
-    }
-}
 
 /// What training lowers beside the bound.
 #[derive(Debug)]
@@ -137,6 +129,13 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// Those of every level, that of every frame first.
     fn levels(&self) -> Vec<Variables> {
         vec![self.latent()]
+    }
+    /// The latent of every level, and the term of the bound that its divergence is.
+    fn level_names(&self) -> Vec<(&'static str, &'static str)> {
+        match self.levels().len() {
+            1 => vec![("z", "negative_kl")],
+            several => LEVELS[..several.min(MOST_LEVELS)].to_vec(),
+        }
     }
     /// Values of g_t, m.
     fn remembered(&self) -> usize;
@@ -209,11 +208,15 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     ) -> Result<Mat<F, T>> {
         Ok(state.clone())
     }
-    /// What stands beside the bound and is lowered, of s_0 .. s_{T-1}.
+    /// What stands beside the bound and is lowered, of s_0 .. s_{T-1} and g of all frames (B*T, m).
     ///
     /// # Errors
-    /// States of another size.
-    fn beside<T: Track<F>>(&self, _states: &[Mat<F, T>]) -> Result<Option<Lowered<F, T>>> {
+    /// States or a memory of another size.
+    fn beside<T: Track<F>>(
+        &self,
+        _states: &[Mat<F, T>],
+        _memory: &Mat<F, T>,
+    ) -> Result<Option<Lowered<F, T>>> {
         Ok(None)
     }
     /// p(z_t | s_{t-1}, u_{t-1}).
@@ -618,8 +621,8 @@ impl<F: Float, C: Cell<F>> RecurrentVae<F, C> {
             first = length;
         }
         let mut names = vec!["s".to_string(), "g".to_string()];
-        for level in 0..self.cell.levels().len() {
-            names.extend(["", "_var", "_kl"].map(|part| level_name(level) + part));
+        for (level, _) in self.cell.level_names() {
+            names.extend(["", "_var", "_kl"].map(|part| format!("{level}{part}")));
         }
         for (k, name) in names.into_iter().enumerate() {
             let frames: Option<Vec<&Vec<f64>>> = kept.iter().map(|own| own[k].as_ref()).collect();
@@ -706,9 +709,8 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
 
     fn latents(&self) -> Vec<Latent> {
         let s = Latent::state("s", self.cell.units()).of_kind(Kind::Deterministic);
-        let levels = self.cell.levels().into_iter().enumerate();
-        let z = levels
-            .map(|(level, own)| Latent::state(&level_name(level), own.width()).of_kind(own.kind()));
+        let levels = self.cell.level_names().into_iter().zip(self.cell.levels());
+        let z = levels.map(|((name, _), own)| Latent::state(name, own.width()).of_kind(own.kind()));
         let g = Latent::state("g", self.cell.remembered()).of_kind(Kind::Deterministic);
         let smoothed = self.cell.looks_ahead();
         let all = std::iter::once(s).chain(z).chain([g]);
@@ -741,8 +743,7 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             false => at.latent_weight,
         };
         let mut terms = vec![Term::new("reconstruction", reconstruction, 1.0)];
-        let levels = self.cell.levels().len();
-        for (level, name) in LEVELS.into_iter().enumerate().take(levels) {
+        for (level, (_, name)) in self.cell.level_names().into_iter().enumerate() {
             let of = |frame: &Vec<Mat<F, Grad<F>>>| frame[level].clone();
             let each: Vec<_> = found.divergences.iter().map(of).collect();
             let kl = ops::stack(&each)?; // (B*T, 1)
@@ -750,7 +751,6 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
                 rows: wide(&kl),
                 sum: ops::sum(&kl)?,
             };
-            let name = if levels == 1 { "negative_kl" } else { name };
             terms.push(Term::minus(name, kl, climbed));
         }
         if at.beside > 0.0 {
@@ -761,7 +761,7 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
             }
         }
         if at.beside > 0.0
-            && let Some(lowered) = self.cell.beside(&found.states)?
+            && let Some(lowered) = self.cell.beside(&found.states, &found.memory)?
         {
             let values = PerRow {
                 rows: wide(&lowered.values),
@@ -822,8 +822,9 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let mut out = Beliefs::default();
         let array = |values: Vec<f64>| Array::new([b, 1, values.len() / b.max(1)], values);
         out.insert("s", &Beliefs::STATES, array(wide(&found.states[0]))?)?;
-        for (level, [posterior, _]) in found.levels[0].iter().enumerate() {
-            let (name, (mean, var)) = (level_name(level), posterior.stored());
+        let levels = self.cell.level_names().into_iter().zip(&found.levels[0]);
+        for ((name, _), [posterior, _]) in levels {
+            let (mean, var) = posterior.stored();
             if let Some(var) = var {
                 out.insert(format!("{name}_var"), &Beliefs::STATES, array(var)?)?;
             }

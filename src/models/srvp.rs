@@ -25,6 +25,7 @@
 //! 5. where the world is driven, prior, posterior and f read the action since the frame before.
 
 use super::images::{at_least_zero, positive};
+use super::pooling::{Pool, pooled};
 use super::recurrent::{Look, Lowered, Shared};
 use super::stochastic::picked;
 use super::{
@@ -38,7 +39,6 @@ use nn::ops::{self, Direction};
 use nn::tensor::size;
 use nn::{Activation, Float, Mat, Module, Param, Track};
 use rand::RngExt;
-use rand::seq::index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -163,37 +163,6 @@ impl<F: Float> SrvpCell<F> {
     fn place<T: Track<F>>(&self, state: &Mat<F, T>) -> Result<Mat<F, T>> {
         Ok(ops::columns(state, 0..self.config.latent)?)
     }
-
-    /// Which frames tell what a clip holds: the share of every frame in each of the means, (B * T) each; one for all frames of
-    /// a clip where frames are drawn, else one a frame.
-    fn pooled(&self, clips: usize, look: &mut Look) -> Vec<Vec<f64>> {
-        let (steps, most) = (look.steps, self.config.first);
-        let shares = |choose: &mut dyn FnMut(Vec<usize>) -> Vec<usize>, until: usize| {
-            let mut shares = vec![0.0; clips * steps];
-            for clip in 0..clips {
-                let open =
-                    (0..until).filter(|t| look.seen.is_none_or(|seen| seen[clip * steps + t]));
-                let chosen = choose(open.collect());
-                for t in &chosen {
-                    shares[clip * steps + t] = 1.0 / chosen.len() as f64;
-                }
-            }
-            shares
-        };
-        match look.rng.as_deref_mut() {
-            Some(rng) => {
-                let mut drawn = |open: Vec<usize>| {
-                    let some = index::sample(rng, open.len(), most.min(open.len()));
-                    some.into_iter().map(|i| open[i]).collect()
-                };
-                vec![shares(&mut drawn, steps)]
-            }
-            None => {
-                let mut last = |open: Vec<usize>| open[open.len().saturating_sub(most)..].to_vec();
-                (1..=steps).map(|until| shares(&mut last, until)).collect()
-            }
-        }
-    }
 }
 
 impl<F: Float> Cell<F> for SrvpCell<F> {
@@ -241,8 +210,8 @@ impl<F: Float> Cell<F> for SrvpCell<F> {
         let content = |shares: &Vec<f64>| -> Result<Mat<F, T>> {
             Ok(self.content.forward(&picked(&seen, shares, steps)?)?)
         };
-        let mut contents = self
-            .pooled(clips, look)
+        let pool = Pool::Always(self.config.first);
+        let mut contents = pooled(clips, pool, look)
             .iter()
             .map(content)
             .collect::<Result<Vec<_>>>()?;
@@ -295,7 +264,11 @@ impl<F: Float> Cell<F> for SrvpCell<F> {
     }
 
     /// |f(y_{t-1}, z_t)|^2, which is what a state has moved by.
-    fn beside<T: Track<F>>(&self, states: &[Mat<F, T>]) -> Result<Option<Lowered<F, T>>> {
+    fn beside<T: Track<F>>(
+        &self,
+        states: &[Mat<F, T>],
+        _: &Mat<F, T>,
+    ) -> Result<Option<Lowered<F, T>>> {
         if self.config.residual == 0.0 {
             return Ok(None);
         }

@@ -168,6 +168,18 @@ fn examples() -> Vec<AnyModel> {
             ..Hierarchical::example()
         },
     ];
+    let apart = [
+        ContentMotion {
+            contrast: 0.0,
+            frames: ImagesConfig::examples()[1].clone(),
+            ..ContentMotion::example()
+        },
+        ContentMotion {
+            pool: 1,
+            ahead: Foresight::default(),
+            ..ContentMotion::example()
+        },
+    ];
     let predictive = Predictive::example;
     let coded = [
         Predictive {
@@ -185,6 +197,7 @@ fn examples() -> Vec<AnyModel> {
     all.extend(coded.map(AnyModel::Predictive));
     all.extend(attentive.map(AnyModel::Attention));
     all.extend(slow.map(AnyModel::Hierarchical));
+    all.extend(apart.map(AnyModel::ContentMotion));
     all.extend(kalman.map(AnyModel::KalmanVae));
     all.extend(recurrent.map(AnyModel::Rvae));
     all.extend(with_states.map(AnyModel::Rssm));

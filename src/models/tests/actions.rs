@@ -80,6 +80,7 @@ fn every_gradient_of_every_driven_model_agrees_with_finite_differences() {
         readers,
         [
             "attention",
+            "content_motion",
             "hierarchical",
             "kalman_vae",
             "lg_vae",
