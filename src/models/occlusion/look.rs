@@ -104,8 +104,8 @@ impl Gaussian {
             let mut square = 0.0;
             for i in 0..p {
                 let mut left = code[i] - self.mean[i];
-                for k in 0..i {
-                    left -= self.root[i * p + k] * off[k];
+                for (root, off) in self.root[i * p..][..i].iter().zip(&off) {
+                    left -= root * off;
                 }
                 off[i] = left / self.root[i * p + i];
                 square += off[i] * off[i];
