@@ -626,3 +626,117 @@ fn frame_by_frame_the_filter_believes_the_same_bytes_as_of_a_whole_sequence() {
         assert!(wrong.contains("2 values expected, got 3"), "{wrong}");
     }
 }
+
+/// A picture that tells of the code by y = a + N(0, r I) is a measurement with r more noise: filter, smoother and likelihood
+/// against the textbook's recursions.
+#[test]
+fn a_look_at_a_frame_without_a_code_is_a_measurement_where_it_is_gaussian() {
+    use lgssm::switching::{Foreseen, Told};
+    use nalgebra::{DMatrix, DVector};
+    let (frames, r) = (12, 0.3);
+    let mut rng = rng(41);
+    let model = model(&mut rng, N, P);
+    let codes = normals(&mut rng, frames * P);
+    let hidden = |t: usize| (3..6).contains(&t) || t == 9;
+    let seen: Vec<bool> = (0..frames).map(|t| !hidden(t)).collect();
+    let batch = Batch {
+        frame_mask: Some(&seen),
+        ..Batch::new(&codes, 1, frames)
+    };
+    let matrix = |rows: usize, columns: usize, values: &[f64]| {
+        DMatrix::from_row_slice(rows, columns, values)
+    };
+    let square = |m: &DMatrix<f64>| -> Vec<f64> { m.transpose().as_slice().to_vec() };
+    let code = |t: usize| DVector::from_row_slice(&codes[t * P..][..P]);
+    let log_normal = |off: &DVector<f64>, cov: &DMatrix<f64>| {
+        let inverse = cov.clone().try_inverse().unwrap();
+        let tau = std::f64::consts::TAU.ln();
+        -0.5 * ((off.transpose() * inverse * off)[0] + cov.determinant().ln() + P as f64 * tau)
+    };
+    let mut looks = 0;
+    let mut watch = |seen: &Foreseen| {
+        looks += 1;
+        assert!(hidden(seen.frame) && seen.sequence == 0 && seen.means.len() == P);
+        let (m, s) = (DVector::from_row_slice(seen.means), matrix(P, P, seen.covs));
+        let total = &s + DMatrix::identity(P, P) * r;
+        let gain = &s * total.clone().try_inverse().unwrap();
+        let off = code(seen.frame) - &m;
+        let cov = &s - &gain * &s;
+        Ok(Some(Told {
+            log_density: vec![log_normal(&off, &total)],
+            means: (m + gain * off).as_slice().to_vec(),
+            covs: square(&(0.5 * (&cov + cov.transpose()))),
+        }))
+    };
+    let law = Modes::of_law(&model).unwrap();
+    let (found, told) = switching::infer_watching(&model, &law, ALL, &batch, &mut watch).unwrap();
+    assert_eq!(looks, 4);
+
+    let (a, c) = (
+        matrix(N, N, &model.transition_matrix),
+        matrix(P, N, &model.emission_matrix),
+    );
+    let (q, noise) = (
+        matrix(N, N, &model.transition_cov),
+        matrix(P, P, &model.emission_cov),
+    );
+    let mut mean = DVector::from_row_slice(&model.initial_mean);
+    let mut cov = matrix(N, N, &model.initial_cov);
+    let (mut before, mut after, mut log) = (Vec::new(), Vec::new(), Vec::new());
+    for t in 0..frames {
+        if t > 0 {
+            mean = &a * &mean + DVector::from_row_slice(&model.transition_offset);
+            cov = &a * &cov * a.transpose() + &q;
+        }
+        before.push((mean.clone(), cov.clone()));
+        let more = if hidden(t) { r } else { 0.0 };
+        let total = &c * &cov * c.transpose() + &noise + DMatrix::identity(P, P) * more;
+        let off = code(t) - &c * &mean - DVector::from_row_slice(&model.emission_offset);
+        log.push(log_normal(&off, &total));
+        let gain = &cov * c.transpose() * total.try_inverse().unwrap();
+        mean += &gain * off;
+        cov = &cov - &gain * &c * &cov;
+        after.push((mean.clone(), cov.clone()));
+    }
+    let mut smoothed = after.clone();
+    for t in (0..frames - 1).rev() {
+        let gain = &after[t].1 * a.transpose() * before[t + 1].1.clone().try_inverse().unwrap();
+        let next = smoothed[t + 1].clone();
+        smoothed[t].0 = &after[t].0 + &gain * (next.0 - &before[t + 1].0);
+        smoothed[t].1 = &after[t].1 + &gain * (next.1 - &before[t + 1].1) * gain.transpose();
+    }
+    let states = &found.states;
+    for t in 0..frames {
+        close(
+            "filtered mean",
+            &states.filtered_mean[t * N..][..N],
+            after[t].0.as_slice(),
+            1e-9,
+        );
+        close(
+            "filtered cov",
+            &states.filtered_cov[t * N * N..][..N * N],
+            &square(&after[t].1),
+            1e-9,
+        );
+        close(
+            "smoothed mean",
+            &states.smoothed_mean[t * N..][..N],
+            smoothed[t].0.as_slice(),
+            1e-9,
+        );
+        close(
+            "smoothed cov",
+            &states.smoothed_cov[t * N * N..][..N * N],
+            &square(&smoothed[t].1),
+            1e-9,
+        );
+    }
+    close("every frame", &told, &log, 1e-9);
+    close(
+        "sum",
+        &states.log_likelihood,
+        &[log.iter().sum::<f64>()],
+        1e-9,
+    );
+}

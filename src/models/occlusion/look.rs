@@ -305,3 +305,87 @@ impl Drawn {
         told
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seeds::Seeds;
+    use nalgebra::{DMatrix, DVector};
+
+    const P: usize = 2;
+
+    /// Two Gaussians, and a picture that tells of the code by y = a + N(0, r^2 I): weight, mean and covariance of each in
+    /// closed form beside the means of 40 looks.
+    fn judged(y: [f64; P], r: f64) -> [[f64; 2]; 2] {
+        let means = [1.0, -2.0, 2.5, -1.0];
+        let covs = [9.0, 2.0, 2.0, 4.0, 4.0, -1.0, -1.0, 6.0];
+        let log_weights = [0.3f64.ln(), 0.7f64.ln()];
+        let foreseen = Foreseen {
+            sequence: 0,
+            frame: 3,
+            log_weights: &log_weights,
+            means: &means,
+            covs: &covs,
+        };
+        let anywhere = Gaussian::new(&[0.0, 0.0], &[16.0, 0.0, 0.0, 16.0]).unwrap();
+        let judge = |codes: &[f64]| {
+            let own = codes.chunks_exact(P).map(|a| {
+                let square: f64 = a.iter().zip(&y).map(|(a, y)| (a - y).powi(2)).sum();
+                -0.5 * square / (r * r) - P as f64 * (r.ln() + 0.5 * std::f64::consts::TAU.ln())
+            });
+            Ok(own.collect())
+        };
+        let near = [y[0] - 0.5, y[1] + 0.5];
+        let all: Vec<Told> = (0..40)
+            .map(|i| {
+                let mut rng = Seeds::new(2).stream("look", i);
+                look(&foreseen, &anywhere, &near, &mut rng, judge).unwrap()
+            })
+            .collect();
+        let y = DVector::from_row_slice(&y);
+        [0, 1].map(|h| {
+            let m = DVector::from_row_slice(&means[h * P..][..P]);
+            let s = DMatrix::from_row_slice(P, P, &covs[h * P * P..][..P * P]);
+            let total = &s + DMatrix::identity(P, P) * (r * r);
+            let inverse = total.clone().try_inverse().unwrap();
+            let off = &y - &m;
+            let square = (off.transpose() * &inverse * &off)[0];
+            let log =
+                -0.5 * (square + total.determinant().ln() + P as f64 * std::f64::consts::TAU.ln());
+            let mean = &m + &s * &inverse * &off;
+            let cov = &s - &s * &inverse * &s;
+            let count = all.len() as f64;
+            // Of the integral itself, which the estimate is not biased for.
+            let logs: Vec<f64> = all.iter().map(|told| told.log_density[h]).collect();
+            let found = log_sum(&logs) - count.ln();
+            let away = all.iter().map(|told| {
+                let off = DVector::from_row_slice(&told.means[h * P..][..P]) - &mean;
+                off.norm_squared()
+            });
+            // Of the posterior's own spread.
+            let away = (away.sum::<f64>() / count / cov.trace()).sqrt();
+            [found - log, away]
+        })
+    }
+
+    #[test]
+    fn a_vague_picture_weighs_and_moves_every_gaussian_as_it_should() {
+        for [log, away] in judged([2.0, 0.0], 3.0) {
+            // 112 draws: a tenth of a nat, and means within a third of the posterior's deviation.
+            assert!(log.abs() < 0.1 && away < 0.33, "{log} {away}");
+        }
+    }
+
+    #[test]
+    fn a_sharp_picture_far_from_what_is_foreseen_is_found() {
+        for [log, away] in judged([10.0, 2.0], 0.03) {
+            // Where no draw of the belief would come near: log p(x) is -14 and -20.
+            assert!(log.abs() < 0.5 && away < 1.5, "{log} {away}");
+        }
+    }
+
+    #[test]
+    fn a_look_is_the_same_again() {
+        assert_eq!(judged([2.0, 0.0], 1.0), judged([2.0, 0.0], 1.0));
+    }
+}
