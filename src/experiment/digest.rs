@@ -55,7 +55,7 @@ impl Stage<'_> {
         match self {
             Self::Generate => 2,
             Self::Train(..) => 3,
-            Self::Encode(..) => 8,
+            Self::Encode(..) => 9,
             Self::Rollout(..) | Self::Agreement(..) => 1,
             Self::Plot(..) => 2,
             Self::Report => 4,
