@@ -258,12 +258,8 @@ fn time_limit(cluster: &Cluster) {
     });
     let said = text(&log);
     let who = format!("process {} on ", std::process::id());
-    for line in [
-        who.as_str(),
-        "waits for it, and takes over",
-        "== saved",
-        "DUE TO JOB REQUEUE",
-    ] {
+    // Slurm's own line, that it ended the first life, comes only where that life has not ended by itself.
+    for line in [who.as_str(), "waits for it, and takes over", "== saved"] {
         assert!(said.contains(line), "{line}: {said}");
     }
     drop(held);
