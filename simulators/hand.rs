@@ -1,4 +1,4 @@
-//! A world in someone's hand: it runs frame by frame, and its bodies can be held, put elsewhere and kicked.
+//! A world in someone's hand: it runs frame by frame, and its bodies can be held, moved and kicked.
 //!
 //! What a hand can change is the state: coordinates (`px`, `m`, `rad`) and the velocities of these. A body is drawn as shapes; to put
 //! one at a place its coordinates q are changed by Gauss-Newton steps J' (J J')^-1 (place - centre), J the slope of the shape's centre
@@ -117,7 +117,7 @@ impl Hand {
         Ok(())
     }
 
-    /// Whether some body can be put elsewhere.
+    /// Whether some body can be moved.
     pub fn can_be_touched(&mut self) -> bool {
         !self.movable().is_empty()
     }
@@ -127,7 +127,7 @@ impl Hand {
         let (movable, shapes) = (self.movable(), self.shapes(&self.state));
         let mut sums = [0.0; 3];
         for k in movable {
-            let (centre, area) = (centre(&shapes[k].outline), area(&shapes[k].outline));
+            let (centre, area) = (shapes[k].outline.centre(), area(&shapes[k].outline));
             let [column, row] = self.camera.to_pixels(centre);
             sums = [
                 sums[0] + area,
@@ -155,7 +155,7 @@ impl Hand {
             None => {
                 let (movable, shapes) = (self.movable(), self.shapes(&self.state));
                 let far = |k: &usize| {
-                    let [x, y] = centre(&shapes[*k].outline);
+                    let [x, y] = shapes[*k].outline.centre();
                     (x - target[0]).hypot(y - target[1])
                 };
                 let nearest = movable.into_iter().min_by(|a, b| far(a).total_cmp(&far(b)));
@@ -202,7 +202,7 @@ impl Hand {
         let by = [right / self.camera.scale, -down / self.camera.scale];
         let (movable, shapes) = (self.movable(), self.shapes(&self.state));
         let far = |k: &usize| {
-            let [x, y] = self.camera.to_pixels(centre(&shapes[*k].outline));
+            let [x, y] = self.camera.to_pixels(shapes[*k].outline.centre());
             (x - column).hypot(y - row)
         };
         let nearest = movable.into_iter().min_by(|a, b| far(a).total_cmp(&far(b)));
@@ -242,7 +242,7 @@ impl Hand {
     }
 
     fn centre_of(&self, state: &[f64], shape: usize) -> Option<[f64; 2]> {
-        self.shapes(state).get(shape).map(|s| centre(&s.outline))
+        self.shapes(state).get(shape).map(|s| s.outline.centre())
     }
 
     /// How the centre of a shape moves with every coordinate, world units; zero where the world does not allow a change.
@@ -322,21 +322,6 @@ fn coordinates(world: &dyn Simulator) -> Vec<(usize, Option<usize>)> {
     };
     let all = (0..columns.len()).filter(|&k| place(&columns[k].unit));
     all.map(|k| (k, rate(k))).collect()
-}
-
-/// Middle of an outline, world units.
-fn centre(outline: &Outline) -> [f64; 2] {
-    match outline {
-        Outline::Disc { centre, .. } | Outline::Soft { centre, .. } => *centre,
-        Outline::Rectangle(r) | Outline::Picture { sides: r, .. } => {
-            [0.5 * (r.left + r.right), 0.5 * (r.bottom + r.top)]
-        }
-        Outline::Capsule { ends: [a, b], .. } => [0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1])],
-        Outline::Polygon(corners) => {
-            let count = corners.len().max(1) as f64;
-            [0, 1].map(|i| corners.iter().map(|c| c[i]).sum::<f64>() / count)
-        }
-    }
 }
 
 /// Area of an outline, world units squared.

@@ -105,6 +105,23 @@ pub struct Shape {
     pub part: usize,
 }
 
+impl Outline {
+    /// Its middle: of a polygon the mean of the corners.
+    pub fn centre(&self) -> [f64; 2] {
+        match self {
+            Self::Disc { centre, .. } | Self::Soft { centre, .. } => *centre,
+            Self::Rectangle(r) | Self::Picture { sides: r, .. } => {
+                [0.5 * (r.left + r.right), 0.5 * (r.bottom + r.top)]
+            }
+            Self::Capsule { ends: [a, b], .. } => [0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1])],
+            Self::Polygon(corners) => {
+                let count = corners.len().max(1) as f64;
+                [0, 1].map(|i| corners.iter().map(|c| c[i]).sum::<f64>() / count)
+            }
+        }
+    }
+}
+
 impl Shape {
     /// A disc in the full colour of the first part.
     pub(crate) fn disc(centre: [f64; 2], radius: f64) -> Self {

@@ -28,7 +28,7 @@ pub struct Facts {
     pub of: Vec<String>,
     /// First frames that are not counted, in which nothing can be known yet. Default 5.
     pub skip: usize,
-    /// Frames ahead for which the class of a state is told as well, each at least 1; those that no test sequence reaches are
+    /// Frames ahead for which the class of a state is predicted as well, each at least 1; those that no test sequence reaches are
     /// left out. Default 5, 10, 20, 40, 80.
     pub ahead: Vec<usize>,
 }
@@ -171,7 +171,7 @@ fn define(finding: &mut Finding) {
     );
 }
 
-/// What is told of a fact's present class.
+/// What latents hold of a fact's present class.
 struct Present<'a> {
     fact: &'a str,
     reading: Reading,
@@ -241,7 +241,7 @@ impl Facts {
         }
     }
 
-    /// What is told of the classes so many frames later: metrics, a table, a panel; the largest loss against the exact filter.
+    /// Predictions of the class so many frames later: metrics, a table, a panel; the largest loss against the exact filter.
     fn later(
         &self,
         fact: &str,

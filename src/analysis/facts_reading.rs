@@ -38,7 +38,7 @@ impl Place {
     }
 }
 
-/// What test frames were told: -log p of the true class, and whether it was the most probable one, by sequence and frame.
+/// Scores of the test frames: -log p of the true class, and whether it was the most probable one, by sequence and frame.
 pub(super) struct Told {
     frames: Vec<usize>,
     /// (N, frames); NaN where no class is known.

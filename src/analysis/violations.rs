@@ -419,8 +419,8 @@ fn define(finding: &mut Finding) {
         "s_t = − (what frame t adds to the bound), nats",
         "`surprise over alone` is s_t less what the frame costs the same model as a clip of its own, log p(x_t) - log p(x_t | past): \
          pixels cancel, and pictures that show the body compare with those that hide it; its sum is the log ratio of frames \
-         drawn anew each time to the model's law. `term x` is that of one term of the bound alone. The tracker pays for standardised innovations of a constant-velocity \
-         filter, for changes of colour and for objects that are lost or come back; the true law for the difference between a \
+         drawn anew each time to the model's law. `term x` is that of one term of the bound alone. The tracker pays \
+         for standardised innovations of a constant-velocity filter, for changes of colour and for objects that are lost or come back; the true law for the difference between a \
          frame and the picture that the world's law makes of the true state before it: 0 in possible clips.",
     );
 }

@@ -196,8 +196,8 @@ impl Apply {
 
 const WATCH: &str = "\
 Surprise is minus what a frame adds to the model's bound, above what its own pixels cost at best, nats.
-Beside every moment stands how many frames of the validation split surprise as much. Written are moments.csv, surprise.csv with all frames, watch.json, and moments.gif:
-each moment with the frames around it, the surprising one in a border, bars below for all.
+Beside every moment stands how many frames of the validation split surprise as much. Written are moments.csv,
+surprise.csv with all frames, watch.json, and moments.gif: each moment with the frames around it, the surprising one in a border, bars below for all.
 
 Example:
   kinostate watch results/box/lg_vae/seed-0 ball.mp4 --moments 5 --out results/odd";

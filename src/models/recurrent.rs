@@ -89,13 +89,16 @@ impl<F: Float, T: Track<F>> Before<'_, F, T> {
     }
 }
 
+/// [posterior, prior] of the latents of one level.
+pub type Level<F, T> = [Distribution<F, T>; 2];
+
 /// One frame of a cell: what it draws from, and where that leads.
 #[derive(Debug)]
 pub struct Drawn<F: Float, T> {
     /// s_t, (B, h).
     pub state: Mat<F, T>,
     /// Posterior and prior of every level.
-    pub levels: Vec<[Distribution<F, T>; 2]>,
+    pub levels: Vec<Level<F, T>>,
 }
 
 /// Latents of several levels, and what the log calls their divergences.
@@ -239,8 +242,30 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// # Errors
     /// A state of another size.
     fn transition<T: Track<F>>(&self, z: &Mat<F, T>, before: &Before<F, T>) -> Result<Mat<F, T>>;
-    /// A frame whose g_t is `memory`: a draw from its posterior, which is the prior where the frame is not `seen` (B), and
-    /// s_t of it; without `rng` the most likely values.
+    /// z_t of a frame whose g_t is `memory`: a draw from its posterior, which is the prior where the frame is not `seen` (B);
+    /// without `rng` the most likely values. With it [posterior, prior].
+    ///
+    /// # Errors
+    /// A memory or state of another size.
+    fn latent_of<T: Track<F>>(
+        &self,
+        memory: &Mat<F, T>,
+        before: &Before<F, T>,
+        seen: Option<&[bool]>,
+        rng: Option<&mut Rng>,
+    ) -> Result<(Mat<F, T>, Level<F, T>)> {
+        let prior = self.prior(before)?;
+        let mut posterior = self.posterior(memory, before, &prior)?;
+        if let Some(seen) = seen {
+            posterior = posterior.or(&prior, seen.iter().copied())?;
+        }
+        let z = match rng {
+            Some(rng) => posterior.sample(rng)?,
+            None => posterior.mode()?,
+        };
+        Ok((z, [posterior, prior]))
+    }
+    /// That frame's latents and s_t of them.
     ///
     /// # Errors
     /// A memory or state of another size.
@@ -251,18 +276,10 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
         seen: Option<&[bool]>,
         rng: Option<&mut Rng>,
     ) -> Result<Drawn<F, T>> {
-        let prior = self.prior(before)?;
-        let mut posterior = self.posterior(memory, before, &prior)?;
-        if let Some(seen) = seen {
-            posterior = posterior.or(&prior, seen.iter().copied())?;
-        }
-        let z = match rng {
-            Some(rng) => posterior.sample(rng)?,
-            None => posterior.mode()?,
-        };
+        let (z, level) = self.latent_of(memory, before, seen, rng)?;
         Ok(Drawn {
             state: self.transition(&z, before)?,
-            levels: vec![[posterior, prior]],
+            levels: vec![level],
         })
     }
     /// s_t of a draw from the prior.

@@ -4,7 +4,7 @@ use super::{Actions, Ahead, Clips};
 use crate::error::Result;
 use crate::seeds::Rng;
 use lgssm::published::Gap;
-use lgssm::switching::{Hypotheses, Modes, ModesGradient};
+use lgssm::switching::{Hypotheses, Modes};
 use lgssm::{AffineModes, Lgssm, ModeWeights, Posterior};
 use nn::tensor::PerRow;
 use nn::{Float, Grad, Mat, Module};
@@ -105,14 +105,8 @@ impl Followed {
     /// # Errors
     /// None for a law that fits together.
     pub fn linear(law: Lgssm) -> Result<Self> {
-        let values = ModesGradient {
-            matrices: law.transition_matrix.clone(),
-            offsets: law.transition_offset.clone(),
-            directions: Vec::new(),
-            biases: Vec::new(),
-        };
         Ok(Self {
-            modes: Modes::new(law.latent, values, Vec::new())?,
+            modes: Modes::of_law(&law)?,
             hypotheses: Hypotheses::new(1),
             law,
         })

@@ -379,6 +379,29 @@ fn gradients_agree(
     }
 }
 
+/// As impossible pairs are judged: what each frame costs a model that knows no past.
+#[test]
+fn every_model_judges_a_frame_as_a_clip_of_its_own() {
+    let whole = clips::<f64>();
+    let frames = whole.sequences * whole.steps;
+    for config in examples() {
+        let model = build::<f64>(&config);
+        let mut rng = Seeds::new(4).stream("apart", 0);
+        let apart = whole.clone().apart();
+        let terms = model.objective(&apart, Schedule::bound(), &mut rng);
+        let terms = terms.unwrap_or_else(|e| panic!("{config:?}: {e}"));
+        let bound = terms.iter().filter(|term| term.in_bound);
+        let all: Vec<&[f64]> = bound.map(|term| term.per_frame.as_slice()).collect();
+        assert!(!all.is_empty());
+        for values in all {
+            assert!(
+                values.len() == frames && values.iter().all(|v| v.is_finite()),
+                "{config:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_gradient_of_every_model_agrees_with_finite_differences() {
     for config in examples().iter().map(differentiable) {

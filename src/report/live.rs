@@ -14,7 +14,8 @@ const MODULE: &str = "kinostate_page.wasm";
 /// Where, from the root of the source.
 const BUILT: &str = "page/target/wasm32-unknown-unknown/release";
 /// The command.
-const BUILD: &str = "rustup target add wasm32-unknown-unknown && (cd page && cargo build --release --locked --target wasm32-unknown-unknown)";
+const BUILD: &str = "rustup target add wasm32-unknown-unknown && \
+    (cd page && cargo build --release --locked --target wasm32-unknown-unknown)";
 
 /// Worlds and models that run in the page.
 #[derive(Debug)]

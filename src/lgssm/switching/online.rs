@@ -1,4 +1,4 @@
-//! The filter one frame at a time, for whoever has no batch: codes come, and what is believed is told at once.
+//! The filter one frame at a time: a code comes in, the filtered belief is returned.
 
 use super::filter::Filter;
 use super::infer::{filtered_modes, filtered_moments};

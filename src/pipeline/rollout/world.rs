@@ -101,11 +101,11 @@ impl<'a> World<'a> {
                 let state = &self.split.states(i)[t * width..(t + 1) * width];
                 let shapes = self.shapes(state, self.parameters(i));
                 shapes.get(k).is_some_and(|shape| {
-                    let [x, y] = centre(&shape.outline);
+                    let [x, y] = shape.outline.centre();
                     (state[j] - x).abs() < 1e-6 && (state[j + 1] - y).abs() < 1e-6
                 })
             };
-            let [x, _] = centre(&shape.outline);
+            let [x, _] = shape.outline.centre();
             let last = self.split.len() - 1;
             let frames = self.split.states(0).len() / width;
             let place = (0..width.saturating_sub(1)).find(|&j| {
@@ -296,20 +296,6 @@ impl<'a> World<'a> {
     /// From world units to px.
     pub fn camera(&self) -> Camera {
         self.camera
-    }
-}
-
-/// The middle of an outline.
-fn centre(outline: &Outline) -> [f64; 2] {
-    match outline {
-        Outline::Disc { centre, .. } | Outline::Soft { centre, .. } => *centre,
-        Outline::Rectangle(r) | Outline::Picture { sides: r, .. } => {
-            [0.5 * (r.left + r.right), 0.5 * (r.bottom + r.top)]
-        }
-        Outline::Capsule { ends: [a, b], .. } => [0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1])],
-        Outline::Polygon(corners) => [0, 1].map(|d| {
-            corners.iter().map(|corner| corner[d]).sum::<f64>() / corners.len().max(1) as f64
-        }),
     }
 }
 
