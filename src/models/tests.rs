@@ -17,7 +17,7 @@ const STEPS: usize = 4;
 /// An instance of every kind, and of every choice within a kind that changes its equations.
 fn examples() -> Vec<AnyModel> {
     use super::kalman_vae::{
-        Linear, Mixture, MixtureStart, Objective, Reflecting, Transition, Weights,
+        Linear, Mixture, MixtureStart, Objective, Reflecting, Room, Transition, Weights,
     };
     use lgssm::Constraint;
     let small = KalmanVae::example;
@@ -43,6 +43,10 @@ fn examples() -> Vec<AnyModel> {
     };
     let kalman = [
         other(Transition::Reflecting(walls)),
+        other(Transition::Room(Room {
+            walls: 3,
+            sharpness: 1.0,
+        })),
         other(Transition::Linear(Linear {})),
         KalmanVae {
             objective: Objective::Published,
@@ -855,6 +859,10 @@ fn settings_that_contradict_each_other_are_told() {
         (
             "kalman_vae: { objective: published, transition: { reflecting: {} } }",
             "or a mixture with weights codes or lstm) expected, got published",
+        ),
+        (
+            "kalman_vae: { transition: { room: { walls: 33 } } }",
+            "transition.room.walls: a number in 1..=32 expected, got 33",
         ),
         (
             "kalman_vae: { constraint: spectral_radius, transition: { reflecting: {} } }",
