@@ -28,6 +28,7 @@ pub mod monitor;
 mod poses_linear;
 pub mod readout;
 mod regime_pictures;
+mod rooms;
 pub mod study;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -43,10 +43,10 @@ fn two_walls_an_axis(low: [f64; 2], high: [f64; 2], log_sharpness: [f64; 2]) -> 
 #[test]
 fn the_gradient_in_every_number_of_a_room_equals_finite_differences() {
     let few = Hypotheses {
-        most: 3,
+        most: 2,
         merge_within: 0.3,
     };
-    for (parts, hypotheses, frames) in [(1, ALL, 3), (2, few, 5)] {
+    for (parts, hypotheses, frames) in [(1, ALL, 3), (2, few, 4)] {
         let mut rng = rng(60 + parts as u64);
         let model = model(&mut rng, N, P);
         let batch = Owned::random(&mut rng, &model, 2, frames, 1);
@@ -87,14 +87,14 @@ fn two_walls_an_axis_are_a_room() {
     }
 }
 
-/// The body of a room in the plane, by steps of 1e-5 of a frame: place and velocity after one frame, and how often it bounced.
+/// The body of a room in the plane, by steps of 5e-5 of a frame: place and velocity after one frame, and how often it bounced.
 fn stepped(
     (mut x, mut v): ([f64; 2], [f64; 2]),
     walls: &[([f64; 2], f64)],
     gravity: [f64; 2],
     restitution: f64,
 ) -> ([f64; 2], [f64; 2], usize) {
-    let (steps, mut bounces) = (100_000, 0);
+    let (steps, mut bounces) = (20_000, 0);
     let h = 1.0 / f64::from(steps);
     for _ in 0..steps {
         for i in 0..2 {
@@ -165,11 +165,11 @@ fn a_frame_in_a_hexagon_is_the_stepped_path_and_with_gravity_within_the_bound_to
             .unwrap();
         let mut rng = rng(80);
         let (mut free, mut bounced) = (0, 0);
-        for _ in 0..60 {
+        for _ in 0..150 {
             let draws = normals(&mut rng, 4);
             let (x, v) = (
                 [0.9 * draws[0], 0.9 * draws[1]],
-                [0.5 * draws[2], 0.5 * draws[3]],
+                [0.8 * draws[2], 0.8 * draws[3]],
             );
             if walls.iter().any(|(n, c)| n[0] * x[0] + n[1] * x[1] > *c) {
                 continue;
@@ -183,10 +183,10 @@ fn a_frame_in_a_hexagon_is_the_stepped_path_and_with_gravity_within_the_bound_to
             // In an obtuse corner the state does not tell which of two walls is hit, and both are followed.
             let error = |got: &Vec<f64>| distance(got, xs).max(distance(&got[P..], vs));
             let error = got.iter().map(error).fold(f64::INFINITY, f64::min);
-            // 1e-4: a step's length. What gravity leaves is (1 + e) g / (2 parts) in the velocity.
+            // 3e-4: a step's length. What gravity leaves is (1 + e) g / (2 parts) in the velocity.
             let most = match bounces {
                 0 => 1e-9,
-                1 => 1e-4 + (1.0 + restitution) * gravity[1].abs() * 0.5 / parts as f64,
+                1 => 3e-4 + (1.0 + restitution) * gravity[1].abs() * 0.5 / parts as f64,
                 _ => continue,
             };
             free += usize::from(bounces == 0);

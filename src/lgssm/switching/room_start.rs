@@ -12,10 +12,14 @@
 //! 4. The metric M from r being parallel to M n for all walls, least squares with a weak pull to the covariance of displacements; a wall
 //!    with few contacts has `n` from M and r in turn.
 //! 5. Restitution: jump along n against speed along n before, summed over contacts.
-//! 6. Corners: pairs of walls whose lines meet where codes come near.
+//! 6. Walls that are hit before a velocity is known (a body that starts next to one): at the edge of the codes, where the exact likelihood
+//!    of the codes says so.
+//! 7. Corners: pairs of walls whose lines meet where codes come near.
 
+use super::Hypotheses;
 use super::room::{MOST_AXES, Room, RoomNumbers};
-use crate::{Error, Result};
+use crate::batch::Batch;
+use crate::{Error, Lgssm, Result};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 /// Share of second differences that is surely of free flight.
@@ -36,6 +40,14 @@ const LEAST_JUMP: f64 = 0.3;
 const MOST_ERROR: f64 = 0.2;
 /// The same where codes have no noise.
 const LEAST_ERROR: f64 = 0.01;
+/// Standard deviation of the impacts along their wall, at least, in typical displacements.
+const LEAST_SPREAD: f64 = 0.7;
+/// Sequences that a wall without known contacts is judged on, and the nats that it must be worth on them.
+const FOR_LIKELIHOOD: usize = 200;
+const FOR_A_WALL: f64 = 100.0;
+/// Where it may stand beyond the furthest code, in typical displacements, and how far from other walls it must face, rad.
+const AT_THE_EDGE: [f64; 3] = [0.0, 0.15, 0.4];
+const APART: f64 = 0.4;
 /// Share of codes that may lie beyond a wall.
 const BEYOND: f64 = 2e-3;
 /// A part of a frame with a mode of its own where gravity changes a normal velocity by more than this within one, in the same unit.
@@ -51,7 +63,7 @@ const PERPENDICULAR: f64 = 0.15;
 pub struct FoundRoom {
     /// The room, its walls from the most hit to the least.
     pub room: Room,
-    /// Contacts that each wall was found from, (K).
+    /// Contacts that each wall was found from, 0 where the likelihood told it, (K).
     pub contacts: Vec<usize>,
     /// Clusters of contacts whose line has codes beyond it: faces inside of the room, which half-planes can't say.
     pub inner_faces: usize,
@@ -120,18 +132,103 @@ pub fn from_codes(
     walls.retain(|wall| turned.beyond(wall, tolerance) <= BEYOND);
     let inner_faces = before - walls.len();
     walls.sort_by_key(|wall| std::cmp::Reverse(wall.contacts.len()));
-    let restitution = restitution(&contacts, &walls);
-    let corners = corners(&walls, &metric, &gravity, &turned);
+    walls.truncate(most);
+    let constants = Constants {
+        metric,
+        gravity,
+        restitution: restitution(&contacts, &walls),
+        noise,
+        sharpness,
+    };
+    add_unseen(&mut walls, &constants, &turned, most)?;
     let found: Vec<usize> = walls.iter().map(|wall| wall.contacts.len()).collect();
-    let parts = parts(&walls, &gravity);
-    let numbers = numbers(&walls, &metric, &gravity, &root, (restitution, sharpness))?;
     Ok(FoundRoom {
-        room: Room::new(numbers, corners, parts)?,
+        room: room(&walls, &constants, &turned, &root)?,
         contacts: found,
         inner_faces,
         noise,
         displacement_root: (0..p * p).map(|i| root[(i / p, i % p)]).collect(),
     })
+}
+
+/// What a room has besides its walls, in turned codes.
+struct Constants {
+    metric: DMatrix<f64>,
+    gravity: DVector<f64>,
+    restitution: f64,
+    noise: f64,
+    sharpness: f64,
+}
+
+/// The room of these walls in codes that were turned by the inverse of this root.
+fn room(walls: &[Cluster], own: &Constants, turned: &Turned, root: &DMatrix<f64>) -> Result<Room> {
+    let corners = corners(walls, &own.metric, &own.gravity, turned);
+    let numbers = numbers(
+        walls,
+        &own.metric,
+        &own.gravity,
+        root,
+        (own.restitution, own.sharpness),
+    )?;
+    Room::new(numbers, corners, parts(walls, &own.gravity))
+}
+
+/// Adds walls that are hit too early in their clips for a velocity before to be known: at the edge of the codes, in directions where no
+/// wall was found, the one that raises the exact likelihood most, as long as one does.
+fn add_unseen(
+    walls: &mut Vec<Cluster>,
+    own: &Constants,
+    turned: &Turned,
+    most: usize,
+) -> Result<()> {
+    if walls.is_empty() {
+        return Ok(());
+    }
+    let (law, batch) = turned.law(own.noise);
+    let identity = DMatrix::identity(turned.p, turned.p);
+    let likelihood = |walls: &[Cluster]| -> Result<f64> {
+        let modes = room(walls, own, turned, &identity)?.modes()?;
+        let all = super::log_likelihood(&law, &modes, Hypotheses::new(4), &batch)?;
+        Ok(all.iter().sum())
+    };
+    let mut best = likelihood(walls)?;
+    while walls.len() < most {
+        let mut found: Option<(f64, Cluster)> = None;
+        for normal in directions(walls, turned.p) {
+            let all = turned.codes.chunks_exact(turned.p);
+            let along = all.map(|code| code.iter().zip(normal.iter()).map(|(x, n)| x * n).sum());
+            let edge: f64 = along.fold(f64::NEG_INFINITY, f64::max);
+            for beyond in AT_THE_EDGE {
+                let push = -(&own.metric * &normal).normalize();
+                let wall = Cluster {
+                    contacts: Vec::new(),
+                    push,
+                    normal: normal.clone(),
+                    offset: edge + beyond,
+                };
+                let with = [&walls[..], std::slice::from_ref(&wall)].concat();
+                let gained = likelihood(&with)? - best;
+                if gained > found.as_ref().map_or(FOR_A_WALL, |(most, _)| *most) {
+                    found = Some((gained, wall));
+                }
+            }
+        }
+        let Some((gained, wall)) = found else { break };
+        best += gained;
+        walls.push(wall);
+    }
+    Ok(())
+}
+
+/// Outward normals at least a quarter of a right angle from those of all walls.
+fn directions(walls: &[Cluster], p: usize) -> Vec<DVector<f64>> {
+    let opposite = walls.iter().map(|wall| -&wall.normal);
+    let around = (0..if p == 2 { 24 } else { 0 }).map(|k| {
+        let angle = f64::from(k) * std::f64::consts::PI / 12.0;
+        DVector::from_column_slice(&[angle.cos(), angle.sin()])
+    });
+    let new = |n: &DVector<f64>| walls.iter().all(|wall| wall.normal.dot(n) < APART.cos());
+    opposite.chain(around).filter(new).collect()
 }
 
 /// Lower triangular root of the mean of d d' over displacements d.
@@ -182,6 +279,46 @@ impl Turned {
             frames,
             codes: out,
         }
+    }
+
+    /// A law of these codes but for its modes, and the first of them.
+    fn law(&self, noise: f64) -> (Lgssm, Batch<'_>) {
+        let (p, n) = (self.p, 2 * self.p);
+        let diagonal = |size: usize, std: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            let entry = |i: usize| {
+                if i.is_multiple_of(size + 1) {
+                    std(i / size).powi(2)
+                } else {
+                    0.0
+                }
+            };
+            (0..size * size).map(entry).collect()
+        };
+        let count = (self.codes.len() / (p * self.frames)).min(FOR_LIKELIHOOD);
+        let codes = &self.codes[..count * p * self.frames];
+        let rows = codes.len() as f64 / p as f64;
+        let mean = |i: usize| codes.iter().skip(i).step_by(p).sum::<f64>() / rows;
+        let mean: Vec<f64> = (0..p).map(mean).collect();
+        let squares = codes
+            .iter()
+            .enumerate()
+            .map(|(i, x)| (x - mean[i % p]).powi(2));
+        let spread = (squares.sum::<f64>() / codes.len() as f64).sqrt();
+        let law = Lgssm {
+            latent: n,
+            code: p,
+            transition_matrix: diagonal(n, &|_| 1.0),
+            transition_offset: vec![0.0; n],
+            transition_cov: diagonal(n, &|_| (2.0 * noise).max(0.02)),
+            emission_matrix: (0..p * n)
+                .map(|i| f64::from(u8::from(i / n == i % n)))
+                .collect(),
+            emission_offset: vec![0.0; p],
+            emission_cov: diagonal(p, &|_| noise.max(0.01)),
+            initial_mean: [mean, vec![0.0; p]].concat(),
+            initial_cov: diagonal(n, &|i| if i < p { spread } else { 1.0 }),
+        };
+        (law, Batch::new(codes, count, self.frames))
     }
 
     fn sequences(&self) -> impl Iterator<Item = &[f64]> {
@@ -384,6 +521,9 @@ fn line(contacts: &[Contact], mut cluster: Cluster, tolerance: f64) -> Option<Cl
         if cluster.contacts.len() < LEAST_CONTACTS {
             return None;
         }
+        if round == 5 && narrow(contacts, &cluster) {
+            return None;
+        }
         let sum = cluster
             .contacts
             .iter()
@@ -391,6 +531,27 @@ fn line(contacts: &[Contact], mut cluster: Cluster, tolerance: f64) -> Option<Cl
         cluster.push = sum.normalize();
     }
     Some(cluster)
+}
+
+/// Whether the places of a cluster do not spread along a wall in all its directions: two walls hit at once in a corner push alike too.
+fn narrow(contacts: &[Contact], cluster: &Cluster) -> bool {
+    let p = cluster.push.len();
+    let places = cluster.contacts.iter().map(|&i| &contacts[i].place);
+    let count = places.len() as f64;
+    let middle = places.clone().fold(DVector::zeros(p), |sum, x| sum + x) / count;
+    let spread = places.fold(DMatrix::zeros(p, p), |sum, x| {
+        let d = x - &middle;
+        sum + &d * d.transpose()
+    });
+    let mut variances: Vec<f64> = (spread / count)
+        .symmetric_eigenvalues()
+        .iter()
+        .copied()
+        .collect();
+    variances.sort_by(f64::total_cmp);
+    variances
+        .get(1)
+        .is_some_and(|least| *least < LEAST_SPREAD * LEAST_SPREAD)
 }
 
 /// The normal of a wall by the direction of its jumps, r ~ M n, and its place.
