@@ -18,9 +18,6 @@ const OUT_OF_SIGHT: f64 = 1e3;
 /// Process noise at the start of the modes, in typical displacements: they explain what it had to cover.
 const PROCESS_STD: f64 = 0.1;
 
-/// The same in a room, whose start is exact up to the noise of the codes: the least, and how many times that noise.
-const ROOM_STD: (f64, f64) = (0.02, 2.0);
-
 /// Parameters of modes.
 #[derive(Clone, Debug)]
 pub struct ModesParams<F: Float> {
@@ -299,11 +296,7 @@ impl<F: Float> SwitchingStateSpace<F> {
             Kind::Room(most) => {
                 let size = (p, steps);
                 let found = switching::room_start::from_codes(codes, size, most, sharpness)?;
-                let (least, times) = ROOM_STD;
-                let std = edges
-                    .step
-                    .iter()
-                    .map(|s| s * least.max(times * found.noise));
+                let std = edges.step.iter().map(|s| s * found.process_std);
                 process_std = std.collect::<Vec<f64>>().repeat(2);
                 room::values(&found, most)
             }

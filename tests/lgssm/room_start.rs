@@ -151,7 +151,6 @@ fn recovers(world: &World, noise: f64, (degrees, offset): (f64, f64)) -> Vec<Fou
                 "warp {at}: acceleration {i} {got}, true {want}"
             );
         }
-        // M is W W' up to size where three walls and more tell it.
         found
     };
     WARPS.into_iter().enumerate().map(find).collect()
@@ -184,6 +183,36 @@ fn a_hexagon_is_found_with_its_metric_through_any_affine_map() {
         // Six corners of 120 degrees, both orders.
         assert_eq!(found.room.corners().len(), 12, "{:?}", found.room.corners());
         assert_eq!(found.room.parts(), 1);
+    }
+}
+
+#[test]
+fn the_published_polygon_whose_walls_face_within_25_degrees_of_each_other_has_six() {
+    let corners = [
+        [3.0, 1.0],
+        [15.0, 1.0],
+        [30.0, 8.0],
+        [25.0, 30.0],
+        [8.0, 30.0],
+        [1.0, 15.0],
+    ];
+    let edge = |k: usize| {
+        let (a, b): ([f64; 2], [f64; 2]) = (corners[k], corners[(k + 1) % 6]);
+        let length = (b[0] - a[0]).hypot(b[1] - a[1]);
+        let normal = [(b[1] - a[1]) / length, (a[0] - b[0]) / length];
+        // The centre of a ball of radius 3, seen from the middle of the picture.
+        (
+            normal,
+            normal[0] * (a[0] - 16.0) + normal[1] * (a[1] - 16.0) - 3.0,
+        )
+    };
+    let world = World {
+        walls: (0..6).map(edge).collect(),
+        gravity: [0.0; 2],
+        restitution: 1.0,
+    };
+    for noise in [0.002, 0.01] {
+        recovers(&world, noise, (2.0, 0.3));
     }
 }
 

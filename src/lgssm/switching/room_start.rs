@@ -28,8 +28,11 @@ const FREE: f64 = 0.35;
 const LEAST_CONTACTS: usize = 8;
 /// Contacts from which on their line tells the normal better than their jumps do.
 const FOR_A_LINE: usize = 40;
-/// Jumps of one wall differ by less than this angle, rad.
-const ONE_DIRECTION: f64 = 0.3;
+/// Jumps of one wall differ from their mean by less than this angle, rad, and those of two walls by more than the second.
+const ONE_DIRECTION: f64 = 0.25;
+const SEPARATE: f64 = 0.15;
+/// Rounds of contacts to walls and walls to contacts.
+const ROUNDS: usize = 6;
 /// Width of the density of jumps' directions, rad.
 const DIRECTION_WIDTH: f64 = 0.06;
 /// Contacts that the density is computed from; its cost grows with their square.
@@ -43,8 +46,10 @@ const LEAST_ERROR: f64 = 0.01;
 /// Standard deviation of the impacts along their wall, at least, in typical displacements.
 const LEAST_SPREAD: f64 = 0.7;
 /// Sequences that a wall without known contacts is judged on, and the nats that it must be worth on them.
-const FOR_LIKELIHOOD: usize = 200;
+const FOR_LIKELIHOOD: usize = 100;
 const FOR_A_WALL: f64 = 100.0;
+/// Process noise that is tried, in typical displacements.
+const PROCESS_STD: [f64; 5] = [0.02, 0.05, 0.15, 0.5, 1.5];
 /// Where it may stand beyond the furthest code, in typical displacements, and how far from other walls it must face, rad.
 const AT_THE_EDGE: [f64; 3] = [0.0, 0.15, 0.4];
 const APART: f64 = 0.4;
@@ -69,8 +74,8 @@ pub struct FoundRoom {
     pub inner_faces: usize,
     /// Typical error of a second difference of the codes in free flight, per axis, in typical displacements.
     pub noise: f64,
-    /// Root of the covariance of displacements, lower triangular, (p, p).
-    pub displacement_root: Vec<f64>,
+    /// Process noise under which codes are most likely in this room, in typical displacements.
+    pub process_std: f64,
 }
 
 /// A bounce off one wall, in turned codes.
@@ -117,11 +122,7 @@ pub fn from_codes(
     let (gravity, noise) = turned.acceleration();
     let tolerance = (6.0 * noise).clamp(LEAST_ERROR, MOST_ERROR);
     let contacts = turned.contacts(&gravity, tolerance);
-    let clusters = clusters(&contacts, p, most);
-    let mut walls: Vec<Cluster> = clusters
-        .into_iter()
-        .filter_map(|c| line(&contacts, c, tolerance))
-        .collect();
+    let mut walls = walls(&contacts, p, most, tolerance);
     let metric = metric(&walls, p);
     for wall in &mut walls {
         if wall.contacts.len() < FOR_A_LINE {
@@ -142,12 +143,13 @@ pub fn from_codes(
     };
     add_unseen(&mut walls, &constants, &turned, most)?;
     let found: Vec<usize> = walls.iter().map(|wall| wall.contacts.len()).collect();
+    let (process_std, _) = process(&walls, &constants, &turned)?;
     Ok(FoundRoom {
+        process_std,
         room: room(&walls, &constants, &turned, &root)?,
         contacts: found,
         inner_faces,
         noise,
-        displacement_root: (0..p * p).map(|i| root[(i / p, i % p)]).collect(),
     })
 }
 
@@ -156,6 +158,7 @@ struct Constants {
     metric: DMatrix<f64>,
     gravity: DVector<f64>,
     restitution: f64,
+    /// See [`FoundRoom::noise`].
     noise: f64,
     sharpness: f64,
 }
@@ -184,14 +187,8 @@ fn add_unseen(
     if walls.is_empty() {
         return Ok(());
     }
-    let (law, batch) = turned.law(own.noise);
-    let identity = DMatrix::identity(turned.p, turned.p);
-    let likelihood = |walls: &[Cluster]| -> Result<f64> {
-        let modes = room(walls, own, turned, &identity)?.modes()?;
-        let all = super::log_likelihood(&law, &modes, Hypotheses::new(4), &batch)?;
-        Ok(all.iter().sum())
-    };
-    let mut best = likelihood(walls)?;
+    let (std, mut best) = process(walls, own, turned)?;
+    let likelihood = |walls: &[Cluster]| likelihood(walls, own, turned, std);
     while walls.len() < most {
         let mut found: Option<(f64, Cluster)> = None;
         for normal in directions(walls, turned.p) {
@@ -218,6 +215,29 @@ fn add_unseen(
         walls.push(wall);
     }
     Ok(())
+}
+
+/// Log likelihood of the first codes in a room of these walls, with this process noise in typical displacements.
+fn likelihood(walls: &[Cluster], own: &Constants, turned: &Turned, std: f64) -> Result<f64> {
+    let (law, batch) = turned.law(own.noise, std);
+    let identity = DMatrix::identity(turned.p, turned.p);
+    let modes = room(walls, own, turned, &identity)?.modes()?;
+    let all = super::log_likelihood(&law, &modes, Hypotheses::new(4), &batch)?;
+    Ok(all.iter().sum())
+}
+
+/// The process noise, in typical displacements, under which codes are most likely in a room of these walls, and how likely: little where
+/// the room explains every bounce, much where it leaves some to the noise.
+fn process(walls: &[Cluster], own: &Constants, turned: &Turned) -> Result<(f64, f64)> {
+    let mut best = (f64::NAN, f64::NEG_INFINITY);
+    for std in PROCESS_STD {
+        let std = std.max(2.0 * own.noise);
+        let likely = likelihood(walls, own, turned, std)?;
+        if likely > best.1 {
+            best = (std, likely);
+        }
+    }
+    Ok(best)
 }
 
 /// Outward normals at least a quarter of a right angle from those of all walls.
@@ -282,7 +302,7 @@ impl Turned {
     }
 
     /// A law of these codes but for its modes, and the first of them.
-    fn law(&self, noise: f64) -> (Lgssm, Batch<'_>) {
+    fn law(&self, noise: f64, process_std: f64) -> (Lgssm, Batch<'_>) {
         let (p, n) = (self.p, 2 * self.p);
         let diagonal = |size: usize, std: &dyn Fn(usize) -> f64| -> Vec<f64> {
             let entry = |i: usize| {
@@ -309,7 +329,7 @@ impl Turned {
             code: p,
             transition_matrix: diagonal(n, &|_| 1.0),
             transition_offset: vec![0.0; n],
-            transition_cov: diagonal(n, &|_| (2.0 * noise).max(0.02)),
+            transition_cov: diagonal(n, &|_| process_std),
             emission_matrix: (0..p * n)
                 .map(|i| f64::from(u8::from(i / n == i % n)))
                 .collect(),
@@ -432,56 +452,82 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Contacts by the direction of their jumps: the densest direction and all that are close to it, then the densest of the rest.
-fn clusters(contacts: &[Contact], p: usize, most: usize) -> Vec<Cluster> {
+/// Walls by the directions of jumps: the densest direction, the densest apart from it, and so on; then in turn every contact to the
+/// wall that it fits best by direction and place, and every wall to the line through its contacts.
+fn walls(contacts: &[Contact], p: usize, most: usize, tolerance: f64) -> Vec<Cluster> {
     let directions: Vec<DVector<f64>> = contacts.iter().map(|c| c.jump.normalize()).collect();
-    let step = contacts.len().div_ceil(FOR_DENSITY).max(1);
-    let sample: Vec<usize> = (0..contacts.len()).step_by(step).collect();
-    let alike = |i: usize, j: usize| {
-        ((directions[i].dot(&directions[j]) - 1.0) / DIRECTION_WIDTH.powi(2)).exp()
-    };
-    let density: Vec<f64> = sample
-        .iter()
-        .map(|&i| sample.iter().map(|&j| alike(i, j)).sum())
-        .collect();
-    let mut left = vec![true; contacts.len()];
-    let mut found = Vec::new();
-    while found.len() < 2 * most {
-        let open = (0..sample.len()).filter(|&i| left[sample[i]]);
-        let Some(top) = open.max_by(|&i, &j| density[i].total_cmp(&density[j]).then(j.cmp(&i)))
-        else {
-            break;
-        };
-        let mut push = directions[sample[top]].clone();
-        let mut own = Vec::new();
-        for _ in 0..3 {
-            own = (0..contacts.len())
-                .filter(|&i| left[i] && directions[i].dot(&push) > ONE_DIRECTION.cos())
-                .collect();
-            let sum = own
-                .iter()
-                .fold(DVector::zeros(p), |sum, &i| sum + &directions[i]);
-            if sum.norm() > 0.0 {
-                push = sum.normalize();
+    let angle = |i: usize, push: &DVector<f64>| directions[i].dot(push).clamp(-1.0, 1.0).acos();
+    let mut pushes = peaks(&directions, 3 * most);
+    let mut found: Vec<Cluster> = Vec::new();
+    for round in 0..ROUNDS {
+        let mut own = vec![Vec::new(); pushes.len()];
+        for (i, contact) in contacts.iter().enumerate() {
+            let cost = |k: usize| {
+                let off = match found.get(k) {
+                    Some(wall) => contact.place.dot(&wall.normal) - wall.offset,
+                    None => 0.0,
+                };
+                (angle(i, &pushes[k]) / DIRECTION_WIDTH).powi(2) + (off / tolerance).powi(2)
+            };
+            let near = (0..pushes.len()).min_by(|&a, &b| cost(a).total_cmp(&cost(b)));
+            if let Some(k) = near.filter(|&k| angle(i, &pushes[k]) < ONE_DIRECTION) {
+                own[k].push(i);
             }
         }
-        left[sample[top]] = false;
-        own.iter().for_each(|&i| left[i] = false);
-        if own.len() >= LEAST_CONTACTS {
-            let normal = -&push;
-            found.push(Cluster {
+        let lines = own.into_iter().zip(&pushes).filter_map(|(own, push)| {
+            let cluster = Cluster {
                 contacts: own,
-                push,
-                normal,
+                push: push.clone(),
+                normal: -push,
                 offset: 0.0,
-            });
+            };
+            line(contacts, cluster, tolerance, round + 1 == ROUNDS)
+        });
+        found = lines.collect();
+        // Of two peaks of one wall the larger is left.
+        found.sort_by_key(|wall| std::cmp::Reverse(wall.contacts.len()));
+        let mut apart: Vec<Cluster> = Vec::new();
+        for wall in found {
+            let same = |other: &Cluster| {
+                let alike = other.push.dot(&wall.push) > SEPARATE.cos();
+                let middle = contacts[wall.contacts[wall.contacts.len() / 2]]
+                    .place
+                    .dot(&other.normal);
+                alike && (middle - other.offset).abs() < 4.0 * tolerance
+            };
+            if !apart.iter().any(same) {
+                apart.push(wall);
+            }
+        }
+        found = apart;
+        pushes = found.iter().map(|wall| wall.push.clone()).collect();
+    }
+    found
+}
+
+/// Directions where jumps are densest, the densest first, each apart from those before.
+fn peaks(directions: &[DVector<f64>], most: usize) -> Vec<DVector<f64>> {
+    let step = directions.len().div_ceil(FOR_DENSITY).max(1);
+    let sample: Vec<&DVector<f64>> = directions.iter().step_by(step).collect();
+    let alike =
+        |a: &DVector<f64>, b: &DVector<f64>| ((a.dot(b) - 1.0) / DIRECTION_WIDTH.powi(2)).exp();
+    let density = |a: &DVector<f64>| sample.iter().map(|b| alike(a, b)).sum::<f64>();
+    let mut all: Vec<(f64, &DVector<f64>)> = sample.iter().map(|&a| (density(a), a)).collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut found: Vec<DVector<f64>> = Vec::new();
+    for (_, push) in all {
+        if found.len() < most && found.iter().all(|other| other.dot(push) < SEPARATE.cos()) {
+            found.push(push.clone());
         }
     }
     found
 }
 
 /// The line through the impacts of a cluster, without those that lie off it; none where too few are left.
-fn line(contacts: &[Contact], mut cluster: Cluster, tolerance: f64) -> Option<Cluster> {
+fn line(contacts: &[Contact], mut cluster: Cluster, tolerance: f64, last: bool) -> Option<Cluster> {
+    if cluster.contacts.len() < LEAST_CONTACTS {
+        return None;
+    }
     let p = cluster.push.len();
     for round in 0..6 {
         let places: Vec<&DVector<f64>> = cluster
@@ -521,7 +567,7 @@ fn line(contacts: &[Contact], mut cluster: Cluster, tolerance: f64) -> Option<Cl
         if cluster.contacts.len() < LEAST_CONTACTS {
             return None;
         }
-        if round == 5 && narrow(contacts, &cluster) {
+        if last && round == 5 && narrow(contacts, &cluster) {
             return None;
         }
         let sum = cluster
