@@ -6,6 +6,7 @@
 
 use super::curves::series;
 use super::readout::look;
+use super::sight::Sight;
 use super::{Analysis, Finding, Kinematics, Study, Table};
 use crate::array::Array;
 use crate::error::{Error, Result};
@@ -226,31 +227,50 @@ fn trackers(study: &Study, sources: &mut Vec<Source>, jumps: &mut Vec<Jumps>) ->
     Ok(())
 }
 
-/// Squared distance of every true position from the decoded one, in units of the decoded covariance, (N, T, 1); why there
-/// is none where a decoded covariance is singular.
+/// States of a split, NaN in all frames but those that are in sight.
+fn in_sight(states: &Array, sight: Option<&Sight>) -> Array {
+    let mut states = states.clone();
+    if let Some(sight) = sight {
+        let width = sizes(&states)[2].max(1);
+        let rows = states.data_mut().chunks_exact_mut(width);
+        for (row, _) in rows.zip(&sight.in_sight).filter(|(_, seen)| !**seen) {
+            row.fill(f64::NAN);
+        }
+    }
+    states
+}
+
+/// Of every true position, (N, T, 2): squared distance from the decoded one in units of the decoded covariance, and its
+/// distance; why there is none where a decoded covariance is singular. Where bodies are hidden, the read-out is that of
+/// frames in which they are in sight: what a belief about a hidden body errs by would bend it.
 fn distances(
     study: &Study,
     kinematics: &Kinematics,
     source: &Source,
+    sight: Option<&[Sight; 3]>,
 ) -> Result<std::result::Result<Array, String>> {
     let [train, validation, test] = &source.means;
-    let readout = Readout::fit(
-        (train, &study.train.states),
-        (validation, &study.validation.states),
-    )?;
+    let states = |split: usize, states| in_sight(states, sight.map(|all| &all[split]));
+    let fitted = [
+        states(0, &study.train.states),
+        states(1, &study.validation.states),
+    ];
+    let readout = Readout::fit((train, &fitted[0]), (validation, &fitted[1]))?;
     let decoded = readout.decode(test)?;
     let (all, _) = readout.affine();
     let rows = kinematics.positions.iter().map(|&j| all.row(j));
     let m = DMatrix::from_rows(&rows.collect::<Vec<_>>()); // (D, n)
     let n = m.ncols();
     let mut bad = None;
-    let found = build([sizes(test)[0], sizes(test)[1], 1], |i, t, row| {
+    let found = build([sizes(test)[0], sizes(test)[1], 2], |i, t, row| {
         let cov = DMatrix::from_row_slice(n, n, at(&source.cov, i, t));
         let (truth, guess) = (at(&study.test.states, i, t), at(&decoded, i, t));
         let error = kinematics.positions.iter().map(|&j| truth[j] - guess[j]);
         let error = DVector::from_iterator(kinematics.axes(), error);
         match Cholesky::new(&m * cov * m.transpose()) {
-            Some(factor) => row[0] = error.dot(&factor.solve(&error)),
+            Some(factor) => {
+                row.copy_from_slice(&[error.dot(&factor.solve(&error)), error.norm()]);
+            }
             None => bad = bad.or(Some((i, t))),
         }
     });
@@ -277,7 +297,8 @@ fn coverage(
     let chi = ChiSquared::new(axes)
         .map_err(|e| Error::Numeric(format!("calibration: {axes} axes: {e}")))?;
     let levels: Vec<f64> = (1..20).map(|k| 0.05 * f64::from(k)).chain([0.99]).collect();
-    let mut rows = Vec::new();
+    let sight = Sight::of(study);
+    let (mut rows, mut by_sight) = (Vec::new(), Vec::new());
     let mut panel = Panel {
         x_label: "nominal coverage".into(),
         y_label: "share of true positions inside".into(),
@@ -292,21 +313,23 @@ fn coverage(
         y_range: Some((0.0, 1.0)),
     };
     for source in sources {
-        let squares = match distances(study, kinematics, source)? {
-            Ok(squares) => squares,
+        let found = match distances(study, kinematics, source, sight.as_ref())? {
+            Ok(found) => found,
             Err(reason) => {
                 finding.warnings.push(reason);
                 continue;
             }
         };
-        let total = sizes(&squares)[1] as f64;
-        let mean = |of: &dyn Fn(f64) -> f64| {
-            // Of every sequence, and the share of its frames whose state is known.
-            let each: Vec<(f64, f64)> = (0..sizes(&squares)[0])
+        let total = sizes(&found)[1];
+        // Of frames that count: the share of true ones of every sequence, and how many frames that are.
+        let mean = |counts: &dyn Fn(usize) -> bool, of: &dyn Fn(&[f64]) -> f64| {
+            let each: Vec<(f64, f64)> = (0..sizes(&found)[0])
                 .map(|i| {
-                    let known = || squares.row(i).iter().filter(|d| !d.is_nan());
-                    let sum = known().map(|d| of(*d)).sum::<f64>();
-                    (sum / total, known().count() as f64 / total)
+                    let frames = found.row(i).chunks_exact(2).enumerate();
+                    let known = frames.filter(|(t, d)| !d[0].is_nan() && counts(i * total + t));
+                    let (sum, count) =
+                        known.fold((0.0, 0u32), |(sum, n), (_, d)| (sum + of(d), n + 1));
+                    (sum / total as f64, f64::from(count) / total as f64)
                 })
                 .collect();
             boot.estimate(|drawn| {
@@ -315,22 +338,57 @@ fn coverage(
                     / rows().map(|(_, share)| share).sum::<f64>()
             })
         };
-        let inside = |level: f64| {
+        let inside = |counts: &dyn Fn(usize) -> bool, level: f64| {
             let limit = chi.inverse_cdf(level);
-            mean(&|d| f64::from(u8::from(d <= limit)))
+            mean(counts, &|d| f64::from(u8::from(d[0] <= limit)))
         };
+        let all = |_: usize| true;
+        if let Some([_, _, sight]) = &sight {
+            let groups = [("in_sight", &sight.in_sight), ("hidden", &sight.hidden)];
+            for (group, frames) in groups {
+                let counts = |k: usize| frames[k];
+                let mut away: Vec<f64> = (found.data().chunks_exact(2).zip(frames))
+                    .filter(|(d, counts)| **counts && !d[1].is_nan())
+                    .map(|(d, _)| d[1])
+                    .collect();
+                if away.is_empty() {
+                    continue;
+                }
+                away.sort_by(f64::total_cmp);
+                let unit = &study.state_columns[kinematics.positions[0]].unit;
+                let share = inside(&counts, 0.9);
+                let off = Estimate::point(away[away.len() / 2]);
+                let square = mean(&counts, &|d| d[1] * d[1]);
+                let root = Estimate {
+                    value: square.value.sqrt(),
+                    interval: square.interval.map(|(low, high)| (low.sqrt(), high.sqrt())),
+                };
+                by_sight.push(vec![
+                    source.name.clone(),
+                    group.replace('_', " "),
+                    away.len().to_string(),
+                    share.text(),
+                    off.text(),
+                    root.text(),
+                ]);
+                let name = |metric: &str| format!("{metric}_{group}/{}", source.name);
+                finding.metric(name("coverage_90"), share, "1");
+                finding.metric(name("median_error"), off, unit);
+                finding.metric(name("rmse"), root, unit);
+            }
+        }
         let mut cells = vec![source.name.clone()];
         for level in REPORTED {
-            let share = inside(level);
+            let share = inside(&all, level);
             let name = format!("coverage_{:.0}/{}", 100.0 * level, source.name);
             cells.push(share.text());
             finding.metric(name, share, "1");
         }
-        let nees = mean(&|d| d / axes);
+        let nees = mean(&all, &|d| d[0] / axes);
         cells.push(nees.text());
         finding.metric(format!("nees/{}", source.name), nees, "1");
         rows.push(cells);
-        let points: Vec<(f64, Estimate)> = levels.iter().map(|&q| (q, inside(q))).collect();
+        let points: Vec<(f64, Estimate)> = levels.iter().map(|&q| (q, inside(&all, q))).collect();
         panel
             .series
             .push(series(&source.name, source.look, &points));
@@ -343,6 +401,16 @@ fn coverage(
             .to_vec(),
         rows,
     });
+    if !by_sight.is_empty() {
+        finding.tables.push(Table {
+            caption: "Where the body is, in frames that show it and in frames that show nothing of it: share of true positions inside the 90 % ellipse, and distance from the decoded position [95 % interval]."
+                .into(),
+            columns: ["position", "body", "frames", "90 %", "median error", "RMSE"]
+                .map(str::to_string)
+                .to_vec(),
+            rows: by_sight,
+        });
+    }
     Ok(panel)
 }
 
@@ -435,6 +503,17 @@ fn define(finding: &mut Finding) {
         "mean over frames of [ (p − p̂)' (M P M')⁻¹ (p − p̂) ≤ χ²_q(D) ], p̂ = M z + c the linear read-out of the mean, P its covariance",
         "Share of true positions inside the model's own q % ellipse: q is right, less is too sure, more too cautious. A law learns from draws of q(a | x) and is asked with their means, which are closer to the truth than a draw.",
     );
+    if finding
+        .metrics
+        .iter()
+        .any(|m| m.name.starts_with("coverage_90_hidden/"))
+    {
+        finding.define(
+            "coverage_90_hidden, median_error_hidden, rmse_hidden, …_in_sight",
+            "over frames whose Σ |frame − background| is below 5 %, or at least 90 %, of the upper quartile of training frames; the error is the distance |p − p̂|, its root mean square taken over frames",
+            "What is believed of a body that no pixel shows. Where frames hide it, the read-out is fitted on frames in sight.",
+        );
+    }
     finding.define(
         "nees",
         "mean over frames of (p − p̂)' (M P M')⁻¹ (p − p̂) / D",
@@ -517,6 +596,44 @@ mod tests {
         // P(χ²(2) ≤ χ²_.9 / 4) = 1 − .1^(1/4).
         let got = sure.value("coverage_90/smoothed").unwrap();
         assert!((got - (1.0 - 0.1f64.powf(0.25))).abs() < 0.03, "{got}");
+    }
+
+    /// [`noisy`], with nothing in frames 7 to 10 of any picture: there latents are `off`, and err by .5 and know it.
+    fn behind(off: f64) -> Study {
+        let mut study = noisy(1.0);
+        let mut rng = Seeds::new(10).stream("calibration", 0);
+        let size: usize = study.frame_shape.iter().product();
+        for split in [&mut study.train, &mut study.validation, &mut study.test] {
+            let [n, total, _] = sizes(&split.states);
+            for k in (0..n * total).filter(|k| (7..11).contains(&(k % total))) {
+                split.frames.held_mut()[k * size..(k + 1) * size].fill(0);
+                let smoothed = split.latents.get_mut("smoothed").unwrap();
+                for value in &mut smoothed.data_mut()[4 * k..4 * k + 4] {
+                    let w: f64 = StandardNormal.sample(&mut rng);
+                    *value += off + 0.5 * w;
+                }
+                let cov = split.latents.get_mut("smoothed_cov").unwrap();
+                for j in 0..4 {
+                    cov.data_mut()[16 * k + 5 * j] += 0.25;
+                }
+            }
+        }
+        study
+    }
+
+    #[test]
+    fn beliefs_about_a_hidden_body_are_judged_by_a_read_out_that_they_do_not_bend() {
+        let value = |off: f64, name: &str| {
+            let finding = Calibration::default().run(&behind(off)).unwrap();
+            finding.value(&format!("{name}/smoothed")).unwrap()
+        };
+        // Of 800 hidden frames: standard error .011.
+        assert!((value(0.0, "coverage_90_hidden") - 0.9).abs() < 0.04);
+        assert!(value(0.0, "rmse_hidden") > 5.0 * value(0.0, "rmse_in_sight"));
+        // Off by six of its own deviations in every latent, yet frames in sight are what they were.
+        assert!(value(3.0, "coverage_90_hidden") < 0.05);
+        assert!((value(3.0, "coverage_90_in_sight") - 0.9).abs() < 0.03);
+        assert!(value(3.0, "median_error_hidden") > 3.0 * value(0.0, "median_error_hidden"));
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod poses_linear;
 pub mod readout;
 mod regime_pictures;
 mod rooms;
+mod sight;
 pub mod study;
 #[cfg(test)]
 pub(crate) mod testing;

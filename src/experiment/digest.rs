@@ -59,7 +59,7 @@ impl Stage<'_> {
             Self::Plot(..) => 2,
             Self::Report => 4,
             Self::Ablation | Self::Baselines => 3,
-            Self::Analyze(..) => 6,
+            Self::Analyze(..) => 7,
         }
     }
 

@@ -166,6 +166,18 @@ pub fn centroids(
     })
 }
 
+/// Foreground of every frame (N, T, C, H, W), sum |frame − background| in grey levels, (N*T).
+pub fn foregrounds(frames: &dyn Films, clips: usize, background: &[u8]) -> Vec<f64> {
+    let of = |frame: &[u8]| {
+        let pixels = frame.iter().zip(background);
+        pixels
+            .map(|(value, still)| f64::from(value.abs_diff(*still)))
+            .sum()
+    };
+    let clips = (0..clips).map(|i| frames.clip(i).chunks_exact(background.len().max(1)));
+    clips.flat_map(|clip| clip.map(of)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::arrays::at;

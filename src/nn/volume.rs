@@ -3,14 +3,11 @@
 //! Padding is that of TensorFlow's and Flax's `SAME`: along an axis of n with kernel k and stride s there are ceil(n / s)
 //! outputs, and max((ceil(n / s) - 1) s + k - n, 0) places are added, half of them (rounded down) before the first.
 //!
-//! Kernels of 3 x 3 x 3 go by Winograd's minimal filtering F(2, 3) along all three axes (Lavin & Gray 2016): eight outputs
-//! of a tile of 4 x 4 x 4 inputs take 64 products a pair of channels in place of 216. All else is patches as rows of a matrix.
+//! Kernels of 3 x 3 x 3 with step 1 go by Winograd's minimal filtering (Lavin & Gray 2016): the 32 outputs of a tile of
+//! 4 x 6 x 6 inputs take 144 products a pair of channels in place of 864. All is done 16 channels at a time.
 
 use crate::kernels::product::{View, product};
-use std::sync::OnceLock;
-
-/// Values of patches gathered at once: 1 MB, which stays near the core.
-const PATCHES: usize = 1 << 18;
+use crate::kernels::{windows, winograd};
 
 /// Numbers over time, height, width and channels.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,11 +18,6 @@ pub struct Volume {
     pub data: Vec<f32>,
 }
 
-/// Places of a tile of 4 x 4 x 4.
-const TILE: usize = 64;
-/// Values of transformed tiles held at once, before and after the products: 2 MB.
-const TILES: usize = 1 << 19;
-
 /// A convolution with its bias: y = x * W + b, with max(0, y) after it where `relu` is.
 #[derive(Clone, Debug)]
 pub struct Convolution {
@@ -35,8 +27,17 @@ pub struct Convolution {
     weight: Vec<f32>,
     bias: Vec<f32>,
     relu: bool,
-    /// Of 3 x 3 x 3: the weights transformed, (64, channels before, channels after), once they are needed.
-    tiled: OnceLock<Vec<f32>>,
+    filters: Filters,
+}
+
+/// The weights as the way of the convolution wants them.
+#[derive(Clone, Debug)]
+enum Filters {
+    /// 1 x 1 x 1 with step 1: a product, by the weights themselves.
+    Plain,
+    /// 3 x 3 x 3 with step 1.
+    Tiles(winograd::Filters),
+    Windows(windows::Filters),
 }
 
 /// Outputs along an axis, and places added before and after it.
@@ -60,12 +61,12 @@ impl Volume {
         Self { sizes, data }
     }
 
-    /// With `fill` around it: places before and after along time, height, width.
-    fn padded(&self, around: [(usize, usize); 3], fill: f32) -> Self {
+    /// With zeros around it: places before and after along time, height, width.
+    fn padded(&self, around: [(usize, usize); 3]) -> Self {
         let [t, h, w, c] = self.sizes;
         let [ts, hs, ws] = around;
         let sizes = [t + ts.0 + ts.1, h + hs.0 + hs.1, w + ws.0 + ws.1, c];
-        let mut data = vec![fill; sizes.iter().product()];
+        let mut data = vec![0.0; sizes.iter().product()];
         for (row, values) in self.data.chunks_exact(w * c).enumerate() {
             let (i, j) = (row / h + ts.0, row % h + hs.0);
             let at = ((i * sizes[1] + j) * sizes[2] + ws.0) * c;
@@ -78,24 +79,10 @@ impl Volume {
     pub fn maximum(&self, kernel: [usize; 3], stride: [usize; 3]) -> Self {
         let axes = [0, 1, 2].map(|k| same(self.sizes[k], kernel[k], stride[k]));
         let [t, h, w] = axes.map(|axis| axis.0);
-        let from = self.padded(axes.map(|(_, a, b)| (a, b)), f32::NEG_INFINITY);
-        let [_, rows, columns, c] = from.sizes;
-        let mut data = vec![f32::NEG_INFINITY; t * h * w * c];
-        for (at, out) in data.chunks_exact_mut(c).enumerate() {
-            let (i, j, k) = (at / (h * w), at / w % h, at % w);
-            for di in 0..kernel[0] {
-                for dj in 0..kernel[1] {
-                    let row = (i * stride[0] + di) * rows + j * stride[1] + dj;
-                    let start = (row * columns + k * stride[2]) * c;
-                    let window = &from.data[start..start + kernel[2] * c];
-                    for values in window.chunks_exact(c) {
-                        for (out, value) in out.iter_mut().zip(values) {
-                            *out = out.max(*value);
-                        }
-                    }
-                }
-            }
-        }
+        let c = self.sizes[3];
+        let mut data = vec![0.0; t * h * w * c];
+        let windows = [0, 1, 2].map(|k| [kernel[k], stride[k], axes[k].1]);
+        windows::maximum((&self.data, self.sizes), windows, (&mut data, [t, h, w]));
         Self::new([t, h, w, c], data)
     }
 
@@ -139,6 +126,13 @@ impl Convolution {
             weight.len(),
             bias.len()
         );
+        let filters = match (kernel, stride) {
+            ([1, 1, 1], [1, 1, 1]) => Filters::Plain,
+            ([3, 3, 3], [1, 1, 1]) => {
+                Filters::Tiles(winograd::Filters::new(&weight, channels[0], &bias))
+            }
+            _ => Filters::Windows(windows::Filters::new(&weight, kernel, channels[0], &bias)),
+        };
         Self {
             kernel,
             stride,
@@ -146,7 +140,7 @@ impl Convolution {
             weight,
             bias,
             relu,
-            tiled: OnceLock::new(),
+            filters,
         }
     }
 
@@ -183,195 +177,28 @@ impl Convolution {
         let axes = [0, 1, 2].map(|k| same(x.sizes[k], self.kernel[k], self.stride[k]));
         let [t, h, w] = axes.map(|axis| axis.0);
         let mut data = vec![0.0; t * h * w * outputs];
-        match (self.kernel, self.stride) {
-            ([1, 1, 1], [1, 1, 1]) => {
+        match &self.filters {
+            Filters::Plain => {
                 let positions = View::new(&x.data, t * h * w, inputs);
                 let weight = View::new(&self.weight, inputs, outputs);
                 product(&mut data, positions, weight, false);
+                let least = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+                for row in data.chunks_exact_mut(outputs) {
+                    for (y, b) in row.iter_mut().zip(&self.bias) {
+                        *y = (*y + b).max(least);
+                    }
+                }
             }
-            ([3, 3, 3], [1, 1, 1]) => self.by_tiles(x, &mut data),
-            _ => {
-                let from = x.padded(axes.map(|(_, a, b)| (a, b)), 0.0);
-                self.by_patches(&from, [h, w], &mut data);
-            }
-        }
-        let least = if self.relu { 0.0 } else { f32::NEG_INFINITY };
-        for row in data.chunks_exact_mut(outputs) {
-            for (y, b) in row.iter_mut().zip(&self.bias) {
-                *y = (*y + b).max(least);
+            Filters::Tiles(filters) => filters.forward(&x.data, [t, h, w], self.relu, &mut data),
+            Filters::Windows(filters) => {
+                let from = x.padded(axes.map(|(_, a, b)| (a, b)));
+                let [rows, lines, columns, _] = from.sizes;
+                let from = (&from.data[..], [rows, lines, columns]);
+                filters.forward(from, self.stride, self.relu, (&mut data, [t, h, w]));
             }
         }
         Volume::new([t, h, w, outputs], data)
     }
-
-    /// Patches of a padded volume as rows of a matrix, some at a time, times the weights: to (T, h, w, channels after).
-    fn by_patches(&self, from: &Volume, [h, w]: [usize; 2], data: &mut [f32]) {
-        let [inputs, outputs] = self.channels;
-        let [kt, kh, kw] = self.kernel;
-        let (run, width) = (kw * inputs, kt * kh * kw * inputs);
-        let [_, rows, columns, _] = from.sizes;
-        let at_once = (PATCHES / width).max(32).min(data.len() / outputs);
-        let mut patches = vec![0.0; at_once * width];
-        for (part, out) in data.chunks_mut(at_once * outputs).enumerate() {
-            let count = out.len() / outputs;
-            let own = &mut patches[..count * width];
-            for (n, patch) in own.chunks_exact_mut(width).enumerate() {
-                let at = part * at_once + n;
-                let (i, j, k) = (at / (h * w), at / w % h, at % w);
-                for (tap, into) in patch.chunks_exact_mut(run).enumerate() {
-                    let row =
-                        (i * self.stride[0] + tap / kh) * rows + j * self.stride[1] + tap % kh;
-                    let start = (row * columns + k * self.stride[2]) * inputs;
-                    into.copy_from_slice(&from.data[start..start + run]);
-                }
-            }
-            let weight = View::new(&self.weight, width, outputs);
-            product(out, View::new(own, count, width), weight, false);
-        }
-    }
-
-    /// The weights G g along each axis: (64, channels before, channels after).
-    fn transformed(&self) -> &[f32] {
-        self.tiled.get_or_init(|| {
-            let size = self.channels[0] * self.channels[1];
-            let mut all = vec![0.0; TILE * size];
-            const G: [[f32; 3]; 4] = [
-                [1.0, 0.0, 0.0],
-                [0.5, 0.5, 0.5],
-                [0.5, -0.5, 0.5],
-                [0.0, 0.0, 1.0],
-            ];
-            for (place, own) in all.chunks_exact_mut(size).enumerate() {
-                let rows = [place / 16, place / 4 % 4, place % 4].map(|k| G[k]);
-                for (tap, weight) in self.weight.chunks_exact(size).enumerate() {
-                    let by = rows[0][tap / 9] * rows[1][tap / 3 % 3] * rows[2][tap % 3];
-                    if by != 0.0 {
-                        own.iter_mut().zip(weight).for_each(|(u, w)| *u += by * w);
-                    }
-                }
-            }
-            all
-        })
-    }
-
-    /// 3 x 3 x 3 with stride 1 by tiles of 2 x 2 x 2 outputs.
-    fn by_tiles(&self, x: &Volume, data: &mut [f32]) {
-        let [inputs, outputs] = self.channels;
-        let [t, h, w, _] = x.sizes;
-        let [tt, th, tw] = [t, h, w].map(|n| n.div_ceil(2));
-        let around = [t, h, w].map(|n| (1, 1 + n % 2));
-        let from = x.padded(around, 0.0);
-        let [_, rows, columns, _] = from.sizes;
-        let weight = self.transformed();
-        let tiles = tt * th * tw;
-        let at_once = (TILES / (TILE * (inputs + outputs))).max(16).min(tiles);
-        let mut before = vec![0.0; TILE * at_once * inputs];
-        let mut after = vec![0.0; TILE * at_once * outputs];
-        let mut tile = vec![0.0; TILE * inputs];
-        let mut back = vec![0.0; 2 * 4 * 4 * outputs];
-        for start in (0..tiles).step_by(at_once) {
-            let count = at_once.min(tiles - start);
-            let place = |n: usize| [n / (th * tw), n / tw % th, n % tw].map(|k| 2 * k);
-            for n in 0..count {
-                let [i, j, k] = place(start + n);
-                for (line, into) in tile.chunks_exact_mut(4 * inputs).enumerate() {
-                    let row = (i + line / 4) * rows + j + line % 4;
-                    let at = (row * columns + k) * inputs;
-                    spread(&from.data[at..], inputs, into, inputs, inputs);
-                }
-                for plane in tile.chunks_exact_mut(16 * inputs) {
-                    for k in 0..4 {
-                        spread_in_place(&mut plane[k * inputs..], 4 * inputs, inputs);
-                    }
-                }
-                // Each of the 64 places goes to its own matrix, (count, channels before).
-                let apart = 16 * count * inputs;
-                for k in 0..16 {
-                    let into = &mut before[(k * count + n) * inputs..];
-                    spread(&tile[k * inputs..], 16 * inputs, into, apart, inputs);
-                }
-            }
-            for place in 0..TILE {
-                let own = View::new(
-                    &before[place * count * inputs..][..count * inputs],
-                    count,
-                    inputs,
-                );
-                let by = &weight[place * inputs * outputs..][..inputs * outputs];
-                let out = &mut after[place * count * outputs..][..count * outputs];
-                product(out, own, View::new(by, inputs, outputs), false);
-            }
-            for n in 0..count {
-                let apart = 16 * count * outputs;
-                for k in 0..16 {
-                    let of = &after[(k * count + n) * outputs..];
-                    gather(of, apart, &mut back[k * outputs..], 16 * outputs, outputs);
-                }
-                for plane in back.chunks_exact_mut(16 * outputs) {
-                    for k in 0..4 {
-                        gather_in_place(&mut plane[k * outputs..], 4 * outputs, outputs);
-                    }
-                }
-                let [i, j, k] = place(start + n);
-                for corner in 0..4 {
-                    let (i, j) = (i + corner / 2, j + corner % 2);
-                    if i < t && j < h {
-                        let of = &back[(16 * (corner / 2) + 4 * (corner % 2)) * outputs..];
-                        let at = ((i * h + j) * w + k) * outputs;
-                        let line = &mut data[at..at + (w - k).min(2) * outputs];
-                        gather(of, outputs, line, outputs, outputs);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// (d0 - d2, d1 + d2, d2 - d1, d1 - d3) of four places `apart` each other, `width` values each, to four others.
-fn spread(of: &[f32], apart: usize, into: &mut [f32], into_apart: usize, width: usize) {
-    let [a, b, c, d] = [0, 1, 2, 3].map(|k| &of[k * apart..][..width]);
-    let [p, q, r, s] = lines(into, into_apart, width);
-    for i in 0..width {
-        (p[i], q[i], r[i], s[i]) = (a[i] - c[i], b[i] + c[i], c[i] - b[i], b[i] - d[i]);
-    }
-}
-
-/// The same where they stand.
-fn spread_in_place(line: &mut [f32], apart: usize, width: usize) {
-    let [a, b, c, d] = lines(line, apart, width);
-    for i in 0..width {
-        (a[i], b[i], c[i], d[i]) = (a[i] - c[i], b[i] + c[i], c[i] - b[i], b[i] - d[i]);
-    }
-}
-
-/// (m0 + m1 + m2, m1 - m2 - m3) of four places `apart` each other to two others, or to the first alone where no second is.
-fn gather(of: &[f32], apart: usize, into: &mut [f32], into_apart: usize, width: usize) {
-    let [a, b, c, d] = [0, 1, 2, 3].map(|k| &of[k * apart..][..width]);
-    let (first, second) = into.split_at_mut(into_apart.min(into.len()));
-    for (i, y) in first[..width].iter_mut().enumerate() {
-        *y = a[i] + b[i] + c[i];
-    }
-    if second.len() >= width {
-        for (i, y) in second[..width].iter_mut().enumerate() {
-            *y = b[i] - c[i] - d[i];
-        }
-    }
-}
-
-/// The same to the first two of the four.
-fn gather_in_place(line: &mut [f32], apart: usize, width: usize) {
-    let [a, b, c, d] = lines(line, apart, width);
-    for i in 0..width {
-        (a[i], b[i]) = (a[i] + b[i] + c[i], b[i] - c[i] - d[i]);
-    }
-}
-
-/// Four places `apart` each other, `width` values each.
-fn lines(all: &mut [f32], apart: usize, width: usize) -> [&mut [f32]; 4] {
-    let (a, tail) = all.split_at_mut(apart);
-    let (b, tail) = tail.split_at_mut(apart);
-    let (c, d) = tail.split_at_mut(apart);
-    [a, b, c, d].map(|line| &mut line[..width])
 }
 
 #[cfg(test)]
@@ -399,15 +226,19 @@ mod tests {
 
     #[test]
     fn convolution_and_maximum_are_their_sums_place_by_place() {
-        for (sizes, kernel, stride) in [
-            ([3, 5, 4, 2], [3, 3, 3], [1, 1, 1]),
-            ([4, 7, 6, 3], [7, 7, 7], [2, 2, 2]),
-            ([2, 3, 3, 4], [1, 1, 1], [1, 1, 1]),
-            ([5, 6, 7, 2], [1, 3, 3], [1, 2, 2]),
-            ([4, 4, 5, 2], [2, 2, 2], [2, 2, 2]),
+        for (sizes, kernel, stride, outputs) in [
+            ([3, 5, 4, 2], [3, 3, 3], [1, 1, 1], 3),
+            // With tiles that lie inside wholly: whole vectors of channels, and not.
+            ([5, 10, 11, 16], [3, 3, 3], [1, 1, 1], 35),
+            ([4, 11, 9, 20], [3, 3, 3], [1, 1, 1], 16),
+            ([1, 1, 1, 1], [3, 3, 3], [1, 1, 1], 1),
+            ([4, 7, 6, 3], [7, 7, 7], [2, 2, 2], 3),
+            ([3, 5, 9, 1], [7, 7, 7], [2, 2, 2], 40),
+            ([2, 3, 3, 4], [1, 1, 1], [1, 1, 1], 3),
+            ([5, 6, 7, 19], [1, 3, 3], [1, 2, 2], 3),
+            ([4, 4, 5, 2], [2, 2, 2], [2, 2, 2], 3),
         ] {
             let x = Volume::new(sizes, noise(sizes.iter().product(), 1));
-            let outputs = 3;
             let taps: usize = kernel.iter().product();
             let weight = noise(taps * sizes[3] * outputs, 2);
             let channels = [sizes[3], outputs];

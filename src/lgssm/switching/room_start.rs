@@ -46,7 +46,7 @@ const LEAST_ERROR: f64 = 0.01;
 /// Standard deviation of the impacts along their wall, at least, in typical displacements.
 const LEAST_SPREAD: f64 = 0.7;
 /// Sequences that a wall without known contacts is judged on, and the nats that it must be worth on them.
-const FOR_LIKELIHOOD: usize = 100;
+const FOR_LIKELIHOOD: usize = 60;
 const FOR_A_WALL: f64 = 100.0;
 /// Process noise that is tried, in typical displacements.
 const PROCESS_STD: [f64; 5] = [0.02, 0.05, 0.15, 0.5, 1.5];
@@ -122,7 +122,7 @@ pub fn from_codes(
     let (gravity, noise) = turned.acceleration();
     let tolerance = (6.0 * noise).clamp(LEAST_ERROR, MOST_ERROR);
     let contacts = turned.contacts(&gravity, tolerance);
-    let mut walls = walls(&contacts, p, most, tolerance);
+    let mut walls = walls(&contacts, most, tolerance);
     let metric = metric(&walls, p);
     for wall in &mut walls {
         if wall.contacts.len() < FOR_A_LINE {
@@ -454,7 +454,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Walls by the directions of jumps: the densest direction, the densest apart from it, and so on; then in turn every contact to the
 /// wall that it fits best by direction and place, and every wall to the line through its contacts.
-fn walls(contacts: &[Contact], p: usize, most: usize, tolerance: f64) -> Vec<Cluster> {
+fn walls(contacts: &[Contact], most: usize, tolerance: f64) -> Vec<Cluster> {
     let directions: Vec<DVector<f64>> = contacts.iter().map(|c| c.jump.normalize()).collect();
     let angle = |i: usize, push: &DVector<f64>| directions[i].dot(push).clamp(-1.0, 1.0).acos();
     let mut pushes = peaks(&directions, 3 * most);
@@ -474,20 +474,27 @@ fn walls(contacts: &[Contact], p: usize, most: usize, tolerance: f64) -> Vec<Clu
                 own[k].push(i);
             }
         }
-        let lines = own.into_iter().zip(&pushes).filter_map(|(own, push)| {
-            let cluster = Cluster {
-                contacts: own,
-                push: push.clone(),
-                normal: -push,
-                offset: 0.0,
-            };
-            line(contacts, cluster, tolerance, round + 1 == ROUNDS)
-        });
-        found = lines.collect();
+        let lines = own
+            .into_iter()
+            .zip(&pushes)
+            .enumerate()
+            .filter_map(|(k, (own, push))| {
+                let normal = found
+                    .get(k)
+                    .map_or_else(|| -push, |wall| wall.normal.clone());
+                let cluster = Cluster {
+                    contacts: own,
+                    push: push.clone(),
+                    normal,
+                    offset: 0.0,
+                };
+                line(contacts, cluster, tolerance, round + 1 == ROUNDS)
+            });
+        let mut next: Vec<Cluster> = lines.collect();
         // Of two peaks of one wall the larger is left.
-        found.sort_by_key(|wall| std::cmp::Reverse(wall.contacts.len()));
+        next.sort_by_key(|wall| std::cmp::Reverse(wall.contacts.len()));
         let mut apart: Vec<Cluster> = Vec::new();
-        for wall in found {
+        for wall in next {
             let same = |other: &Cluster| {
                 let alike = other.push.dot(&wall.push) > SEPARATE.cos();
                 let middle = contacts[wall.contacts[wall.contacts.len() / 2]]
@@ -537,7 +544,8 @@ fn line(contacts: &[Contact], mut cluster: Cluster, tolerance: f64, last: bool) 
             .collect();
         let count = places.len() as f64;
         let middle = places.iter().fold(DVector::zeros(p), |sum, &x| sum + x) / count;
-        if cluster.contacts.len() >= FOR_A_LINE {
+        // Not before what lies off the line is left out: an obstacle may push as a wall does.
+        if round > 0 && cluster.contacts.len() >= FOR_A_LINE {
             let spread = places.iter().fold(DMatrix::zeros(p, p), |sum, &x| {
                 let d = x - &middle;
                 sum + &d * d.transpose()

@@ -9,5 +9,6 @@ pub(crate) mod readout;
 pub(crate) mod simd;
 mod strips;
 mod tiles;
+pub(crate) mod windows;
 pub(crate) mod winograd;
 pub(crate) mod workspace;

@@ -24,6 +24,32 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// Sixteen numbers must be writable there.
     unsafe fn store(self, to: *mut f32);
+    /// As many numbers as `from` has, sixteen at most; the other lanes are 0.
+    #[inline(always)]
+    fn load_some(from: &[f32]) -> Self {
+        let mut all = [0.0; LANES];
+        let from = match from.len() {
+            LANES.. => from.as_ptr(),
+            count => {
+                all[..count].copy_from_slice(from);
+                all.as_ptr()
+            }
+        };
+        // SAFETY: sixteen numbers either way.
+        unsafe { Self::load(from) }
+    }
+    /// As many numbers as `to` takes, sixteen at most.
+    #[inline(always)]
+    fn store_some(self, to: &mut [f32]) {
+        if to.len() >= LANES {
+            // SAFETY: as just asked.
+            return unsafe { self.store(to.as_mut_ptr()) };
+        }
+        let mut all = [0.0; LANES];
+        // SAFETY: sixteen numbers.
+        unsafe { self.store(all.as_mut_ptr()) };
+        to.copy_from_slice(&all[..to.len()]);
+    }
     /// self + other.
     fn add(self, other: Self) -> Self;
     /// self - other.

@@ -17,9 +17,11 @@
 mod backward;
 mod forward;
 mod transform;
+mod volume;
 
 pub(crate) use backward::backward;
 pub(crate) use forward::forward;
+pub(crate) use volume::Filters;
 
 use super::simd::{LANES, Lanes};
 
