@@ -200,6 +200,31 @@ fn a_frame_in_a_hexagon_is_the_stepped_path_and_with_gravity_within_the_bound_to
     }
 }
 
+#[test]
+fn far_from_walls_that_face_almost_one_way_a_body_flies_freely() {
+    // Neighbours 25 and 35 degrees apart: mirrored at one, the middle of the room is far beyond the other.
+    let angles = [0.0_f64, 25.0, 60.0, 120.0, 180.0, 240.0, 300.0];
+    let unit = |a: &f64| ([a.to_radians().cos(), a.to_radians().sin()], 2.0);
+    let walls: Vec<([f64; 2], f64)> = angles.iter().map(unit).collect();
+    let modes = room_of(&walls, [0.0; 2], 1.0, 1).modes().unwrap();
+    let mut rng = rng(85);
+    for _ in 0..200 {
+        let draws = normals(&mut rng, 4);
+        let state: Vec<f64> = draws.iter().map(|x| 0.4 * x.clamp(-2.0, 2.0)).collect();
+        let ahead = [state[0] + state[2], state[1] + state[3]];
+        if walls
+            .iter()
+            .any(|(n, c)| n[0] * ahead[0] + n[1] * ahead[1] > c - 0.1)
+        {
+            continue;
+        }
+        let mut logs = Vec::new();
+        modes.log_probabilities(&state, &[0.0; N * N], &mut logs);
+        // kappa is 100: a tenth before a wall free flight is e^10 more probable.
+        assert!(logs[0] > -1e-3, "{state:?}: {logs:?}");
+    }
+}
+
 /// A room in codes W x + d in place of x.
 fn warped(numbers: &RoomNumbers, w: [[f64; 2]; 2], d: [f64; 2]) -> RoomNumbers {
     let det = w[0][0] * w[1][1] - w[0][1] * w[1][0];

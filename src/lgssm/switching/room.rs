@@ -31,7 +31,8 @@
 //! ```
 //!
 //! and the feature of "crossed in part s" is the sum of `f_{s/parts}`, .., `f_1`: the greatest sum is the one that begins at the first crossing.
-//! A corner is two walls one after the other; its second feature is that of the second wall for the place that the first left.
+//! A corner is two walls one after the other; its second feature is that of the second wall for the place that the first left, with half
+//! the weight where the two are not perpendicular.
 
 use super::dual::Dual;
 use super::modes::{Modes, ModesGradient};
@@ -330,6 +331,15 @@ impl Room {
         uses
     }
 
+    /// Weight of the second wall's feature in a corner. A place before the first wall is mirrored behind it, where it is the further
+    /// beyond the second the more the two face one way: by up to twice its distance, so that half of it keeps the mode out of the room.
+    fn weight(&self, first: usize, second: usize) -> f64 {
+        match self.corners.contains(&(second, first)) {
+            true => 0.5,
+            false => 1.0,
+        }
+    }
+
     /// The modes for numbers with slopes.
     fn arrays(&self, numbers: &[Dual]) -> Arrays {
         let (p, n) = (self.axes(), 2 * self.axes());
@@ -373,7 +383,8 @@ impl Room {
         for &(wall, second) in &self.corners {
             let left = [0.5, 1.0 / 3.0];
             let map = scaled.hit(&scaled.free(), Hit { wall, left });
-            let (normal, kappa) = (scaled.normal(second), scaled.kappa[second]);
+            let normal = scaled.normal(second);
+            let kappa = scaled.kappa[second] * self.weight(wall, second);
             let column = |j: usize| (0..p).map(move |i| i * p + j);
             let along: Vec<Dual> = (0..p)
                 .map(|j| {
