@@ -32,7 +32,7 @@
 //!
 //! and the feature of "crossed in part s" is the sum of `f_{s/parts}`, .., `f_1`: the greatest sum is the one that begins at the first crossing.
 //! A corner is two walls one after the other; its second feature is that of the second wall for the place that the first left, with half
-//! the weight where the two are not perpendicular.
+//! the weight and in one feature with the first's where the two are not perpendicular.
 
 use super::dual::Dual;
 use super::modes::{Modes, ModesGradient};
@@ -320,10 +320,12 @@ impl Room {
                 uses.extend((0..features).map(|j| j / parts == wall && j % parts >= s));
             }
         }
-        for (i, &(wall, _)) in self.corners.iter().enumerate() {
+        for (i, &corner) in self.corners.iter().enumerate() {
+            // A joint feature has that of the first wall's last part in it.
+            let (wall, last) = (corner.0, parts - usize::from(self.joint(corner)));
             for s in 0..parts {
                 uses.extend((0..features).map(|j| match j < walls * parts {
-                    true => j / parts == wall && j % parts >= s,
+                    true => j / parts == wall && (s..last).contains(&(j % parts)),
                     false => j == walls * parts + i,
                 }));
             }
@@ -331,13 +333,11 @@ impl Room {
         uses
     }
 
-    /// Weight of the second wall's feature in a corner. A place before the first wall is mirrored behind it, where it is the further
-    /// beyond the second the more the two face one way: by up to twice its distance, so that half of it keeps the mode out of the room.
-    fn weight(&self, first: usize, second: usize) -> f64 {
-        match self.corners.contains(&(second, first)) {
-            true => 0.5,
-            false => 1.0,
-        }
+    /// Whether a corner has one feature for both walls. A place before the first wall is mirrored behind it, where it is the further beyond the
+    /// second the more the two face one way, by up to twice its distance: half of the second wall's feature then keeps the mode
+    /// out of the room, in one feature with the first's, since an uncertain state softens each feature by itself.
+    fn joint(&self, (first, second): (usize, usize)) -> bool {
+        self.corners.contains(&(second, first))
     }
 
     /// The modes for numbers with slopes.
@@ -383,8 +383,9 @@ impl Room {
         for &(wall, second) in &self.corners {
             let left = [0.5, 1.0 / 3.0];
             let map = scaled.hit(&scaled.free(), Hit { wall, left });
-            let normal = scaled.normal(second);
-            let kappa = scaled.kappa[second] * self.weight(wall, second);
+            let joint = self.joint((wall, second));
+            let share = if joint { 0.5 } else { 1.0 };
+            let (normal, kappa) = (scaled.normal(second), scaled.kappa[second] * share);
             let column = |j: usize| (0..p).map(move |i| i * p + j);
             let along: Vec<Dual> = (0..p)
                 .map(|j| {
@@ -393,10 +394,20 @@ impl Room {
                 })
                 .map(|x| kappa * x)
                 .collect();
-            out.directions.extend(&along);
-            out.directions.extend(&along);
             let ahead = Dual::dot(normal, &map.place) - scaled.offsets[second];
-            out.biases.push(kappa * ahead);
+            let (mut along, mut bias) = (along, kappa * ahead);
+            if joint {
+                let (first, kappa) = (scaled.normal(wall), scaled.kappa[wall]);
+                let push = Dual::dot(first, &scaled.gravity) * 0.5;
+                along
+                    .iter_mut()
+                    .zip(first)
+                    .for_each(|(a, &n)| *a = *a + kappa * n);
+                bias = bias + kappa * (push - scaled.offsets[wall]);
+            }
+            out.directions.extend(&along);
+            out.directions.extend(&along);
+            out.biases.push(bias);
         }
         out
     }

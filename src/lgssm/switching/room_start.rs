@@ -47,7 +47,7 @@ const LEAST_ERROR: f64 = 0.01;
 const LEAST_SPREAD: f64 = 0.7;
 /// Sequences that a wall without known contacts is judged on, and the nats that it must be worth on them.
 const FOR_LIKELIHOOD: usize = 120;
-const FOR_A_WALL: f64 = 50.0;
+const FOR_A_WALL: f64 = 150.0;
 /// Process noise that is tried, in typical displacements.
 const PROCESS_STD: [f64; 5] = [0.02, 0.05, 0.15, 0.5, 1.5];
 /// Where it may stand beyond the furthest code, in typical displacements, and how far from other walls it must face, rad.
