@@ -33,19 +33,19 @@ pub(super) struct Identify {
     #[arg(long, value_name = "CODE")]
     code: Option<Code>,
     /// Frames a second, where the file does not tell or is played slowly
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     fps: Option<f64>,
     /// Pixels of the recording a metre: gravity is then reported in m/s^2
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     px_per_m: Option<f64>,
     /// Of a video, look at this part of the pictures only, pixels from the left and from the top
     #[arg(long, value_name = "WxH+LEFT+TOP")]
     crop: Option<Crop>,
     /// Of a video, from this time on, s
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     from: Option<f64>,
     /// Of a video, up to this time, s
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     to: Option<f64>,
     /// Of a dataset, this split
     #[arg(long, value_name = "NAME", default_value = "test")]
@@ -147,19 +147,19 @@ struct Seen {
     #[arg(long, value_name = "NAME", default_value = "test")]
     split: String,
     /// Of a dataset, its first N sequences [default: all]
-    #[arg(long, value_name = "N")]
-    sequences: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sequences: Option<u32>,
     /// Of a video, frames a second, where the file does not tell
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     fps: Option<f64>,
     /// Of a video, this part of the pictures, pixels from the left and from the top
     #[arg(long, value_name = "WxH+LEFT+TOP")]
     crop: Option<Crop>,
     /// Of a video, from this time on, s
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     from: Option<f64>,
     /// Of a video, up to this time, s
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     to: Option<f64>,
 }
 
@@ -167,7 +167,7 @@ impl Seen {
     fn options(self) -> (PathBuf, PathBuf, ApplyOptions) {
         let options = ApplyOptions {
             split: self.split,
-            sequences: self.sequences,
+            sequences: self.sequences.map(|n| n as usize),
             fps: self.fps,
             crop: self.crop,
             from: self.from,
@@ -210,13 +210,13 @@ pub(super) struct Watch {
     seen: Seen,
     /// Moments that are listed
     #[arg(long, value_name = "N", default_value_t = 10)]
-    moments: usize,
+    moments: u32,
 }
 
 impl Watch {
     /// Does it and tells what was found.
     pub(super) fn run(self) -> Result<String> {
         let (model, source, options) = self.seen.options();
-        watch(&model, &source, self.moments, &options)
+        watch(&model, &source, self.moments as usize, &options)
     }
 }

@@ -53,6 +53,16 @@ const MOST_BYTES: usize = 1 << 30;
 /// A file of another kind, which `kinostate import` makes a dataset of; ffmpeg is not installed; times that are uneven;
 /// more frames than fit into a GiB.
 pub fn film(path: &Path, options: &FilmOptions) -> Result<Film> {
+    if path.is_dir() {
+        return Err(Error::file(
+            path,
+            format!(
+                "expected a dataset folder or a video, got a folder without manifest.json and config.yaml; `kinostate import \
+                 {} --out FOLDER` makes a dataset of recordings in it",
+                path.display()
+            ),
+        ));
+    }
     let kind = Kind::of(path)?;
     if kind != Kind::Video {
         return Err(Error::file(

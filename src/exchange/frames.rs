@@ -400,8 +400,12 @@ impl Arrays {
             let near = ROUNDING * self.white;
             let taken = |v: &f64| (-near..=self.white + near).contains(v);
             if let Some(&value) = values.iter().find(|v| !taken(v)) {
+                let way = match value.is_nan() {
+                    true => "a frame that is missing is NaN throughout",
+                    false => "--white VALUE tells what white is",
+                };
                 let message = format!(
-                    "expected pixels from 0 to {}, got {value} in sequence {}, frame {t} (--white VALUE tells what white is)",
+                    "expected pixels from 0 to {}, got {value} in sequence {}, frame {t} ({way})",
                     self.white, self.read
                 );
                 return Err(Error::file(stream.name(), message));

@@ -72,6 +72,23 @@ impl fmt::Display for Size {
     }
 }
 
+impl Crop {
+    /// Checks that it is a part of a picture of this width and height.
+    ///
+    /// # Errors
+    /// Names the picture's size.
+    pub(super) fn check(&self, [width, height]: [u32; 2], source: &Path) -> Result<()> {
+        let inside =
+            |from: u32, size: u32, all: u32| from.checked_add(size).is_some_and(|end| end <= all);
+        if inside(self.left, self.size.width, width) && inside(self.top, self.size.height, height) {
+            return Ok(());
+        }
+        let message =
+            format!("--crop {self}: expected a part of the picture's {width}x{height} pixels");
+        Err(Error::file(source, message))
+    }
+}
+
 impl fmt::Display for Crop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+{}+{}", self.size, self.left, self.top)
@@ -188,18 +205,7 @@ impl Look {
         let was_clear = flat.is_some();
         let mut picture = flat.unwrap_or(picture);
         if let Some(crop) = self.crop {
-            let (width, height) = (picture.width(), picture.height());
-            let inside = |from: u32, size: u32, all: u32| {
-                from.checked_add(size).is_some_and(|end| end <= all)
-            };
-            if !inside(crop.left, crop.size.width, width)
-                || !inside(crop.top, crop.size.height, height)
-            {
-                let message = format!(
-                    "--crop {crop}: expected a part of the picture's {width}x{height} pixels"
-                );
-                return Err(Error::file(source, message));
-            }
+            crop.check([picture.width(), picture.height()], source)?;
             picture = picture.crop_imm(crop.left, crop.top, crop.size.width, crop.size.height);
         }
         if let Some(Size { width, height }) = self.scale {

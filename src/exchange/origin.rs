@@ -94,7 +94,8 @@ impl Origin {
             return Err(Error::file(
                 &self.path,
                 format!(
-                    "expected at least a sequence each for {}, got {n} in all (after --stride and --clip)",
+                    "expected at least a sequence each for {}, got {n} in all (after --stride and --clip, without frames that are missing \
+                     throughout); --clip N cuts a long recording, SPLIT=FILE names files of one split",
                     splits.join(", ")
                 ),
             ));

@@ -44,7 +44,7 @@ impl Video {
         let probe = video_time::probe(path)?;
         let plan = video_time::plan(path, &probe, options.fps, options.dt)?;
         let notes = plan.note.clone().into_iter().collect();
-        Ok(Self {
+        let this = Self {
             path: path.to_path_buf(),
             look: options.look(),
             started: false,
@@ -57,7 +57,21 @@ impl Video {
             last: None,
             keep_good: options.keep_good,
             notes,
-        })
+        };
+        this.check_crop()?;
+        Ok(this)
+    }
+
+    /// ffmpeg moves a part of the picture that lies outside of it until it lies inside.
+    fn check_crop(&self) -> Result<()> {
+        let Some(crop) = self.look.crop else {
+            return Ok(());
+        };
+        let mut whole = self.seen_as(Look::default());
+        if let Some(picture) = whole.frame()? {
+            crop.check([picture.width(), picture.height()], &self.path)?;
+        }
+        Ok(())
     }
 
     fn start(&self) -> Result<Running> {
@@ -145,7 +159,7 @@ impl Video {
         let way = match self.read {
             0 => String::new(),
             _ => format!(
-                "; {} of {} frames before that can be read, --keep-good keeps them",
+                "; {} of {} frames before that can be read, `kinostate import` with --keep-good keeps them",
                 self.good()?,
                 self.plan.total
             ),
@@ -153,15 +167,11 @@ impl Video {
         Err(Error::file(&self.path, format!("ffmpeg: {complaint}{way}")))
     }
 
-    /// How many frames `--keep-good` keeps: as it reads them, in small.
-    fn good(&self) -> Result<usize> {
-        let small = Self {
+    /// The same file from its first frame on, with other pictures, as far as it can be read.
+    fn seen_as(&self, look: Look) -> Self {
+        Self {
             path: self.path.clone(),
-            look: Look {
-                scale: "16x16".parse().ok(),
-                grey: true,
-                ..Look::default()
-            },
+            look,
             started: false,
             running: None,
             stdout: None,
@@ -172,7 +182,16 @@ impl Video {
             last: None,
             keep_good: true,
             notes: Vec::new(),
-        };
+        }
+    }
+
+    /// How many frames `--keep-good` keeps: as it reads them, in small.
+    fn good(&self) -> Result<usize> {
+        let small = self.seen_as(Look {
+            scale: "16x16".parse().ok(),
+            grey: true,
+            ..Look::default()
+        });
         let mut running = small.start()?;
         let mut count = 0;
         if let Some(stdout) = running.child.stdout.take() {

@@ -66,8 +66,10 @@ const FAR: f64 = 4.5;
 const MOST_LEFT_OUT: f64 = 0.2;
 /// Odds of 20 to 1.
 const CLEAR: f64 = 6.0;
-/// A wider interval tells no constant: half its width over the constant.
+/// A wider interval tells no constant: the distance of its farther end over the constant.
 const WIDE: f64 = 0.5;
+/// Numbers that a fit has more than parameters, at least: fewer tell no law from another.
+const FREE: usize = 4;
 
 /// Fits all of `laws` and answers about `asked`, or about the most probable one.
 ///
@@ -127,12 +129,12 @@ pub(super) fn answer(
     })
 }
 
-/// Laws that have at least two numbers more than parameters.
+/// Laws that have at least [`FREE`] parameters fewer than there are numbers.
 fn fits(path: &Path, laws: &[Law]) -> Vec<Fit> {
     let n = path.count();
     let clips = path.clips.len();
     laws.iter()
-        .filter(|law| law.shared(path.size) + clips * law.own(path.size) + 2 <= n)
+        .filter(|law| law.shared(path.size) + clips * law.own(path.size) + FREE <= n)
         .filter_map(|&law| starts::best(law, path))
         .collect()
 }
@@ -177,7 +179,7 @@ fn chosen<'a>(
                 let clips = path.clips.len();
                 let least = asked
                     .iter()
-                    .map(|law| law.shared(size) + clips * law.own(size) + 2);
+                    .map(|law| law.shared(size) + clips * law.own(size) + FREE);
                 let least = least.min().unwrap_or(0).div_ceil(size);
                 format!(
                     "too short: {} needs at least {least} frames that show the body, got {}",
@@ -304,7 +306,7 @@ fn constants(fit: &Fit, path: &Path, rise: f64) -> Vec<Constant> {
                 true => profile(fit, path, j, rise),
                 false => (value, value),
             };
-            let half = 0.5 * (interval.1 - interval.0);
+            let farther = (interval.1 - value).max(value - interval.0);
             // A damping may be zero: it is told beside the critical one.
             let scale = match *name {
                 "gamma1" => value.abs().max(2.0 * fit.parameters[0].abs().sqrt()),
@@ -315,7 +317,7 @@ fn constants(fit: &Fit, path: &Path, rise: f64) -> Vec<Constant> {
                 unit: unit(name).into(),
                 value,
                 interval,
-                told: half.is_finite() && half <= WIDE * scale,
+                told: farther.is_finite() && farther <= WIDE * scale,
             }
         })
         .collect();

@@ -210,6 +210,11 @@ pub fn identify(clips: &[Clip], settings: &Settings) -> Result<Outcome> {
             code.name()
         )));
     }
+    if clips.iter().all(|clip| clip.steps() < 2) {
+        return Ok(Outcome::Silent(
+            "too short: a motion takes more than one frame".into(),
+        ));
+    }
     let bodies = body::find_all(clips);
     let lost = bodies.iter().filter(|body| body.is_none()).count();
     if lost == bodies.len() {

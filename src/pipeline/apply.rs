@@ -34,6 +34,8 @@ pub struct ApplyOptions {
     pub out: PathBuf,
 }
 
+/// So many times the surprise at home, and the model does not know such pictures.
+const FOREIGN: f64 = 20.0;
 /// Clips whose films are drawn.
 const FILMS: usize = 2;
 
@@ -46,7 +48,7 @@ pub fn apply(model: &Path, source: &Path, options: &ApplyOptions) -> Result<Stri
     let footage = Footage::read(source, &trained, options)?;
     let (n, steps) = (footage.clips, footage.steps);
     let out = &options.out;
-    std::fs::create_dir_all(out).map_err(Error::io(out))?;
+    own_folder(out, "apply.json")?;
 
     // The bound is that of the model before its code noise is fitted, as in the encode stage.
     let surprise = footage.surprise(trained.model.as_ref(), trained.seed)?;
@@ -79,6 +81,7 @@ pub fn apply(model: &Path, source: &Path, options: &ApplyOptions) -> Result<Stri
     let entries = scores.iter().map(|score| {
         json!({ "latents": score.kind, "column": score.column, "unit": score.unit, "r2": score.r2, "rmse": score.rmse })
     });
+    let usual = trained.usual_surprise();
     let about = json!({
         "model": trained.name,
         "seed": trained.seed,
@@ -87,6 +90,7 @@ pub fn apply(model: &Path, source: &Path, options: &ApplyOptions) -> Result<Stri
         "frames": steps,
         "dt": footage.dt,
         "surprise_nats_per_frame": mean,
+        "surprise_nats_per_frame_at_home": usual,
         "columns": columns,
         "scores": entries.collect::<Vec<_>>(),
         "notes": footage.notes,
@@ -97,9 +101,17 @@ pub fn apply(model: &Path, source: &Path, options: &ApplyOptions) -> Result<Stri
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{} seed {} on {}: {n} clips of {steps} frames, surprise {mean:.2} nats a frame",
-        trained.name, trained.seed, footage.name
+        "{} seed {} on {}: {n} clips of {steps} frames, surprise {mean:.2} nats a frame{}",
+        trained.name,
+        trained.seed,
+        footage.name,
+        usual.map_or(String::new(), |usual| format!(
+            " ({usual:.2} on its own test split)"
+        ))
     );
+    if usual.is_some_and(|usual| mean > usual.max(1.0) * FOREIGN) {
+        text += "  these frames look like nothing that the model learned from: what it says of them means little\n";
+    }
     for note in &footage.notes {
         let _ = writeln!(text, "  {note}");
     }
@@ -125,6 +137,21 @@ pub fn apply(model: &Path, source: &Path, options: &ApplyOptions) -> Result<Stri
     }
     let _ = writeln!(text, "{}", out.join("frames.csv").display());
     Ok(text)
+}
+
+/// Makes the folder that is written to. One that holds other files than an earlier answer is refused: a dataset, a run or
+/// a trained model has files of the same names.
+pub(super) fn own_folder(out: &Path, answer: &str) -> Result<()> {
+    let there = out.read_dir().is_ok_and(|mut all| all.next().is_some());
+    if there && !out.join(answer).exists() {
+        return Err(Error::file(
+            out,
+            format!(
+                "--out: expected an empty or new folder, or one with {answer} of an earlier answer, got one with other files"
+            ),
+        ));
+    }
+    std::fs::create_dir_all(out).map_err(Error::io(out))
 }
 
 struct Score {

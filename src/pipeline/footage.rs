@@ -4,7 +4,7 @@
 use super::apply::ApplyOptions;
 use super::dataset_folder;
 use super::encode::reconstructing;
-use super::identify::{is_dataset, only_of_videos, shown};
+use super::identify::{is_dataset, not_before_zero, only_of_videos, sensible, shown};
 use super::train::build;
 use crate::array::Array;
 use crate::data::{Dataset, Scale};
@@ -95,6 +95,14 @@ impl Trained {
         })
     }
 
+    /// Mean surprise of the frames of its own test split, nats; nothing where they are not encoded.
+    pub fn usual_surprise(&self) -> Option<f64> {
+        let dir = self.folder.split(&self.name, self.seed, "test");
+        let beliefs = dir.exists().then(|| Beliefs::load(&dir).ok()).flatten()?;
+        let all = beliefs.get("surprise")?.data();
+        Some(all.iter().sum::<f64>() / all.len().max(1) as f64)
+    }
+
     /// What frames are brought to: (C, H, W), or columns of vectors.
     fn vectors(&self) -> Option<&Scale> {
         self.data
@@ -161,6 +169,9 @@ impl Footage {
     /// # Errors
     /// A dataset whose frames have another shape; a video that can't be read.
     pub fn read(path: &Path, trained: &Trained, options: &ApplyOptions) -> Result<Self> {
+        sensible("fps", options.fps)?;
+        sensible("to", options.to)?;
+        not_before_zero("from", options.from)?;
         let mut this = match is_dataset(path) {
             true => Self::of_dataset(path, trained, options)?,
             false => Self::of_video(path, trained, options)?,

@@ -59,12 +59,9 @@ pub fn identify(sources: &[PathBuf], options: &IdentifyOptions) -> Result<String
         ("px-per-m", options.px_per_m),
         ("to", options.to),
     ] {
-        if let Some(value) = value.filter(|v| !(v.is_finite() && *v > 0.0)) {
-            return Err(Error::Experiment(format!(
-                "--{flag}: expected a finite number above 0, got {value}"
-            )));
-        }
+        sensible(flag, value)?;
     }
+    not_before_zero("from", options.from)?;
     let source = read(sources, options)?;
     let settings = Settings {
         dt: source.dt,
@@ -82,6 +79,30 @@ pub fn identify(sources: &[PathBuf], options: &IdentifyOptions) -> Result<String
         told.write(out)?;
     }
     Ok(told.text())
+}
+
+/// The least and the largest of a rate, a scale or a time that can be meant.
+const SENSIBLE: [f64; 2] = [1e-9, 1e9];
+
+/// Checks a flag that has to be above 0.
+pub(super) fn sensible(flag: &str, value: Option<f64>) -> Result<()> {
+    let [low, high] = SENSIBLE;
+    match value.filter(|v| !(low..=high).contains(v)) {
+        None => Ok(()),
+        Some(value) => Err(Error::Experiment(format!(
+            "--{flag}: expected a finite number above 0 (from {low} to {high}), got {value}"
+        ))),
+    }
+}
+
+/// Checks a time that may be 0.
+pub(super) fn not_before_zero(flag: &str, value: Option<f64>) -> Result<()> {
+    match value.filter(|v| !(0.0..=SENSIBLE[1]).contains(v)) {
+        None => Ok(()),
+        Some(value) => Err(Error::Experiment(format!(
+            "--{flag}: expected a time in seconds of 0 or later, got {value}"
+        ))),
+    }
 }
 
 /// All clips of all sources.

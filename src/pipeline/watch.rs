@@ -1,6 +1,6 @@
 //! The command `watch`: what surprises a trained model in a dataset or video, moment by moment.
 
-use super::apply::ApplyOptions;
+use super::apply::{ApplyOptions, own_folder};
 use super::footage::{Footage, Trained};
 use super::marks::marked;
 use crate::array::Array;
@@ -77,7 +77,7 @@ pub fn watch(model: &Path, source: &Path, count: usize, options: &ApplyOptions) 
         .collect();
 
     let out = &options.out;
-    std::fs::create_dir_all(out).map_err(Error::io(out))?;
+    own_folder(out, "watch.json")?;
     write_atomic(
         out.join("moments.csv"),
         table(&moments, &footage).as_bytes(),

@@ -292,7 +292,9 @@ fn of_a_truncated_video_the_message_tells_what_is_good_and_keep_good_keeps_it() 
     let rest = rest.rsplit_once("; ").map_or(rest, |(_, last)| last);
     let good: usize = rest.split(' ').next().unwrap().parse().unwrap();
     assert!(
-        error.contains("frames before that can be read, --keep-good keeps them"),
+        error.contains(
+            "frames before that can be read, `kinostate import` with --keep-good keeps them"
+        ),
         "{error}"
     );
     assert!((20..60).contains(&good), "{good}");

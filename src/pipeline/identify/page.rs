@@ -350,7 +350,7 @@ const MEANING: &str = "
 - **95 % interval**: where the least squares with this constant held, all others fitted anew, rise by t² s² (profile
   likelihood; t of n - k degrees of freedom, s the residual), widened where neighbouring residuals go together.
 - **BIC**: n ln(RSS / n) + k ln n, less is better; **probability**: exp(-BIC / 2) over its sum over these laws.
-- **told**: half of the interval is at most half of the constant (of gamma1: or of the critical damping).
+- **told**: the farther end of the interval is at most half of the constant away (of gamma1: or of the critical damping).
 
 ";
 
