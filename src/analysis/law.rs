@@ -13,7 +13,7 @@
 use super::constants::{constants, values};
 use super::law_pictures::{entry_table, panels};
 use super::walls::{self, Bounce, Learned};
-use super::{Analysis, Finding, Kinematics, Study, law_inputs};
+use super::{Analysis, Finding, Kinematics, Study, law_inputs, rooms};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::figures::{Eigenvalues, Figure};
@@ -74,15 +74,24 @@ impl Analysis for Law {
         let states = crate::measure::arrays::columns(&study.train.states, &order);
         let sums = AffineSums::new(latents, &states)?;
         let boot = Bootstrap::new(sums.sequences(), DRAWS, &study.seeds());
+        let room = modes.as_ref().and_then(|(modes, ..)| modes.room.as_ref());
+        let room = room.filter(|room| room.axes() == 2 && d == law.latent);
         let bounces = match &modes {
-            Some((modes, shares, _)) => bounces_of(study, &kinematics, &sums, modes, shares)?,
-            None => Vec::new(),
+            Some((modes, shares, _)) if room.is_none() => {
+                bounces_of(study, &kinematics, &sums, modes, shares)?
+            }
+            _ => Vec::new(),
         };
         let constants = constants(study, &kinematics);
         let mean_state = mean_row(&states);
-        // Of the law and of every bounce the (D, D + 1) entries of [A_s, b_s], row-major; then constants, then turning points.
+        // Of the law and of every bounce the (D, D + 1) entries of [A_s, b_s], row-major; then constants, then turning points,
+        // of a room direction and turning point of every wall.
         let estimates = boot.estimates(|drawn| {
             let (m, c) = sums.fit(drawn)?;
+            let walls = match room {
+                Some(room) => rooms::values(room, &m, &c)?,
+                None => Vec::new(),
+            };
             let (a, b) = carry(&m, &c, &a, &b)?;
             let mut out = flat(&a, &b);
             let mut rest = values(&a, &b, &mean_state, kinematics.axes(), study.dt);
@@ -92,6 +101,7 @@ impl Analysis for Law {
                 rest.push(bounce.turning_point(&a, &b));
             }
             out.extend(rest);
+            out.extend(walls);
             Some(out)
         });
         let Some(estimates) = estimates else {
@@ -145,7 +155,28 @@ impl Analysis for Law {
             let what = (&kinematics, order.as_slice());
             law_inputs::add(&mut finding, study, (&law, inputs), what, (&sums, &boot))?;
         }
-        if modes.is_some() {
+        if let (Some((modes, ..)), Some(room)) = (&modes, room) {
+            rooms::add(
+                &mut finding,
+                study,
+                &kinematics,
+                (modes, room),
+                (turning, &boot),
+            );
+            let number = |name: &str| finding.value(name);
+            if let (Some(found), Some(truth), Some(worst)) = (
+                number("law/walls_matched"),
+                number("law/walls_true"),
+                number("law/wall_max_error"),
+            ) {
+                finding.answer += &format!(
+                    " {found} of {truth} walls were found; the turning points of those hit often are at most {worst:.2} {} off; \
+                     restitution {:.3}.",
+                    kinematics.position_unit,
+                    room.numbers().restitution
+                );
+            }
+        } else if modes.is_some() {
             let e = walls::restitution(study);
             let learned: Vec<Learned> = bounces
                 .iter()

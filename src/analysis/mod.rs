@@ -28,6 +28,7 @@ pub mod monitor;
 mod poses_linear;
 pub mod readout;
 mod regime_pictures;
+mod rooms;
 mod sight;
 pub mod study;
 #[cfg(test)]

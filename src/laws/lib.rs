@@ -9,6 +9,7 @@ mod blended;
 mod error;
 mod input;
 mod matrices;
+mod room;
 mod state_space;
 mod switching;
 

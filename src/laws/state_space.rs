@@ -16,6 +16,8 @@ pub(super) const RATE: f64 = 5.0;
 
 /// Most steps of EM; each leaves some n/T of the way to R.
 const EM_STEPS: usize = 50;
+/// Fall of the log likelihood, as a share of it, that is no rounding.
+const FALL: f64 = 1e-6;
 /// Relative change of the variances at which EM has arrived.
 const EM_CHANGE: f64 = 1e-3;
 
@@ -155,9 +157,20 @@ impl<F: Float> StateSpace<F> {
         infer: impl Fn(&Lgssm, &Batch) -> lgssm::Result<Posterior>,
     ) -> Result<()> {
         let p = self.code;
+        let mut before: Option<(f64, Vec<F>)> = None;
         for _ in 0..EM_STEPS {
             let law = self.law();
-            let found = lgssm::em::emission_noise(&law, batch, &infer(&law, batch)?)?;
+            let posterior = infer(&law, batch)?;
+            // Where `infer` follows some paths of modes only, a step may make codes less likely: the one before was the last good one.
+            let likely: f64 = posterior.log_likelihood.iter().sum();
+            if let Some((of_before, root)) = &before
+                && likely < of_before - FALL * of_before.abs()
+            {
+                self.emission_root.set(root)?;
+                break;
+            }
+            before = Some((likely, self.emission_root.values().to_vec()));
+            let found = lgssm::em::emission_noise(&law, batch, &posterior)?;
             let Some(cov) = found else { break };
             let packed = pack("emission covariance of code means", &cov, p)?;
             let packed: Vec<F> = packed.into_iter().map(F::of).collect();

@@ -1,10 +1,13 @@
 //! A switching state-space model as learnable parameters, and the exact log density of codes under it as one operation.
 
 use super::matrices::Matrices;
+use super::room;
 use super::state_space::{RATE, StateSpace, send_back, sequences};
 use crate::{Error, Result};
 use dfdx::prelude::{Cpu, PutTape, SplitTape, Tape};
-use lgssm::switching::{self, Hypotheses, Modes, ModesGradient, Reflecting, SwitchingPosterior};
+use lgssm::switching::{
+    self, Hypotheses, Modes, ModesGradient, Reflecting, Room, SwitchingPosterior,
+};
 use lgssm::{AffineModes, Batch, Constraint, Lgssm};
 use nn::tensor::{PerRow, scalar};
 use nn::{Float, Mat, Module, Param};
@@ -27,6 +30,8 @@ pub struct ModesParams<F: Float> {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Reflecting,
+    /// With place for so many walls.
+    Room(usize),
     Mixture,
 }
 
@@ -46,6 +51,19 @@ impl<F: Float> ModesParams<F> {
             kind: Kind::Reflecting,
             matrices: None,
             parameters,
+        })
+    }
+
+    /// Free flight with a constant acceleration on `axes` axes, and place for `most` walls of any direction, none of them there until
+    /// [`SwitchingStateSpace::start`] finds them.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn room(axes: usize, most: usize) -> Result<Self> {
+        Ok(Self {
+            kind: Kind::Room(most),
+            matrices: None,
+            parameters: room::parameters(axes, most)?,
         })
     }
 
@@ -101,6 +119,13 @@ impl<F: Float> ModesParams<F> {
                     let parts = all.chunks_exact(axes).map(<[f64]>::to_vec).collect();
                     (None, parts)
                 };
+                Ok((modes, Box::new(pull)))
+            }
+            (Kind::Room(most), None, values) => {
+                let (room, walls) = room::room(values)?;
+                let modes = room.modes()?;
+                let pull =
+                    move |g: ModesGradient| (None, room::gradients(&room, (&walls, most), &g));
                 Ok((modes, Box::new(pull)))
             }
             (Kind::Mixture, Some(matrices), [offsets, directions, edges, log_sharpness]) => {
@@ -268,6 +293,13 @@ impl<F: Float> SwitchingStateSpace<F> {
                 edges.high.clone(),
                 edges.step.iter().map(|s| (sharpness / s).ln()).collect(),
             ],
+            Kind::Room(most) => {
+                let size = (p, steps);
+                let found = switching::room_start::from_codes(codes, size, most, sharpness)?;
+                let std = edges.step.iter().map(|s| s * found.process_std);
+                process_std = std.collect::<Vec<f64>>().repeat(2);
+                room::values(&found, most)
+            }
             Kind::Mixture => {
                 let count = self.modes()?.count();
                 let (found, cov) =
@@ -320,11 +352,29 @@ impl<F: Float> SwitchingStateSpace<F> {
         let modes = self.modes()?;
         let names = match self.modes.kind {
             Kind::Reflecting => Reflecting::names(self.space.size().1),
+            Kind::Room(_) => self.room()?.map_or_else(Vec::new, |room| room.names()),
             Kind::Mixture => (1..=modes.count()).map(|k| format!("mode {k}")).collect(),
         };
         let values = modes.values();
         let arrays = (names, values.matrices.clone(), values.offsets.clone());
-        Ok(AffineModes::new(self.law(), arrays).map(|own| own.gated_by(modes)))
+        let room = self.room()?;
+        Ok(AffineModes::new(self.law(), arrays).map(|own| AffineModes {
+            room,
+            ..own.gated_by(modes)
+        }))
+    }
+
+    /// The room that the modes are made of, where they are.
+    ///
+    /// # Errors
+    /// As [`Self::modes`].
+    pub fn room(&self) -> Result<Option<Room>> {
+        let Kind::Room(_) = self.modes.kind else {
+            return Ok(None);
+        };
+        let parameters = self.modes.parameters.iter();
+        let values: Vec<Vec<f64>> = parameters.map(|(_, p)| p.to_f64()).collect();
+        Ok(Some(room::room(&values)?.0))
     }
 
     /// Filtered and smoothed states and mode probabilities of codes (B, T, p), with as many hypotheses as told.

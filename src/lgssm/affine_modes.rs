@@ -1,7 +1,7 @@
 //! The affine modes of a law that has several, as plain arrays: what an analysis reads.
 
 use super::Lgssm;
-use super::switching::Modes;
+use super::switching::{Modes, Room};
 use serde::{Deserialize, Serialize};
 
 /// Affine modes z' = A_k z + b_k of a law of motion, k = 0 .. K-1, and what all of them share.
@@ -19,6 +19,9 @@ pub struct AffineModes {
     /// The same modes with what chooses between them, where that is the state: all that a filter needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gated: Option<Modes>,
+    /// The room that they are the free flight and the bounces of, where the law says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
 }
 
 impl AffineModes {
@@ -39,6 +42,7 @@ impl AffineModes {
             matrices,
             offsets,
             gated: None,
+            room: None,
         })
     }
 

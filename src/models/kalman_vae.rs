@@ -1,4 +1,5 @@
-//! A VAE whose codes follow a state-space model with a transition of choice: linear, reflecting walls, or a mixture of affine modes.
+//! A VAE whose codes follow a state-space model with a transition of choice: linear, walls (two an axis, or a room of any
+//! shape), or a mixture of affine modes.
 //!
 //! ```text
 //! a_t ~ q(a_t | x_t)                                         encoder, diagonal Gaussian, one frame at a time
@@ -28,7 +29,7 @@ mod switching;
 mod transition;
 mod weights;
 
-pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Transition, Weights};
+pub use transition::{Linear, Mixture, MixtureStart, Reflecting, Room, Transition, Weights};
 
 use super::lg_vae::Start;
 use super::{Fit, FramesConfig, LgVae, SequenceVae, Sizes, occlusion};

@@ -11,6 +11,8 @@ mod golden;
 mod gradients;
 mod hard;
 mod published;
+mod room;
+mod room_start;
 mod sampling;
 mod support;
 mod switching;

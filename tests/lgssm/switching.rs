@@ -11,7 +11,7 @@ const MODES: usize = 3;
 const P: usize = 2;
 const N: usize = 2 * P;
 
-fn rng(index: u64) -> Rng {
+pub fn rng(index: u64) -> Rng {
     Seeds::new(11).stream("test/switching", index)
 }
 
@@ -36,7 +36,7 @@ fn mixture(rng: &mut Rng, gate: f64) -> ModesGradient {
     }
 }
 
-fn total(model: &Lgssm, modes: &Modes, hypotheses: Hypotheses, batch: &Owned) -> f64 {
+pub fn total(model: &Lgssm, modes: &Modes, hypotheses: Hypotheses, batch: &Owned) -> f64 {
     switching::log_likelihood(model, modes, hypotheses, &batch.view())
         .unwrap()
         .iter()
@@ -50,7 +50,7 @@ fn derivative(mut f: impl FnMut(f64) -> f64) -> f64 {
 }
 
 /// Central differences in every value.
-fn differences(values: &[f64], f: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
+pub fn differences(values: &[f64], f: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
     let mut values = values.to_vec();
     (0..values.len())
         .map(|i| {
@@ -362,7 +362,7 @@ fn flight(frames: usize) -> (Vec<f64>, Vec<f64>) {
     (codes, velocities)
 }
 
-fn newton(q: f64) -> Lgssm {
+pub fn newton(q: f64) -> Lgssm {
     let diagonal = |size: usize, x: f64| -> Vec<f64> {
         (0..size * size)
             .map(|i| if i % (size + 1) == 0 { x } else { 0.0 })

@@ -24,6 +24,7 @@
 //! The model's own `transition_matrix` and `transition_offset` are checked and then not used; their gradients are zero.
 
 mod adjoint;
+mod dual;
 pub mod em;
 mod filter;
 mod infer;
@@ -31,6 +32,8 @@ mod likelihood;
 mod modes;
 mod online;
 mod reflecting;
+mod room;
+pub mod room_start;
 pub mod start;
 
 pub use infer::{SwitchingPosterior, infer, infer_watching};
@@ -38,6 +41,7 @@ pub use likelihood::{SwitchingEvaluation, log_likelihood, log_likelihood_and_gra
 pub use modes::{Modes, ModesGradient};
 pub use online::{Now, Online};
 pub use reflecting::Reflecting;
+pub use room::{MOST_AXES, Room, RoomNumbers};
 
 use super::batch::Batch;
 use super::model::Lgssm;

@@ -11,7 +11,7 @@ use nn::tensor::PerRow;
 use nn::{Float, Grad, Mat, Module, Param};
 use rand::RngExt;
 
-/// Reflecting walls or a mixture of affine modes.
+/// Reflecting walls, a room or a mixture of affine modes.
 #[derive(Debug)]
 pub(super) struct Switching<F: Float> {
     pub law: SwitchingStateSpace<F>,

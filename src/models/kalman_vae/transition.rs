@@ -9,7 +9,7 @@ use crate::error::{Error, Result, all};
 use crate::models::Dynamics;
 use crate::seeds::Rng;
 use laws::{BlendedStateSpace, ModesParams, StateSpace, SwitchingStateSpace};
-use lgssm::switching::Hypotheses;
+use lgssm::switching::{Hypotheses, MOST_AXES};
 use lgssm::{Blend, Constraint, Lgssm};
 use nn::Float;
 use rand_distr::{Distribution, StandardNormal};
@@ -24,6 +24,8 @@ pub enum Transition {
     Linear(Linear),
     /// Free flight between two reflecting walls on every axis.
     Reflecting(Reflecting),
+    /// Free flight with a constant acceleration between walls of any direction, which are found from the codes.
+    Room(Room),
     /// Affine modes, chosen by where the state is or blended by what past codes say.
     Mixture(Mixture),
 }
@@ -38,6 +40,18 @@ pub struct Linear {}
 #[serde(deny_unknown_fields, default)]
 pub struct Reflecting {
     /// Sharpness kappa of a wall at the start, in inverse typical displacements per frame. Walls start at the edges of the codes.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub sharpness: f64,
+}
+
+/// How many walls a room may have, and how sharp they start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Room {
+    /// Most walls. How many there are is found, each from at least 8 contacts after `train.law_from` steps.
+    #[schemars(range(min = 1, max = 32))]
+    pub walls: usize,
+    /// Sharpness kappa of a wall at the start, in inverse typical displacements per frame.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub sharpness: f64,
 }
@@ -102,12 +116,23 @@ impl MixtureStart {
 
 /// Edges of the codes are known to a fraction of a displacement; what is not known of the state softens a gate by itself.
 const SHARPNESS: f64 = 50.0;
+/// Most walls of a room; more than a dozen are a circle.
+const MOST_WALLS: usize = 32;
 /// Standard deviation of the noise that tells modes apart.
 const APART: f64 = 0.02;
 
 impl Default for Reflecting {
     fn default() -> Self {
         Self {
+            sharpness: SHARPNESS,
+        }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            walls: 12,
             sharpness: SHARPNESS,
         }
     }
@@ -152,6 +177,7 @@ impl Transition {
         let sharpness = match self {
             Self::Linear(_) => None,
             Self::Reflecting(c) => Some(("transition.reflecting.sharpness", c.sharpness)),
+            Self::Room(c) => Some(("transition.room.sharpness", c.sharpness)),
             Self::Mixture(c) => Some(("transition.mixture.sharpness", c.sharpness)),
         };
         if let Some((key, got)) = sharpness
@@ -159,13 +185,26 @@ impl Transition {
         {
             wrong(key, "a positive number", &got);
         }
-        if let Self::Reflecting(_) = self {
+        if let Self::Reflecting(_) | Self::Room(_) = self {
             if published {
                 wrong("objective", bound, &"published");
             }
             if setting.constraint != Constraint::Free {
-                let want = "free (reflecting walls have matrices of their own)";
+                let want = match self {
+                    Self::Room(_) => "free (a room has matrices of its own)",
+                    _ => "free (reflecting walls have matrices of their own)",
+                };
                 wrong("constraint", want, &setting.constraint.name());
+            }
+        }
+        if let Self::Room(c) = self {
+            if !(1..=MOST_WALLS).contains(&c.walls) {
+                let want = format!("a number in 1..={MOST_WALLS}");
+                wrong("transition.room.walls", &want, &c.walls);
+            }
+            if codes > MOST_AXES {
+                let want = format!("at most {MOST_AXES} with a room");
+                wrong("frames.codes", &want, &codes);
             }
         }
         if let Self::Mixture(c) = self {
@@ -220,6 +259,7 @@ impl Transition {
                 }));
             }
             Self::Reflecting(c) => (ModesParams::reflecting(free.code)?, c.sharpness),
+            Self::Room(c) => (ModesParams::room(free.code, c.walls)?, c.sharpness),
             Self::Mixture(c) if c.weights == Weights::State => (
                 ModesParams::mixture(free, c.modes, constraint)?,
                 c.sharpness,
