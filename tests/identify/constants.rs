@@ -289,7 +289,7 @@ fn what_clips_do_not_tell_is_said_with_its_reason() {
         panic!("something was found")
     };
     assert!(
-        why.starts_with("too short: pendulum needs at least 5 frames"),
+        why.starts_with("too short: pendulum needs at least 6 frames"),
         "{why}"
     );
 }
