@@ -114,6 +114,7 @@ analyses! {
     memory::Memory,
     attention::Attention,
     facts::Facts,
+    factors::Factors,
     next_frame::NextFrame,
     violations::Violations,
     poses::Poses,
