@@ -237,9 +237,10 @@ mod tests {
         let (a, b) = ([0, 0, 0, 1, 1, 1], [0, 0, 1, 0, 1, 1]);
         let both = 2.0 / 3.0 * 3f64.ln() + 1.0 / 3.0 * 6f64.ln();
         assert!((information(&a, &b) - (2.0 * 2f64.ln() - both)).abs() < 1e-12);
+        // Edges are the third and fifth of 1 1 1 5 7 9, that is 1 and 7.
         assert_eq!(
             binned(&[5.0, 1.0, 1.0, 1.0, 9.0, 7.0], 3),
-            [1, 0, 0, 0, 2, 2]
+            [1, 1, 1, 1, 2, 2]
         );
     }
 
