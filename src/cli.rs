@@ -4,6 +4,7 @@ mod control;
 mod exchange;
 mod recordings;
 mod submit;
+mod synthesize;
 
 use clap::{Args, Parser, Subcommand};
 use kinostate::pipeline::{self, Options, Step};
@@ -78,6 +79,8 @@ enum Command {
     Apply(recordings::Apply),
     /// Show what surprises a trained model most in a dataset or video
     Watch(recordings::Watch),
+    /// Make clips with a trained model: futures, changed states, another content
+    Synthesize(synthesize::Synthesize),
     /// Find what moves in videos or a dataset without labels, by which law, with which constants
     Identify(Box<recordings::Identify>),
     /// Write a dataset in another format: npz, hdf5, mp4, gif or png
@@ -302,6 +305,7 @@ impl Cli {
             Command::Pictures(pictures) => return print(&pictures.run()?),
             Command::Apply(apply) => return print(&apply.run()?),
             Command::Watch(watch) => return print(&watch.run()?),
+            Command::Synthesize(asked) => return print(&asked.run()?),
             Command::Identify(identify) => return print(&identify.run()?),
             Command::Inspect(Inspect { path, frames }) => {
                 let text = match frames {

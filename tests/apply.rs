@@ -138,3 +138,70 @@ fn a_model_applied_to_its_own_test_split_says_what_the_run_said() {
         "`kinostate generate`",
     );
 }
+
+/// The ball of the run is moved along the read-out of its law: before and after differ by what was asked in the belief, the rest
+/// is written, and what can't be asked is refused with what can.
+#[test]
+fn clips_are_made_as_asked_and_what_a_model_lacks_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    finish(folder, &[]);
+    let made = |extra: &[&str], out: &str| {
+        let arguments = [&["synthesize", MODEL, "--out", out], extra].concat();
+        kinostate(folder, &arguments)
+    };
+    let done = made(
+        &["--from", "1", "--horizon", "3", "--samples", "2"],
+        "futures",
+    );
+    assert!(done.status.success(), "{}", words(&done));
+    let table = std::fs::read_to_string(folder.join("futures/asked.csv")).unwrap();
+    let names: Vec<&str> = table
+        .lines()
+        .map(|line| line.split(',').next().unwrap())
+        .collect();
+    assert_eq!(names, ["clip", "future-0", "future-1"]);
+    for file in ["clips.npy", "future-0.gif", "future-1.gif"] {
+        assert!(folder.join("futures").join(file).exists(), "{file}");
+    }
+    // The same bytes again.
+    made(
+        &["--from", "1", "--horizon", "3", "--samples", "2"],
+        "again",
+    );
+    let [one, two] =
+        ["futures", "again"].map(|out| std::fs::read(folder.join(out).join("clips.npy")).unwrap());
+    assert_eq!(one, two);
+
+    let done = made(&["--move", "x=+2", "--horizon", "2"], "moved");
+    assert!(done.status.success(), "{}", words(&done));
+    assert!(
+        folder.join("moved/before-0.gif").exists() && folder.join("moved/after-0.gif").exists()
+    );
+    let done = made(&["--move", "x=+900", "--horizon", "2"], "far");
+    assert!(
+        words(&done).contains("outside of the training data's"),
+        "{}",
+        words(&done)
+    );
+
+    for (extra, message) in [
+        (
+            &["--move", "speed=+1"][..],
+            "expected a state of this dataset (x, y, vx, vy), got speed",
+        ),
+        (&["--swap", "0:1"], "keeps the content of a clip apart"),
+        (&["--content", "2"], "keeps the content of a clip apart"),
+        (&["--swap", "0-1"], "such as 4:7, got 0-1"),
+        (&["--from", "99"], "expected a clip below 8"),
+        (&["--seen", "0"], "--seen in 1..=8"),
+    ] {
+        let output = made(extra, "refused");
+        assert!(!output.status.success(), "{extra:?}");
+        assert!(
+            words(&output).contains(message),
+            "{extra:?}: {}",
+            words(&output)
+        );
+    }
+}

@@ -115,6 +115,7 @@ analyses! {
     memory::Memory,
     attention::Attention,
     facts::Facts,
+    factors::Factors,
     next_frame::NextFrame,
     violations::Violations,
     poses::Poses,

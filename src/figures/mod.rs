@@ -86,6 +86,7 @@ figures! {
     trajectories::Trajectories, latent_map::LatentMap, filmstrip::Filmstrip, regimes::Regimes,
     traversal::Traversal, sample_fan::SampleFan, skill_over_horizon::SkillOverHorizon,
     sample_strip::SampleStrip, ledger::Ledger, attention_map::AttentionMap,
+    score_map::ScoreMap,
 }
 
 /// Pixels a px in [`Figure::png`].

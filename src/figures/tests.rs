@@ -322,6 +322,16 @@ fn layouts() -> Vec<(String, Figure)> {
                     add(&format!("{count} layers"), map.into());
                 }
             }
+            Figure::ScoreMap(mut map) => {
+                let table = &mut map.tables[0];
+                table.rows[0] = "a latent of a level with a long name".into();
+                table.columns[1] = "angular velocity (12)".into();
+                add("long names", map.clone().into());
+                let table = &mut map.tables[0];
+                table.columns = (0..20).map(|k| format!("state {k}")).collect();
+                table.scores = vec![Some(0.5); table.rows.len() * table.columns.len()];
+                add("20 columns", map.into());
+            }
             Figure::Ledger(mut ledger) => {
                 ledger.books.truncate(1);
                 add("one cost", ledger.into());

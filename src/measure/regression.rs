@@ -164,6 +164,50 @@ impl Readout {
         })
     }
 
+    /// Standard deviations of the training features; 0 of one that does not vary.
+    fn scales(&self) -> Vec<f64> {
+        let mut out = vec![0.0; self.features];
+        if let Some((_, fit)) = self.parts.first() {
+            fit.active.iter().for_each(|&j| out[j] = fit.std[j]);
+        }
+        out
+    }
+
+    /// The least change of features, in units of their training standard deviations, that changes the decoded targets by
+    /// `wanted` (D): Delta x = S (M S)^+ wanted, S those deviations, M of [`Self::affine`], ^+ the pseudoinverse.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for other than D numbers; [`Error::Numeric`] where no features reach the change, to a thousandth of it.
+    pub fn inverse(&self, wanted: &[f64]) -> Result<Vec<f64>> {
+        let (matrix, _) = self.affine();
+        if wanted.len() != matrix.nrows() {
+            return Err(Error::Shape(format!(
+                "read-out: a change of {} targets expected, got {}",
+                matrix.nrows(),
+                wanted.len()
+            )));
+        }
+        // One that is known nowhere asks for nothing.
+        let matrix = matrix.map(|v| if v.is_finite() { v } else { 0.0 });
+        let mut scaled = matrix.clone();
+        for (mut column, scale) in scaled.column_iter_mut().zip(self.scales()) {
+            column *= scale;
+        }
+        let failed = |what: &str| Error::Numeric(format!("read-out: {what}"));
+        let inverse = scaled.clone().pseudo_inverse(1e-9 * scaled.amax());
+        let inverse = inverse.map_err(failed)?;
+        let target = DMatrix::from_column_slice(wanted.len(), 1, wanted);
+        let steps = inverse * &target;
+        let left = (&scaled * &steps - &target).norm();
+        if left > 1e-3 * target.norm() {
+            return Err(failed(&format!(
+                "a change of features expected that changes the targets by {wanted:?}, but none does: {left:.3e} is left"
+            )));
+        }
+        let steps = steps.iter().zip(self.scales());
+        Ok(steps.map(|(step, scale)| step * scale).collect())
+    }
+
     /// Decoded targets, (N, T, D); NaN for one that is known in no training or no validation row.
     ///
     /// # Errors
@@ -546,6 +590,50 @@ mod tests {
         for (a, b) in decoded.data().iter().zip(affine(&test).data()) {
             assert!((a - b).abs() < 1e-9, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn a_change_of_targets_is_the_least_change_of_features_that_makes_it() {
+        let features = |index, n| {
+            let mut x = normal([n, 7, 4], index);
+            for row in x.data_mut().chunks_exact_mut(4) {
+                row[0] *= 10.0;
+                row[3] = 3.25;
+            }
+            x
+        };
+        let (train, validation) = (features(20, 60), features(21, 10));
+        let fit = Readout::fit(
+            (&train, &affine(&train)),
+            (&validation, &affine(&validation)),
+        )
+        .unwrap();
+        // s = (2 x0 - x1 + 100, 5 - 3 x2): by hand (s0, s1) + (3, 0) is x + (2 a^2, -b^2, 0, 0) 3 / (4 a^2 + b^2), where a and b
+        // are the deviations of x0 and x1, some 10 and 1.
+        let std = |j: usize| {
+            let all: Vec<f64> = train.data().iter().skip(j).step_by(4).copied().collect();
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64
+        };
+        let (a, b) = (std(0), std(1));
+        let step = fit.inverse(&[3.0, 0.0]).unwrap();
+        let share = 3.0 / (4.0 * a + b);
+        for (got, want) in step.iter().zip([2.0 * a * share, -b * share, 0.0, 0.0]) {
+            assert!((got - want).abs() < 1e-6, "{step:?}");
+        }
+        // Two targets that are one, 2 x0, can't be changed apart.
+        let doubled = |x: &Array| {
+            let [n, t, _] = sizes(x);
+            build([n, t, 2], |i, t, row| {
+                row.fill(2.0 * super::super::arrays::at(x, i, t)[0]);
+            })
+        };
+        let same = Readout::fit(
+            (&train, &doubled(&train)),
+            (&validation, &doubled(&validation)),
+        );
+        let error = same.unwrap().inverse(&[1.0, 0.0]).unwrap_err().to_string();
+        assert!(error.contains("none does"), "{error}");
     }
 
     #[test]

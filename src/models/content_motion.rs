@@ -133,9 +133,11 @@ impl ContentMotion {
         rng: &mut Rng,
     ) -> Result<RecurrentVae<F, ContentMotionCell<F>>> {
         let (h, k, acts) = (self.units, self.frames.features(), sizes.actions);
+        let anywhere = self.frames.anywhere().unwrap_or(0..k);
         let [m, c] = [self.motion, self.content].map(|n| ZKind::Gaussian.variables(n));
         let cell = ContentMotionCell {
-            seen: Linear::new(k, h, Activation::Relu, rng)?,
+            seen: Linear::new(anywhere.len(), h, Activation::Relu, rng)?,
+            anywhere,
             content: c.head(h, h, 0.5, rng)?,
             memory: Lstm::new(k, h, rng)?,
             path: Gru::new(self.motion + acts, h, true, rng)?,
@@ -143,9 +145,9 @@ impl ContentMotion {
             posterior: m.head(2 * h + acts, h, 0.5, rng)?,
             config: self.clone(),
         };
-        let images = self
-            .frames
-            .build(sizes.frame, self.motion + self.content, rng)?;
+        let all = self.motion + self.content;
+        let parts = [self.motion..all, 0..self.motion];
+        let images = self.frames.build_of_parts(sizes.frame, all, parts, rng)?;
         Ok(RecurrentVae::new(images, cell, self.ahead).driven(acts))
     }
 }
@@ -155,6 +157,8 @@ impl ContentMotion {
 #[derive(Debug)]
 pub struct ContentMotionCell<F: Float> {
     config: ContentMotion,
+    /// Which of a frame's features the content is read from.
+    anywhere: Range<usize>,
     /// V: of one frame.
     seen: Linear<F>,
     /// q(z_c).
@@ -247,6 +251,10 @@ impl<F: Float> Cell<F> for ContentMotionCell<F> {
         self.config.units + self.subsets() * (self.config.units + 1)
     }
 
+    fn content(&self) -> Option<(Range<usize>, bool)> {
+        Some((self.content_place(), true))
+    }
+
     fn shown(&self) -> Range<usize> {
         0..self.content_place().end
     }
@@ -254,7 +262,8 @@ impl<F: Float> Cell<F> for ContentMotionCell<F> {
     fn memory<T: Track<F>>(&self, features: &Mat<F, T>, look: &mut Look) -> Result<Mat<F, T>> {
         let steps = look.steps;
         let clips = size(features).0 / steps.max(1);
-        let seen = self.seen.forward(features)?; // (B*T, h)
+        let seen = ops::columns(features, self.anywhere.clone())?;
+        let seen = self.seen.forward(&seen)?; // (B*T, h)
         let mut parts = vec![self.memory.seq(features, steps, Direction::Forward)?];
         for _ in 0..self.subsets() {
             let mut means = Vec::with_capacity(steps);

@@ -4,11 +4,12 @@ use super::pixels::Pixels;
 use super::{Clips, Common, FrameVae, FramesConfig, Likelihood, is_vector};
 use crate::error::{Error, Result, all};
 use crate::seeds::Rng;
-use nn::layers::{ConvTrunk, Linear, Upsampler};
+use nn::layers::{ConvTrunk, Linear, Mover, Upsampler};
 use nn::tensor::{PerRow, matrix, size, values};
 use nn::{Activation, Float, Grad, Mat, Module, Param, Track};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Networks between frames and states: a one-key map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,8 +38,53 @@ pub struct TrunkConfig {
     /// Features of a frame.
     #[schemars(range(min = 1, max = 4096))]
     pub features: usize,
+    /// Adds mean and largest value of each of the last channels over all places to the features: what is to be seen, wherever
+    /// it is. `content_motion` then reads the content from these alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pooled: bool,
+    /// What makes frames of states.
+    #[serde(skip_serializing_if = "TrunkDecoder::is_default")]
+    pub decoder: TrunkDecoder,
     /// Pixels around the decoder's output.
     pub likelihood: Likelihood,
+}
+
+/// What makes frames of states, beside a trunk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrunkDecoder {
+    /// Sub-pixel convolutions: whatever is to be seen.
+    #[default]
+    Upsampler,
+    /// One picture, put at a place: for one thing that moves without turning, before a background that stands still.
+    Moved(MovedConfig),
+}
+
+impl TrunkDecoder {
+    fn is_default(&self) -> bool {
+        *self == Self::Upsampler
+    }
+}
+
+/// A picture that is moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MovedConfig {
+    /// Side of the picture, px.
+    #[schemars(range(min = 1, max = 256))]
+    pub side: usize,
+    /// Widths of the hidden layers that draw it, at least one.
+    #[schemars(length(min = 1), inner(range(min = 1, max = 65_536)))]
+    pub hidden: Vec<usize>,
+}
+
+impl Default for MovedConfig {
+    fn default() -> Self {
+        Self {
+            side: 16,
+            hidden: vec![128, 256],
+        }
+    }
 }
 
 impl Default for TrunkConfig {
@@ -46,6 +92,8 @@ impl Default for TrunkConfig {
         Self {
             channels: vec![16, 32, 64],
             features: 128,
+            pooled: false,
+            decoder: TrunkDecoder::Upsampler,
             likelihood: Likelihood::Gaussian { std: 0.1 },
         }
     }
@@ -72,6 +120,12 @@ pub(super) fn at_least_zero(at: &str, value: f64) -> Result<()> {
 }
 
 impl TrunkConfig {
+    /// Features beside [`Self::features`].
+    fn pooled(&self) -> usize {
+        let last = self.channels.last().copied().unwrap_or(0);
+        if self.pooled { 2 * last } else { 0 }
+    }
+
     fn check(&self, at: &str, frame: [usize; 3]) -> Result<()> {
         if is_vector(frame) {
             return Err(Error::Experiment(format!(
@@ -89,8 +143,23 @@ impl TrunkConfig {
                 frame[1], frame[2], self.channels
             ))),
         };
+        let decoder = match &self.decoder {
+            TrunkDecoder::Upsampler => Ok(()),
+            TrunkDecoder::Moved(moved) => {
+                let at = format!("{at}.decoder.moved");
+                let layers = match moved.hidden.iter().all(|n| (1..=65_536).contains(n)) {
+                    true if !moved.hidden.is_empty() => Ok(()),
+                    _ => Err(Error::Experiment(format!(
+                        "{at}.hidden: at least one number in 1..=65536 expected, got {:?}",
+                        moved.hidden
+                    ))),
+                };
+                all([positive(&format!("{at}.side"), moved.side, 256), layers])
+            }
+        };
         all([
             channels,
+            decoder,
             positive(&format!("{at}.features"), self.features, 4096),
             self.likelihood.check(&format!("{at}.likelihood")),
         ])
@@ -104,6 +173,7 @@ impl ImagesConfig {
             channels: vec![2, 3],
             features: 8,
             likelihood: Likelihood::Gaussian { std: 0.5 },
+            ..TrunkConfig::default()
         };
         [Self::Trunk(trunk), Self::Codes(FramesConfig::example())]
     }
@@ -120,8 +190,16 @@ impl ImagesConfig {
     /// Features of a frame, k.
     pub fn features(&self) -> usize {
         match self {
-            Self::Trunk(trunk) => trunk.features,
+            Self::Trunk(trunk) => trunk.features + trunk.pooled(),
             Self::Codes(frames) => 2 * frames.codes,
+        }
+    }
+
+    /// Which of the features tell nothing of where something is; `None` where there are no such.
+    pub(super) fn anywhere(&self) -> Option<Range<usize>> {
+        match self {
+            Self::Trunk(trunk) if trunk.pooled => Some(trunk.features..self.features()),
+            _ => None,
         }
     }
 
@@ -130,12 +208,39 @@ impl ImagesConfig {
     /// # Errors
     /// Settings that do not fit the frames.
     pub fn build<F: Float>(&self, frame: [usize; 3], h: usize, rng: &mut Rng) -> Result<Images<F>> {
+        self.build_of_parts(frame, h, [0..h, 0..h], rng)
+    }
+
+    /// The same of states that know which of their values tell what is to be seen and which tell where: a decoder that moves
+    /// a picture reads each from its own.
+    ///
+    /// # Errors
+    /// Settings that do not fit the frames.
+    pub(super) fn build_of_parts<F: Float>(
+        &self,
+        frame: [usize; 3],
+        h: usize,
+        parts: [Range<usize>; 2],
+        rng: &mut Rng,
+    ) -> Result<Images<F>> {
         Ok(match self {
             Self::Trunk(trunk) => {
                 let back: Vec<usize> = trunk.channels.iter().rev().copied().collect();
+                let mut encoder = ConvTrunk::new(frame, &trunk.channels, trunk.features, rng)?;
+                if trunk.pooled {
+                    encoder = encoder.with_pooled();
+                }
                 Images::Trunk {
-                    encoder: ConvTrunk::new(frame, &trunk.channels, trunk.features, rng)?,
-                    decoder: Upsampler::new(h, &back, frame, rng)?,
+                    encoder,
+                    decoder: match &trunk.decoder {
+                        TrunkDecoder::Upsampler => {
+                            Painter::Upsampler(Upsampler::new(h, &back, frame, rng)?)
+                        }
+                        TrunkDecoder::Moved(moved) => {
+                            let (side, hidden) = (moved.side, &moved.hidden);
+                            Painter::Mover(Mover::new(parts, hidden, side, frame, rng)?)
+                        }
+                    },
                     pixels: Pixels::new(trunk.likelihood)?,
                 }
             }
@@ -147,6 +252,40 @@ impl ImagesConfig {
     }
 }
 
+/// States (rows, h) to outputs (rows, C*H*W), see [`TrunkDecoder`].
+#[derive(Debug)]
+pub enum Painter<F: Float> {
+    /// Sub-pixel convolutions.
+    Upsampler(Upsampler<F>),
+    /// A picture at a place.
+    Mover(Mover<F>),
+}
+
+impl<F: Float> Painter<F> {
+    fn forward<T: Track<F>>(&self, states: &Mat<F, T>) -> Result<Mat<F, T>> {
+        Ok(match self {
+            Self::Upsampler(networks) => networks.forward(states)?,
+            Self::Mover(networks) => networks.forward(states)?,
+        })
+    }
+
+    /// Frames begin at the mean of the data, or before the background that a picture is put on.
+    fn start_at(&mut self, likelihood: Likelihood, common: &Common) -> Result<()> {
+        match self {
+            Self::Upsampler(networks) => networks.start_at(&likelihood.start(&common.mean))?,
+            Self::Mover(networks) => networks.start_at(&likelihood.start(&common.background))?,
+        }
+        Ok(())
+    }
+
+    fn parameters<'a>(&'a mut self, at: &str, out: &mut Vec<(String, &'a mut Param<F>)>) {
+        match self {
+            Self::Upsampler(networks) => networks.parameters(at, out),
+            Self::Mover(networks) => networks.parameters(at, out),
+        }
+    }
+}
+
 /// Encoder of frames, decoder p(x | state).
 #[derive(Debug)]
 pub enum Images<F: Float> {
@@ -155,7 +294,7 @@ pub enum Images<F: Float> {
         /// Frames to features.
         encoder: ConvTrunk<F>,
         /// States to frames.
-        decoder: Upsampler<F>,
+        decoder: Painter<F>,
         /// Around what the decoder gives.
         pixels: Pixels<F>,
     },
@@ -191,8 +330,7 @@ impl<F: Float> Images<F> {
             } => {
                 let background: Vec<F> = common.background.iter().map(|&v| F::of(v)).collect();
                 encoder.start_at(&background)?;
-                let output = pixels.likelihood().start(&common.mean);
-                Ok(decoder.start_at(&output)?)
+                decoder.start_at(pixels.likelihood(), common)
             }
         }
     }

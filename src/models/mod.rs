@@ -35,7 +35,7 @@ pub use balance::Balance;
 pub use clips::{Actions, Clips, Common, Observed, Seen, Sizes, is_vector};
 pub use defaults::{Fit, default_channels, default_decoder, default_encoder};
 pub use frames::{FrameVae, FramesConfig};
-pub use images::{Images, ImagesConfig, TrunkConfig};
+pub use images::{Images, ImagesConfig, MovedConfig, Painter, TrunkConfig, TrunkDecoder};
 pub use objective::{Player, Schedule, Term, objective};
 pub use pixels::Likelihood;
 pub use recurrent::{Before, Cell, Drawn, Foresight, Look, Lowered, RecurrentVae};
@@ -94,6 +94,17 @@ pub struct Ahead<'a> {
     pub draws: usize,
     /// (B, horizon, A): what acts from the last frame on; `None` for nothing.
     pub actions: Option<&'a [f64]>,
+}
+
+/// Where beliefs hold what a clip shows, apart from how it moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The latent that frames are decoded from.
+    pub latent: String,
+    /// Which of its values.
+    pub range: std::ops::Range<usize>,
+    /// Whether it has a prior, N(0, I), to be drawn from.
+    pub drawn: bool,
 }
 
 /// What a model says that it is. The contract tests hold it to that.
@@ -197,6 +208,10 @@ pub trait Model<F: Float>: Module<F> + Send + Sync {
         Ok(Err(
             "its state follows no linear-Gaussian law, which is what a live page filters by".into(),
         ))
+    }
+    /// Where beliefs hold what does not change in a clip; `None` where it is not kept apart.
+    fn content(&self) -> Option<Content> {
+        None
     }
     /// What only models with a linear-Gaussian law can do.
     fn state_space(&self) -> Option<&dyn StateSpaceModel<F>> {

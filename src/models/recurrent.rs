@@ -27,8 +27,8 @@ use super::images::{at_least_zero, positive, seen_pixels};
 use super::reward::RewardHead;
 use super::stochastic::shares;
 use super::{
-    Ahead, Claims, Clips, Common, Distribution, Images, ImagesConfig, Likelihood, Model, Query,
-    Schedule, Term, Variables, ZKind,
+    Ahead, Claims, Clips, Common, Content, Distribution, Images, ImagesConfig, Likelihood, Model,
+    Query, Schedule, Term, Variables, ZKind,
 };
 use crate::array::Array;
 use crate::error::{Result, all};
@@ -161,6 +161,10 @@ pub trait Cell<F: Float>: Module<F> + Debug + Send + Sync {
     /// Which values of a state its frame is decoded from; hearing does not change them.
     fn shown(&self) -> Range<usize> {
         0..self.units()
+    }
+    /// Which values of a state are what does not change in a clip, and whether they have the prior N(0, I).
+    fn content(&self) -> Option<(Range<usize>, bool)> {
+        None
     }
     /// Whether frames that are known, or drawn, are fed back.
     fn hears(&self) -> bool {
@@ -732,6 +736,15 @@ impl<F: Float, C: Cell<F>> Model<F> for RecurrentVae<F, C> {
         let smoothed = self.cell.looks_ahead();
         let all = std::iter::once(s).chain(z).chain([g]);
         all.map(|latent| Latent { smoothed, ..latent }).collect()
+    }
+
+    fn content(&self) -> Option<Content> {
+        let (range, drawn) = self.cell.content()?;
+        Some(Content {
+            latent: "s".into(),
+            range,
+            drawn,
+        })
     }
 
     fn pixels(&self) -> Option<Likelihood> {

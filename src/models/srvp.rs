@@ -178,6 +178,11 @@ impl<F: Float> Cell<F> for SrvpCell<F> {
         self.config.units + self.config.content
     }
 
+    fn content(&self) -> Option<(std::ops::Range<usize>, bool)> {
+        let all = self.config.latent + self.config.content;
+        Some((self.config.latent..all, false))
+    }
+
     fn starts_with(&self) -> usize {
         self.config.first
     }

@@ -202,6 +202,24 @@ fn examples() -> Vec<AnyModel> {
     all.extend(attentive.map(AnyModel::Attention));
     all.extend(slow.map(AnyModel::Hierarchical));
     all.extend(apart.map(AnyModel::ContentMotion));
+    let moved = TrunkConfig {
+        channels: vec![2, 3],
+        features: 4,
+        pooled: true,
+        decoder: TrunkDecoder::Moved(MovedConfig {
+            side: 3,
+            hidden: vec![4],
+        }),
+        likelihood: Likelihood::Gaussian { std: 0.5 },
+    };
+    all.push(AnyModel::ContentMotion(ContentMotion {
+        frames: ImagesConfig::Trunk(moved.clone()),
+        ..ContentMotion::example()
+    }));
+    all.push(AnyModel::Rvae(Rvae {
+        frames: ImagesConfig::Trunk(moved),
+        ..rvae()
+    }));
     all.extend(kalman.map(AnyModel::KalmanVae));
     all.extend(recurrent.map(AnyModel::Rvae));
     all.extend(with_states.map(AnyModel::Rssm));

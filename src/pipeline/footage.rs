@@ -295,7 +295,11 @@ impl Footage {
         })
     }
 
-    fn part(&self, from: usize, to: usize) -> Result<Clips<f32>> {
+    /// The clips `from..to` as a model reads them.
+    ///
+    /// # Errors
+    /// Sizes that do not fit.
+    pub fn part(&self, from: usize, to: usize) -> Result<Clips<f32>> {
         let size: usize = self.shape.iter().product();
         let frames = from * self.steps..to * self.steps;
         let rows = frames.len();

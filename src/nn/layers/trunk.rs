@@ -17,6 +17,8 @@ pub struct ConvTrunk<F: Float> {
     background: Param<F>,
     convolutions: Vec<(Layer<F>, Geometry)>,
     linear: Linear<F>,
+    /// Whether what the last maps hold wherever it is stands behind the features.
+    pooled: bool,
 }
 
 /// What a trunk makes of frames.
@@ -25,7 +27,7 @@ pub struct Features<F: Float, T> {
     /// The maps after every convolution, channels-last: (rows, h*w*c), for the skip connections of an
     /// [`Upsampler`](super::Upsampler).
     pub maps: Vec<Mat<F, T>>,
-    /// (rows, n).
+    /// (rows, n), with pooled maps (rows, n + 2c).
     pub vector: Mat<F, T>,
 }
 
@@ -71,7 +73,16 @@ impl<F: Float> ConvTrunk<F> {
             background: Param::constant([frame.iter().product::<usize>()], 0.0)?.fixed(),
             convolutions,
             linear: Linear::new(flat, features, Activation::Relu, rng)?,
+            pooled: false,
         })
+    }
+
+    /// The same with mean and largest value of each of the last c channels over all places behind the features: what is to be
+    /// seen, wherever it is ([`ops::over_places`]).
+    #[must_use]
+    pub fn with_pooled(mut self) -> Self {
+        self.pooled = true;
+        self
     }
 
     /// Takes what stands still in the training data (C*H*W) off every frame: what moves is then seen on exact zeros,
@@ -120,7 +131,12 @@ impl<F: Float> ConvTrunk<F> {
             x = ops::convolution(x, &layer.weight, &layer.bias, *geometry, relu, gradient)?;
             maps.push(x.clone());
         }
-        let vector = self.linear.forward(&x)?; // (rows, n)
+        let mut vector = self.linear.forward(&x)?; // (rows, n)
+        if self.pooled {
+            let channels = self.convolutions.last();
+            let channels = channels.map_or(0, |(layer, _)| layer.bias.values().len());
+            vector = ops::concat(&[&vector, &ops::over_places(&x, channels)?])?;
+        }
         Ok(Features { maps, vector })
     }
 
@@ -209,6 +225,23 @@ mod tests {
         let [mut data, mut made] = gradients;
         assert!(data.get_or_alloc_mut(&x).unwrap().iter().all(|&g| g == 0.0));
         assert!(made.get_or_alloc_mut(&x).unwrap().iter().any(|&g| g != 0.0));
+    }
+
+    /// Steps of whole strides: 4 px, which two convolutions of stride 2 make one cell.
+    #[test]
+    fn pooled_maps_do_not_tell_where_something_is_and_come_behind_the_features() {
+        let trunk = trunk([1, 16, 16]).with_pooled();
+        let dot = |column: usize| {
+            let pixel = |i: usize| f64::from(u8::from(i == 6 * 16 + column));
+            let x = crate::tensor::matrix((0..256).map(pixel).collect(), 1, 256).unwrap();
+            let y: Mat<f64> = trunk.forward(&x).unwrap();
+            values(&y).to_vec()
+        };
+        let (left, right) = (dot(5), dot(9));
+        assert_eq!(left.len(), 5 + 2 * 4);
+        crate::check::close("pooled", &left[5..], &right[5..], 1e-12);
+        let moved = left[..5].iter().zip(&right[..5]);
+        assert!(moved.map(|(a, b)| (a - b).abs()).sum::<f64>() > 1e-3);
     }
 
     #[test]
