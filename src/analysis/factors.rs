@@ -61,6 +61,10 @@ const PROBES: [&str; 2] = ["linear", "network"];
 /// A latent: its name, and the stored names of its arrays.
 type Source = (String, Vec<String>);
 
+/// Scores by a linear map and by a network (latents, factors), chance (factors), and how cleanly (latents): disentanglement,
+/// completeness, informativeness, MIG.
+type Numbers<'a> = (&'a [Vec<f64>; 2], &'a [f64], &'a [[Option<f64>; 4]]);
+
 /// Where factors stand, and in which rows they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
@@ -580,7 +584,7 @@ fn tables(
     group: Group,
     names: &[String],
     factors: &[Factor],
-    (scores, chance, cleanly): (&[Vec<f64>; 2], &[f64], &[[Option<f64>; 4]]),
+    (scores, chance, cleanly): Numbers,
 ) {
     let k = factors.len();
     let heads = factors.iter().map(|own| match own.classes {

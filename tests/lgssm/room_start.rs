@@ -143,12 +143,12 @@ fn recovers(world: &World, noise: f64, (degrees, offset): (f64, f64)) -> Vec<Fou
             numbers.restitution,
             world.restitution
         );
-        for i in 0..2 {
-            let (got, want) = (numbers.gravity[i], dot(w[i], world.gravity));
-            let size = dot(w[i], w[i]).sqrt();
+        for (row, got) in w.into_iter().zip(&numbers.gravity) {
+            let want = dot(row, world.gravity);
+            let size = dot(row, row).sqrt();
             assert!(
                 (got - want).abs() < 0.02 * size,
-                "warp {at}: acceleration {i} {got}, true {want}"
+                "warp {at}: acceleration {got}, true {want}"
             );
         }
         found
