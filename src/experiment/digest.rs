@@ -54,7 +54,7 @@ impl Stage<'_> {
         match self {
             Self::Generate => 2,
             Self::Train(..) => 3,
-            Self::Encode(..) => 9,
+            Self::Encode(..) => 10,
             Self::Rollout(..) | Self::Agreement(..) => 1,
             Self::Plot(..) => 2,
             Self::Report => 4,
