@@ -94,7 +94,10 @@ impl Draw for ScoreMap {
                         let ink = if score > 0.55 { WHITE } else { INK };
                         let at = (over.centre().0, y + 13.0);
                         let text = format!("{score:.2}").replace("-0.00", "0.00");
-                        canvas.styled_text(at, &text, Align::Centre, SMALL, false, ink);
+                        // Among many columns the shade alone tells it.
+                        if text_width(&text, SMALL, false) <= cell - 2.0 {
+                            canvas.styled_text(at, &text, Align::Centre, SMALL, false, ink);
+                        }
                     }
                     canvas.border(over, Stroke::solid(GRID, 0.6));
                 }

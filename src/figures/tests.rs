@@ -128,6 +128,10 @@ fn axis_labels_and_legends_are_written() {
             &["layer 2", "frame that is read", "frame that is expected"],
         ),
         (
+            "score_map",
+            &["factors of a clip, linear", "z_c", "colour", "0.97"],
+        ),
+        (
             "ledger",
             &["sequence 0", "KL of z (nats)", "surprise (nats)"],
         ),
