@@ -81,6 +81,12 @@ pub(super) fn answer(
     asked: Option<&[Law]>,
 ) -> std::result::Result<Answer, String> {
     let first = fits(path, laws);
+    let frames = path.count() / path.size;
+    if asked.is_none() && first.iter().all(|fit| fit.law == Law::Still) {
+        return Err(format!(
+            "too short: {frames} frames show the body, and any motion takes more"
+        ));
+    }
     let best = chosen(&first, path, asked)?;
     let (path, left_out) = without_far(path, best);
     let fits = match left_out.is_empty() {
@@ -103,6 +109,14 @@ pub(super) fn answer(
     let rise = quantile * quantile * fewer * (best.rss / free).max(f64::MIN_POSITIVE);
     let constants = constants(best, &path, rise);
     let mut doubts = doubts(best, &path, &constants, &trials, asked.is_some());
+    let untried = laws.iter().filter(|law| !is_enough(**law, &path));
+    let untried: Vec<&str> = untried.map(|law| law.name()).collect();
+    if asked.is_none() && !untried.is_empty() {
+        doubts.push(format!(
+            "{frames} frames are too few to try {}",
+            untried.join(", ")
+        ));
+    }
     if !left_out.is_empty() {
         let (least, most) = (
             left_out.len(),
@@ -131,12 +145,15 @@ pub(super) fn answer(
 
 /// Laws that have at least [`FREE`] parameters fewer than there are numbers.
 fn fits(path: &Path, laws: &[Law]) -> Vec<Fit> {
-    let n = path.count();
-    let clips = path.clips.len();
     laws.iter()
-        .filter(|law| law.shared(path.size) + clips * law.own(path.size) + FREE <= n)
+        .filter(|law| is_enough(**law, path))
         .filter_map(|&law| starts::best(law, path))
         .collect()
+}
+
+/// Whether there are so many numbers that a law can be told from noise.
+fn is_enough(law: Law, path: &Path) -> bool {
+    law.shared(path.size) + path.clips.len() * law.own(path.size) + FREE <= path.count()
 }
 
 fn bic(fit: &Fit, path: &Path) -> f64 {

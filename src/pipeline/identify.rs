@@ -90,7 +90,7 @@ pub(super) fn sensible(flag: &str, value: Option<f64>) -> Result<()> {
     match value.filter(|v| !(low..=high).contains(v)) {
         None => Ok(()),
         Some(value) => Err(Error::Experiment(format!(
-            "--{flag}: expected a finite number above 0 (from {low} to {high}), got {value}"
+            "--{flag}: expected a finite number above 0 (from {low:?} to {high:?}), got {value:?}"
         ))),
     }
 }

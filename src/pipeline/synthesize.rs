@@ -410,6 +410,10 @@ impl Work<'_> {
             let x = |t: usize, d: usize| found.get(t * bodies + d).copied().unwrap_or(f64::NAN);
             // The picture's y axis points down, the world's up.
             let speed = |d: usize, sign: f64| sign * (x(1, d) - x(0, d)) / dt;
+            let off = match error.is_nan() {
+                true => "not asked".to_string(),
+                false => format!("{error:.2} px"),
+            };
             let _ = writeln!(
                 table,
                 "{},{lost:.4},{error:.4},{:.4},{:.4},{:.4},{:.4}",
@@ -421,7 +425,7 @@ impl Work<'_> {
             );
             let _ = writeln!(
                 text,
-                "  {:<16} lost {:>5.1} %  position error {error:.2} px  first place ({:.2}, {:.2}) px, velocity ({:.2}, {:.2}) px/s",
+                "  {:<16} lost {:>5.1} %  position error {off}  first place ({:.2}, {:.2}) px, velocity ({:.2}, {:.2}) px/s",
                 one.name,
                 100.0 * lost,
                 x(0, 0),

@@ -292,4 +292,24 @@ fn what_clips_do_not_tell_is_said_with_its_reason() {
         why.starts_with("too short: pendulum needs at least 6 frames"),
         "{why}"
     );
+
+    // No law is asked for: three frames tell none, five leave the richer ones untried.
+    let first = |frames: usize| {
+        let part = whole.frames[..frames * 64 * 64].to_vec();
+        let clip = Clip::new(part, [1, 64, 64], Vec::new()).unwrap();
+        let settings = Settings {
+            law: None,
+            ..settings
+        };
+        identify(&[clip], &settings).unwrap()
+    };
+    match first(3) {
+        Outcome::Silent(why) => assert!(why.contains("too short") || why.contains("nothing moves")),
+        Outcome::Found(found) => panic!("{:?}", found.answer.law),
+    }
+    if let Outcome::Found(found) = first(5) {
+        assert!(!found.answer.certain);
+        let all = found.answer.doubts.join("\n");
+        assert!(all.contains("too few to try"), "{all}");
+    }
 }
