@@ -403,7 +403,8 @@ fn coverage(
     });
     if !by_sight.is_empty() {
         finding.tables.push(Table {
-            caption: "Where the body is, in frames that show it and in frames that show nothing of it: share of true positions inside the 90 % ellipse, and distance from the decoded position [95 % interval]."
+            caption: "Where the body is, in frames that show it and in frames that show nothing of it: share of true positions \
+                      inside the 90 % ellipse, and distance from the decoded position [95 % interval]."
                 .into(),
             columns: ["position", "body", "frames", "90 %", "median error", "RMSE"]
                 .map(str::to_string)
@@ -510,7 +511,8 @@ fn define(finding: &mut Finding) {
     {
         finding.define(
             "coverage_90_hidden, median_error_hidden, rmse_hidden, …_in_sight",
-            "over frames whose Σ |frame − background| is below 5 %, or at least 90 %, of the upper quartile of training frames; the error is the distance |p − p̂|, its root mean square taken over frames",
+            "over frames whose Σ |frame − background| is below 5 %, or at least 90 %, of the upper quartile of training \
+             frames; the error is the distance |p − p̂|, its root mean square taken over frames",
             "What is believed of a body that no pixel shows. Where frames hide it, the read-out is fitted on frames in sight.",
         );
     }

@@ -413,7 +413,7 @@ impl Analysis for Factors {
 }
 
 impl Factors {
-    /// All numbers of one group of factors; what is told of it in words, nothing where no factor varies.
+    /// All numbers of one group of factors; the answer about it in words, nothing where no factor varies.
     fn group(
         &self,
         group: Group,

@@ -1,7 +1,7 @@
 //! The walls of a law that is a room, in physical coordinates, beside the true room's.
 //!
 //! A wall n · a = c of codes a = [I 0] z is, with s = M z + c₀, the plane n_s · (s − c₀) = c, n_s = M⁻ᵀ [n; 0]. Its part along positions is
-//! the wall's direction there, and where it stands is told for velocity 0. Restitution is the same number in any coordinates.
+//! the wall's direction there, and its place is that for velocity 0. Restitution is the same number in any coordinates.
 
 use super::walls::{parameter, restitution};
 use super::{Finding, Kinematics, Study, Table};
@@ -237,8 +237,10 @@ pub fn add(
     );
     finding.define(
         "law/wall_…, law/wall_…_direction, law/wall_…_error, law/wall_…_hits",
-        "w of n · x = w, n = −n_s / |n_s| over positions, n_s = M⁻ᵀ [n_k; 0]; the angle of n; |w − true|; Σ of the smoothed weights of the wall's modes",
-        "Where the body's centre turns (the wall less the radius), which way the wall looks, and how often it was hit in training sequences.",
+        "w of n · x = w, n = −n_s / |n_s| over positions, n_s = M⁻ᵀ [n_k; 0]; the angle of n; |w − true|; \
+         Σ of the smoothed weights of the wall's modes",
+        "Where the body's centre turns (the wall less the radius), which way the wall looks, and how often it was hit \
+         in training sequences.",
     );
     finding.define(
         "law/wall_max_error, law/wall_max_angle",

@@ -1,4 +1,4 @@
-//! Which frames show the body, told by their pictures alone.
+//! Which frames show the body, by their pictures alone.
 //!
 //! The foreground of a frame is sum |x - background| over its pixels, the background their median over training frames; the
 //! usual one is the upper quartile of the training frames.

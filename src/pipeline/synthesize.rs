@@ -1,6 +1,6 @@
 //! The command `synthesize`: clips that a trained model makes as it is asked to, and whether they show what was asked.
 
-use super::apply::ApplyOptions;
+use super::apply::{ApplyOptions, own_folder};
 use super::encode::fit_code_noise;
 use super::footage::{Footage, Trained};
 use super::rollout::World;
@@ -374,7 +374,7 @@ impl Work<'_> {
     /// Clips, the table and the text.
     fn write(&self, made: &[Made], notes: &[String]) -> Result<String> {
         let out = &self.options.out;
-        std::fs::create_dir_all(out).map_err(Error::io(out))?;
+        own_folder(out, "asked.csv")?;
         let [c, h, w] = self.footage.shape;
         let size = c * h * w;
         let dt = self.trained.data.dt();

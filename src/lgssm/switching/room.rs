@@ -30,9 +30,9 @@
 //! f_tau = kappa (n . x + tau n . v + tau^2/2 n . g - c) / sqrt(n' M n)  >  0,
 //! ```
 //!
-//! and the feature of "crossed in part s" is the sum of `f_{s/parts}`, .., `f_1`: the greatest sum is the one that begins at the first crossing.
-//! A corner is two walls one after the other; its second feature is that of the second wall for the place that the first left, with half
-//! the weight and in one feature with the first's where the two are not perpendicular.
+//! and the feature of "crossed in part s" is the sum of `f_{s/parts}`, .., `f_1`: the greatest sum is the one that begins at the first
+//! crossing. A corner is two walls one after the other; its second feature is that of the second wall for the place that the first left,
+//! with half the weight and in one feature with the first's where the two are not perpendicular.
 
 use super::dual::Dual;
 use super::modes::{Modes, ModesGradient};
@@ -310,7 +310,8 @@ impl Room {
         all
     }
 
-    /// Features: those of wall k at `k parts + s`, by the end of part s; then one a corner. Which of them every mode uses, (modes, features).
+    /// Features: those of wall k at `k parts + s`, by the end of part s; then one a corner. Which of them every mode
+    /// uses, (modes, features).
     fn uses(&self) -> Vec<bool> {
         let (walls, parts) = (self.walls(), self.parts);
         let features = walls * parts + self.corners.len();
@@ -333,8 +334,8 @@ impl Room {
         uses
     }
 
-    /// Whether a corner has one feature for both walls. A place before the first wall is mirrored behind it, where it is the further beyond the
-    /// second the more the two face one way, by up to twice its distance: half of the second wall's feature then keeps the mode
+    /// Whether a corner has one feature for both walls. A place before the first wall is mirrored behind it, where it is the further beyond
+    /// the second the more the two face one way, by up to twice its distance: half of the second wall's feature then keeps the mode
     /// out of the room, in one feature with the first's, since an uncertain state softens each feature by itself.
     fn joint(&self, (first, second): (usize, usize)) -> bool {
         self.corners.contains(&(second, first))
